@@ -1,0 +1,54 @@
+/** Time, handed in: the wall clock for what is stored, the monotonic clock for how long something takes. */
+export interface Clock {
+  /** Unix epoch milliseconds. May jump when the machine's clock is set. */
+  nowMs(): number;
+  /** Milliseconds from an arbitrary start; never goes back. */
+  monotonicMs(): number;
+  /** Runs `run` once after `delayMs` (any non-negative number; fractions are rounded up). */
+  setTimer(delayMs: number, run: () => void): Timer;
+}
+
+export interface Timer {
+  /** Content if the timer has already run. */
+  cancel(): void;
+}
+
+/** Node fires a longer timeout at once, so longer ones are chained. Source: Node.js "setTimeout", TIMEOUT_MAX. */
+const nodeTimeoutMsMax = 2 ** 31 - 1;
+
+class SystemTimer implements Timer {
+  #handle: NodeJS.Timeout;
+
+  constructor(delayMs: number, run: () => void) {
+    this.#handle = this.#arm(Math.ceil(delayMs), run);
+  }
+
+  #arm(remainingMs: number, run: () => void): NodeJS.Timeout {
+    if (remainingMs <= nodeTimeoutMsMax) return setTimeout(run, remainingMs);
+    return setTimeout(() => {
+      this.#handle = this.#arm(remainingMs - nodeTimeoutMsMax, run);
+    }, nodeTimeoutMsMax);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  setTimer: (delayMs, run) => new SystemTimer(delayMs, run),
+};
+
+/** Resolves after `delayMs` on `clock`, or at once when `signal` aborts. */
+export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal?.aborted) return resolve();
+    const timer = clock.setTimer(delayMs, resolve);
+    signal?.addEventListener('abort', () => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}
