@@ -1,0 +1,102 @@
+import { constants } from 'node:fs';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+/** The disk, handed in. What is written is safe only after `sync`; a new name only after `syncDirectory`. */
+export interface Files {
+  /** Opens for reading and writing; creates the file (mode 0600) when `create` is set. */
+  open(filePath: string, options?: { create?: boolean }): Promise<File>;
+  /** Names in a directory, sorted; [] when there is no such directory. */
+  list(directory: string): Promise<string[]>;
+  /** With all its parents, mode 0700. Content if it exists. */
+  makeDirectory(directory: string): Promise<void>;
+  remove(filePath: string): Promise<void>;
+  /** Makes created, renamed and removed names of `directory` survive a power cut. */
+  syncDirectory(directory: string): Promise<void>;
+}
+
+export interface File {
+  /** Writes all of `bytes` at `position`, or throws (ENOSPC, EIO, …). */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Fills `into` from `position`; returns how many bytes there were. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** fdatasync: resolves when everything written survives a power cut. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
+
+class SystemFile implements File {
+  readonly #handle: fs.FileHandle;
+
+  constructor(handle: fs.FileHandle) {
+    this.#handle = handle;
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
+      done += bytesWritten; // A short write goes on where it stopped.
+    }
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    while (done < into.length) {
+      const { bytesRead } = await this.#handle.read(into, done, into.length - done, position + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  sync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#handle.truncate(length);
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+export const systemFiles: Files = {
+  async open(filePath, options) {
+    const flags = constants.O_RDWR | (options?.create ? constants.O_CREAT : 0);
+    return new SystemFile(await fs.open(filePath, flags, 0o600));
+  },
+  async list(directory) {
+    try {
+      return (await fs.readdir(directory)).sort();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // Node types what readdir throws as unknown.
+      throw error;
+    }
+  },
+  async makeDirectory(directory) {
+    await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  },
+  async remove(filePath) {
+    await fs.rm(filePath, { force: true });
+  },
+  async syncDirectory(directory) {
+    const handle = await fs.open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+export function joinPath(...parts: string[]): string {
+  return path.join(...parts);
+}
