@@ -9,6 +9,7 @@
  * sync on our thread; `transaction`, whose pool thread waits for a callback that a terminated thread never makes.)
  */
 import assert from 'node:assert/strict';
+import { statfs } from 'node:fs/promises';
 import { type Database, open } from 'lmdb';
 import { SortedMap } from './sorted-map.ts';
 import type { Durability, KeyValueStore, StoreEntry, StoreRange, StoreTransaction } from './store.ts';
@@ -17,6 +18,7 @@ import { checkEntry, storeBusy, storeClosed, storeFailed, storeFull } from './st
 export const lmdbLimits = {
   pageBytes: 8_192, // LMDB: with 8 KiB pages keys may have 4,026 bytes
   pendingBytesMax: 64 * 1024 * 1024, // ours: bounds what waits in memory while the disk is slow
+  freeBytesMin: 16 * 1024 * 1024, // ours: a write that fails on a disk with less room failed for want of room
   entryOverheadBytes: 128, // ours: what a pending change costs besides its key and value, roughly
 } as const;
 
@@ -39,9 +41,9 @@ export async function openLmdbStore({ path, durability }: LmdbStoreOptions): Pro
       separateFlushed: true, // gives `Committed`
       batchStartThreshold: Number.MAX_SAFE_INTEGER, // LMDB's thread must never see, and wait for, half a group
     } as Parameters<typeof open>[0]); // lmdb's types lack the last one; its README and source have it
-    return new LmdbStore(database as Database<Uint8Array, Uint8Array>);
+    return new LmdbStore(path, database as Database<Uint8Array, Uint8Array>);
   } catch (cause) {
-    throw toStoreError(cause);
+    throw await toStoreError(cause, path);
   }
 }
 
@@ -70,6 +72,7 @@ interface Group {
 }
 
 class LmdbStore implements KeyValueStore {
+  readonly #path: string;
   readonly #database: Database<Uint8Array, Uint8Array>;
   readonly #pending = new SortedMap<PendingChange>();
   #gathering: Group = newGroup();
@@ -78,7 +81,8 @@ class LmdbStore implements KeyValueStore {
   #working = false;
   #status: 'open' | 'closing' | 'closed' = 'open';
 
-  constructor(database: Database<Uint8Array, Uint8Array>) {
+  constructor(path: string, database: Database<Uint8Array, Uint8Array>) {
+    this.#path = path;
     this.#database = database;
   }
 
@@ -195,7 +199,7 @@ class LmdbStore implements KeyValueStore {
     this.#syncing = group;
     this.#commit(group).then(
       () => this.#finish(group),
-      async error => this.#fail(toStoreError(await commitCause(error))),
+      async error => this.#fail(await toStoreError(await commitCause(error), this.#path)),
     );
   }
 
@@ -315,8 +319,13 @@ async function commitCause(error: unknown): Promise<unknown> {
   );
 }
 
-function toStoreError(cause: unknown): Error {
+async function toStoreError(cause: unknown, path: string): Promise<Error> {
   const text = cause instanceof Error ? cause.message : String(cause);
-  if (/no space left|disk quota|MDB_MAP_FULL/i.test(text)) return storeFull(cause);
-  return storeFailed(text, cause);
+  // LMDB answers EIO when the disk took only a part of what it wrote, so we look whether there is room left.
+  const freeBytes = await statfs(path).then(
+    disk => disk.bavail * disk.bsize,
+    () => Number.POSITIVE_INFINITY,
+  );
+  const isFull = /no space left|quota exceeded/i.test(text) || freeBytes < lmdbLimits.freeBytesMin;
+  return isFull ? storeFull(cause) : storeFailed(text, cause);
 }
