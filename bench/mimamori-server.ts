@@ -1,0 +1,96 @@
+// Starts ours, through the same commands a user types, with as many things as the largest load has connections.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { trackChild } from './cleanup.ts';
+import { BenchError } from './errors.ts';
+import type { Identity } from './load.ts';
+import { type Peer, ServerProcess } from './server-process.ts';
+
+const repository = join(import.meta.dirname, '..');
+const command = join(repository, 'bin', 'mimamori.js');
+const app = join(import.meta.dirname, 'ingest-app');
+const outputBytesMax = 1024 * 1024 * 1024;
+
+export function checkMimamori(): void {
+  for (const path of [command, app]) {
+    if (existsSync(path)) continue;
+    const missing = relative(repository, path);
+    throw new BenchError(`${missing} is missing.`, 'Run the benchmark from a complete checkout of Mimamori.');
+  }
+}
+
+export async function createThings(dataFolder: string, count: number): Promise<Identity[]> {
+  const args = ['things', 'create', '--app', app, '--data', dataFolder, '--prefix', 'bench', '--count', String(count)];
+  const running = promisify(execFile)(process.execPath, [command, ...args, '--json'], { maxBuffer: outputBytesMax });
+  trackChild(running.child);
+  const { stdout } = await running.catch((error: Error & { stderr?: string }) => {
+    throw new BenchError('The things for the benchmark could not be created.', error.stderr?.trim() || error.message);
+  });
+  const identities = stdout.split('\n').filter(Boolean).map(readIdentity);
+  if (identities.length === count) return identities;
+  throw new BenchError(`${identities.length} things were created, not ${count}.`, `Output: ${stdout.slice(0, 500)}`);
+}
+
+export async function startMimamori(dataFolder: string): Promise<Peer> {
+  const ports = ['--http-port', '0', '--mqtt-port', '0'];
+  const args = [command, 'start', app, '--data', dataFolder, ...ports, '--no-simulate', '--json'];
+  const server = new ServerProcess('Mimamori', process.execPath, args);
+  const started = readStarted(await server.firstLine(line => line.includes('"started"')));
+  return {
+    name: 'mimamori',
+    pid: server.pid,
+    mqttPort: Number(new URL(started.mqtt).port),
+    storedCount: () => storedCount(started.http),
+    stop: () => server.stop(),
+  };
+}
+
+/** @throws BenchError when a message was dead-lettered: a rate that counts lost readings is worth nothing. */
+async function storedCount(httpUrl: string): Promise<number> {
+  const response = await fetch(`${httpUrl}/healthz`);
+  const text = await response.text();
+  const ingest = memberOf(memberOf(parse(text), 'status') === 'ok' ? parse(text) : undefined, 'ingest');
+  const processed = memberOf(ingest, 'processed');
+  const deadLettered = memberOf(ingest, 'deadLettered');
+  if (typeof processed !== 'number') throw unexpected('GET /healthz', text);
+  if (deadLettered === 0) return processed;
+  throw new BenchError(
+    `${deadLettered} messages were dead-lettered.`,
+    'See why in the dead letters of bench/ingest-app.',
+  );
+}
+
+function readIdentity(line: string): Identity {
+  const thing = parse(line);
+  const [clientId, username, password] = ['clientId', 'username', 'password'].map(name => memberOf(thing, name));
+  if (typeof clientId === 'string' && typeof username === 'string' && typeof password === 'string') {
+    return { clientId, username, password };
+  }
+  throw unexpected('things create', line);
+}
+
+function readStarted(line: string): { http: string; mqtt: string } {
+  const urls = memberOf(parse(line), 'urls');
+  const [http, mqtt] = [memberOf(urls, 'http'), memberOf(urls, 'mqtt')];
+  if (typeof http === 'string' && typeof mqtt === 'string') return { http, mqtt };
+  throw unexpected('start', line);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the caller finds its member missing, and quotes the text
+  }
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return (value as Record<string, unknown>)[name]; // any object may be read by name
+}
+
+function unexpected(source: string, text: string): BenchError {
+  return new BenchError(`The answer of ${source} was not as expected.`, `It was: ${text.slice(0, 500)}`);
+}
