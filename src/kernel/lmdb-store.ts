@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict';
 import { statfs } from 'node:fs/promises';
 import { type Database, open } from 'lmdb';
-import { SortedMap } from './sorted-map.ts';
+import { SortedMap, toText } from './sorted-map.ts';
 import type { Durability, KeyValueStore, StoreEntry, StoreRange, StoreTransaction } from './store.ts';
 import { checkEntry, storeBusy, storeClosed, storeFailed, storeFull } from './store-errors.ts';
 
@@ -304,10 +304,6 @@ function copyOf(bytes: Uint8Array): Uint8Array {
 /** lmdb returns `Buffer`, whose `slice` and `toString` mean something else; both engines return the same type. */
 function plainBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function toText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
 }
 
 /** lmdb rejects with a general error that carries a promise, which in turn rejects with what LMDB said. */

@@ -1,7 +1,7 @@
 /** The store without a disk, for tests on a virtual clock: same order, same refusals, and power cuts on demand. */
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from './clock.ts';
-import { SortedMap } from './sorted-map.ts';
+import { SortedMap, toText } from './sorted-map.ts';
 import type { KeyValueStore, StoreEntry, StoreRange, StoreTransaction } from './store.ts';
 import { checkEntry, storeClosed, storeFailed } from './store-errors.ts';
 
@@ -143,8 +143,4 @@ export class MemoryDisk {
     this.#waiters = [];
     waiters.forEach(tell);
   }
-}
-
-function toText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
 }

@@ -108,3 +108,8 @@ function firstAtOrAfter(keys: readonly string[], key: string): number {
   }
   return low;
 }
+
+/** One UTF-16 code unit for each byte, so that texts compare as their bytes do. `Buffer.from(text, 'latin1')` undoes it. */
+export function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
