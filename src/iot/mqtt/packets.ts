@@ -214,6 +214,8 @@ export interface Refusal {
   reasonCode: number;
   /** For the log: what was wrong, without the attacker's bytes. */
   message: string;
+  /** Set when a CONNECT said which version it speaks before it went wrong, so that the answer can be in that version. */
+  protocolVersion?: ProtocolVersion;
 }
 
 /** MQTT 5 reason codes [MQTT5 2.4]. */
