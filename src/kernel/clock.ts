@@ -6,6 +6,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Runs `run` once after `delayMs` (any non-negative number; fractions are rounded up). */
   setTimer(delayMs: number, run: () => void): Timer;
+  /** Runs `run` once after the input that is ready now, so that what it brings can be handled together. */
+  soon(run: () => void): void;
 }
 
 export interface Timer {
@@ -39,16 +41,19 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   setTimer: (delayMs, run) => new SystemTimer(delayMs, run),
+  soon: run => void setImmediate(run),
 };
 
 /** Resolves after `delayMs` on `clock`, or at once when `signal` aborts. */
 export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise(resolve => {
     if (signal?.aborted) return resolve();
-    const timer = clock.setTimer(delayMs, resolve);
-    signal?.addEventListener('abort', () => {
+    const done = () => {
       timer.cancel();
+      signal?.removeEventListener('abort', done);
       resolve();
-    });
+    };
+    const timer = clock.setTimer(delayMs, done);
+    signal?.addEventListener('abort', done);
   });
 }

@@ -39,6 +39,10 @@ export class VirtualClock implements Clock {
     };
   }
 
+  soon(run: () => void): void {
+    this.setTimer(0, run);
+  }
+
   /** Runs what is due now, and what that makes due now, until nothing is left to do at this instant. */
   async settle(): Promise<void> {
     do await untilQuiet();

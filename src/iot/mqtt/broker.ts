@@ -1,0 +1,220 @@
+import type { Clock, Timer } from '../../kernel/clock.ts';
+import type { Counters } from '../../kernel/counters.ts';
+import type { ConnectionState } from '../port.ts';
+import { brokerLimits } from './broker-limits.ts';
+import type { Connection } from './connection.ts';
+import type { QoS, Subscription, Will } from './packets.ts';
+import { type Message, Session } from './session.ts';
+import { TopicTree } from './topic-tree.ts';
+
+/** A device came, went or subscribed. The words and reasons are those of AWS IoT lifecycle events. */
+export type LifecycleEvent =
+  | {
+      readonly type: 'connected';
+      readonly clientId: string;
+      readonly ipAddress: string;
+      readonly versionNumber: number;
+    }
+  | {
+      readonly type: 'disconnected';
+      readonly clientId: string;
+      readonly disconnectReason: DisconnectReason;
+      readonly versionNumber: number;
+    }
+  | { readonly type: 'subscribed' | 'unsubscribed'; readonly clientId: string; readonly topics: readonly string[] };
+
+export type DisconnectReason =
+  | 'CLIENT_INITIATED_DISCONNECT'
+  | 'CONNECTION_LOST'
+  | 'MQTT_KEEP_ALIVE_TIMEOUT'
+  | 'DUPLICATE_CLIENTID'
+  | 'CLIENT_ERROR'
+  | 'AUTH_ERROR'
+  | 'FORBIDDEN_ACCESS'
+  | 'SERVER_INITIATED_DISCONNECT';
+
+interface Presence {
+  connected: boolean;
+  sinceMs: number;
+  /** Rises with each connect; a disconnect repeats the number of its connect. */
+  versionNumber: number;
+}
+
+/**
+ * Sessions, their subscriptions, and who gets what. One connection owns a session at any instant; a newer one takes it
+ * over and the older can no longer touch it. Sessions live in memory: they survive their connections, not a restart.
+ */
+export class Broker {
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #onLifecycle: (event: LifecycleEvent) => void;
+  readonly #publishWill: (clientId: string, will: Will) => void;
+  readonly #sessions = new Map<string, Session>();
+  readonly #owners = new Map<string, Connection>();
+  readonly #expiries = new Map<string, Timer>();
+  readonly #delayedWills = new Map<string, { timer: Timer; publish: () => void }>();
+  readonly #presence = new Map<string, Presence>();
+  readonly #tree = new TopicTree<Session, Subscription>();
+
+  constructor(options: {
+    clock: Clock;
+    counters: Counters;
+    onLifecycle: (event: LifecycleEvent) => void;
+    /** A will is published as its client would have done it, policy included. */
+    publishWill: (clientId: string, will: Will) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#counters = options.counters;
+    this.#onLifecycle = options.onLifecycle;
+    this.#publishWill = options.publishWill;
+  }
+
+  get isFull(): boolean {
+    return this.#sessions.size >= brokerLimits.sessionsMax;
+  }
+
+  /** Whether nobody subscribes to anything. */
+  get isQuiet(): boolean {
+    return this.#tree.size === 0;
+  }
+
+  has(clientId: string): boolean {
+    return this.#sessions.has(clientId);
+  }
+
+  /**
+   * Gives the client's session to `connection`: the one before is ended first [MQTT5 3.1.4-3], a clean start
+   * discards what was remembered [MQTT5 3.1.2-4].
+   */
+  attach(connection: Connection, options: AttachOptions): { session: Session; sessionPresent: boolean } {
+    const { clientId } = options;
+    this.#owners.get(clientId)?.takenOver();
+    this.#expiries.get(clientId)?.cancel();
+    this.#expiries.delete(clientId);
+    const known = this.#sessions.get(clientId);
+    if (known && options.cleanStart) this.#end(known);
+    this.#settleDelayedWill(clientId, options.cleanStart);
+    const resumed = options.cleanStart ? undefined : known;
+    const session = resumed ?? new Session(clientId, options.expirySeconds);
+    session.expirySeconds = options.expirySeconds;
+    session.link = connection;
+    this.#sessions.set(clientId, session);
+    this.#owners.set(clientId, connection);
+    const versionNumber = (this.#presence.get(clientId)?.versionNumber ?? -1) + 1;
+    this.#presence.set(clientId, { connected: true, sinceMs: this.#clock.nowMs(), versionNumber });
+    this.#onLifecycle({ type: 'connected', clientId, ipAddress: options.remoteAddress, versionNumber });
+    return { session, sessionPresent: resumed !== undefined };
+  }
+
+  /** The owner's connection has ended. Content when `connection` does not own the session any more. */
+  detach(connection: Connection, session: Session, reason: DisconnectReason, will: Will | undefined): void {
+    const { clientId } = session;
+    if (this.#owners.get(clientId) !== connection) return;
+    this.#owners.delete(clientId);
+    session.link = undefined;
+    const presence = this.#presence.get(clientId);
+    const versionNumber = presence?.versionNumber ?? 0;
+    this.#presence.set(clientId, { connected: false, sinceMs: this.#clock.nowMs(), versionNumber });
+    this.#onLifecycle({ type: 'disconnected', clientId, disconnectReason: reason, versionNumber });
+    if (will) this.#leaveWill(session, will);
+    if (session.expirySeconds === 0) this.#end(session);
+    else
+      this.#expiries.set(
+        clientId,
+        this.#clock.setTimer(session.expirySeconds * 1_000, () => this.#end(session)),
+      );
+  }
+
+  subscribe(session: Session, subscriptions: readonly Subscription[]): void {
+    for (const subscription of subscriptions) {
+      session.subscriptions.set(subscription.topicFilter, subscription);
+      this.#tree.add(subscription.topicFilter, session, subscription);
+    }
+    const topics = subscriptions.map(subscription => subscription.topicFilter);
+    if (topics.length > 0) this.#onLifecycle({ type: 'subscribed', clientId: session.clientId, topics });
+  }
+
+  /** True when there was such a subscription. */
+  unsubscribe(session: Session, topicFilter: string): boolean {
+    if (!session.subscriptions.delete(topicFilter)) return false;
+    this.#tree.delete(topicFilter, session);
+    this.#onLifecycle({ type: 'unsubscribed', clientId: session.clientId, topics: [topicFilter] });
+    return true;
+  }
+
+  /**
+   * Offers a message to every session that asked for it, one copy each, at the highest QoS granted [MQTT5 3.3.4-2].
+   * @returns how many of them are connected.
+   */
+  publish(message: Message, from?: Session): number {
+    if (this.#tree.size === 0) return 0;
+    const wanted = new Map<Session, QoS>();
+    this.#tree.match(message.topic, (session, subscription) => {
+      if (subscription.noLocal && session === from) return; // [MQTT5 3.8.3-3]
+      const qos = Math.min(message.qos, subscription.qos) === 0 ? 0 : 1;
+      wanted.set(session, Math.max(qos, wanted.get(session) ?? 0) === 0 ? 0 : 1);
+    });
+    let connected = 0;
+    for (const [session, qos] of wanted) {
+      const fate = session.offer(message, qos);
+      if (fate === 'dropped') this.#counters.add(`mqtt.dropped.qos${qos}`);
+      else if (session.link) connected++;
+    }
+    return connected;
+  }
+
+  connectionState(thingName: string): ConnectionState {
+    const presence = this.#presence.get(thingName);
+    return { thingName, connected: presence?.connected ?? false, sinceMs: presence?.sinceMs };
+  }
+
+  /** Ends the client's connection and forgets its session, e.g. because its thing was deleted. */
+  evict(clientId: string): void {
+    this.#owners.get(clientId)?.evicted();
+    const session = this.#sessions.get(clientId);
+    if (session) this.#end(session);
+    this.#presence.delete(clientId);
+  }
+
+  /** Frees its timers. */
+  close(): void {
+    for (const timer of this.#expiries.values()) timer.cancel();
+    for (const { timer } of this.#delayedWills.values()) timer.cancel();
+  }
+
+  #end(session: Session): void {
+    for (const topicFilter of session.subscriptions.keys()) this.#tree.delete(topicFilter, session);
+    session.subscriptions.clear();
+    this.#expiries.get(session.clientId)?.cancel();
+    this.#expiries.delete(session.clientId);
+    if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
+    this.#settleDelayedWill(session.clientId, true); // The will is due when the session ends [MQTT5 3.1.2-8].
+  }
+
+  #leaveWill(session: Session, will: Will): void {
+    const { clientId } = session;
+    const publish = () => {
+      this.#delayedWills.delete(clientId);
+      this.#publishWill(clientId, will);
+    };
+    const delaySeconds = Math.min(will.properties?.willDelayIntervalSeconds ?? 0, session.expirySeconds);
+    if (delaySeconds === 0) publish();
+    else this.#delayedWills.set(clientId, { timer: this.#clock.setTimer(delaySeconds * 1_000, publish), publish });
+  }
+
+  /** A delayed will is published when its session ends and cancelled when the session goes on [MQTT5 3.1.3-9]. */
+  #settleDelayedWill(clientId: string, sessionEnded: boolean): void {
+    const delayed = this.#delayedWills.get(clientId);
+    if (!delayed) return;
+    delayed.timer.cancel();
+    this.#delayedWills.delete(clientId);
+    if (sessionEnded) delayed.publish();
+  }
+}
+
+export interface AttachOptions {
+  readonly clientId: string;
+  readonly cleanStart: boolean;
+  readonly expirySeconds: number;
+  readonly remoteAddress: string;
+}

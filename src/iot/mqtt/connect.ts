@@ -1,0 +1,102 @@
+import { brokerLimits } from './broker-limits.ts';
+import type { GatewayCore } from './gateway.ts';
+import { mqttLimits } from './limits.ts';
+import { type ConnackProperties, type ConnectPacket, reasonCodes } from './packets.ts';
+
+/** What is answered to a CONNECT. `reasonCode` is already in the words of the client's version. */
+export type ConnectOutcome =
+  | {
+      readonly accepted: true;
+      readonly keepAliveSeconds: number;
+      readonly expirySeconds: number;
+      readonly properties: ConnackProperties | undefined;
+    }
+  | { readonly accepted: false; readonly reasonCode: number };
+
+type Judge = Pick<GatewayCore, 'authenticate' | 'policy' | 'broker'>;
+
+/** Each check returns the MQTT 5 reason to refuse, or undefined to go on. The order is the documentation. */
+const checks = [checkMethod, checkClientId, checkCredentials, checkWill, checkRoom];
+
+/** Decides about a CONNECT without touching anything. */
+export function judgeConnect(packet: ConnectPacket, judge: Judge): ConnectOutcome {
+  for (const check of checks) {
+    const reasonCode = check(packet, judge);
+    if (reasonCode !== undefined) return { accepted: false, reasonCode: inWordsOf(packet, reasonCode) };
+  }
+  const keepAliveSeconds = effectiveKeepAlive(packet.keepAliveSeconds);
+  const expirySeconds = effectiveExpiry(packet);
+  return {
+    accepted: true,
+    keepAliveSeconds,
+    expirySeconds,
+    properties: announce(packet, keepAliveSeconds, expirySeconds),
+  };
+}
+
+/** Enhanced authentication is not offered [MQTT5 4.12.0-1]. */
+function checkMethod(packet: ConnectPacket): number | undefined {
+  return packet.properties?.authenticationMethod === undefined ? undefined : reasonCodes.badAuthenticationMethod;
+}
+
+/** The client id names the thing, so it cannot be left to the server [MQTT311 3.1.3-8]. */
+function checkClientId(packet: ConnectPacket): number | undefined {
+  return packet.clientId === '' ? reasonCodes.clientIdentifierNotValid : undefined;
+}
+
+function checkCredentials(packet: ConnectPacket, judge: Judge): number | undefined {
+  if (packet.password === undefined) return reasonCodes.notAuthorized; // Nobody is anonymous.
+  if (packet.username !== packet.clientId) return reasonCodes.badUserNameOrPassword;
+  return judge.authenticate(packet.clientId, packet.password) ? undefined : reasonCodes.badUserNameOrPassword;
+}
+
+function checkWill({ will, clientId }: ConnectPacket, judge: Judge): number | undefined {
+  if (!will) return undefined;
+  if (will.qos === 2) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-12]
+  if (will.retain) return reasonCodes.retainNotSupported; // [MQTT5 3.2.2-13]
+  return judge.policy.judgePublish(clientId, will.topic).allowed ? undefined : reasonCodes.notAuthorized;
+}
+
+function checkRoom(packet: ConnectPacket, judge: Judge): number | undefined {
+  return judge.broker.isFull && !judge.broker.has(packet.clientId) ? reasonCodes.serverBusy : undefined;
+}
+
+/** MQTT 3.1.1 has five return codes for what 5 says with many [MQTT311 table 3.1]. */
+function inWordsOf(packet: ConnectPacket, reasonCode: number): number {
+  if (packet.protocolVersion === 5) return reasonCode;
+  if (reasonCode === reasonCodes.clientIdentifierNotValid) return 2;
+  if (reasonCode === reasonCodes.serverBusy) return 3;
+  if (reasonCode === reasonCodes.badUserNameOrPassword) return 4;
+  return 5;
+}
+
+function effectiveKeepAlive(askedSeconds: number): number {
+  if (askedSeconds === 0) return brokerLimits.keepAliveSecondsMax;
+  return Math.min(Math.max(askedSeconds, brokerLimits.keepAliveSecondsMin), brokerLimits.keepAliveSecondsMax);
+}
+
+function effectiveExpiry(packet: ConnectPacket): number {
+  if (packet.protocolVersion === 4) return packet.cleanStart ? 0 : brokerLimits.sessionExpirySecondsDefault;
+  return Math.min(packet.properties?.sessionExpiryIntervalSeconds ?? 0, brokerLimits.sessionExpirySecondsMax);
+}
+
+/** What this server can do, and where it deviates from what was asked [MQTT5 3.2.2.3]. */
+function announce(
+  packet: ConnectPacket,
+  keepAliveSeconds: number,
+  expirySeconds: number,
+): ConnackProperties | undefined {
+  if (packet.protocolVersion === 4) return undefined;
+  const properties: ConnackProperties = {
+    receiveMaximum: brokerLimits.receiveMaximum,
+    maximumQoS: 1,
+    retainAvailable: 0,
+    maximumPacketSizeBytes: mqttLimits.packetBytesMax,
+    subscriptionIdentifiersAvailable: 0,
+    sharedSubscriptionAvailable: 0,
+  };
+  if (keepAliveSeconds !== packet.keepAliveSeconds) properties.serverKeepAliveSeconds = keepAliveSeconds;
+  const asked = packet.properties?.sessionExpiryIntervalSeconds ?? 0;
+  if (expirySeconds !== asked) properties.sessionExpiryIntervalSeconds = expirySeconds;
+  return properties;
+}

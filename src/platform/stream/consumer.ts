@@ -1,0 +1,264 @@
+import { type Clock, delay } from '../../kernel/clock.ts';
+import type { SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
+
+/** A record as its function will see it. */
+export interface Selected<Event> {
+  readonly record: StreamRecord;
+  readonly event: Event;
+}
+
+/** What an invocation says of the batch it was given, by index. Both empty: everything is done. */
+export interface Outcome {
+  readonly failed: ReadonlyMap<number, unknown>;
+  /** Not tried, because an earlier record of the same key failed. Does not cost an attempt. */
+  readonly skipped: ReadonlySet<number>;
+}
+
+export interface DeadLetter {
+  readonly consumer: string;
+  readonly shardId: ShardId;
+  readonly record: StreamRecord;
+  readonly error: unknown;
+  readonly attempts: number;
+}
+
+/** Where a consumer notes what it is about to run, so that a watcher on another thread knows whom a hang is due to. */
+export interface InvocationMarks {
+  enter(first: SequenceNumber, last: SequenceNumber): void;
+  leave(): void;
+}
+
+/** Records that were in flight when the app thread had to be restarted: they are run one at a time. */
+export interface Suspects {
+  readonly first: SequenceNumber;
+  readonly last: SequenceNumber;
+  /** Restarts already caused by a record while it ran alone. */
+  readonly restarts: ReadonlyMap<SequenceNumber, number>;
+  /** Runs `work` while no other suspect runs. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+}
+
+export interface ConsumerOptions<Event> {
+  readonly name: string;
+  readonly reader: StreamReader;
+  readonly shardId: ShardId;
+  readonly clock: Clock;
+  /** The event a record means to this consumer, or undefined to pass it by. What it throws dead-letters the record. */
+  readonly select: (record: StreamRecord) => Event | undefined;
+  /** Handles events, in order per partition key. Throwing fails the whole batch. */
+  readonly invoke: (batch: Selected<Event>[]) => Promise<Outcome>;
+  readonly loadCheckpoint: () => Promise<SequenceNumber | null>;
+  readonly saveCheckpoint: (upTo: SequenceNumber) => Promise<void>;
+  readonly deadLetter: (letter: DeadLetter) => Promise<void>;
+  readonly batchRecordsMax?: number;
+  readonly attemptsMax?: number;
+  readonly retryDelayMs?: number;
+  readonly marks?: InvocationMarks;
+  readonly suspects?: Suspects;
+}
+
+export const consumerDefaults = {
+  batchRecordsMax: 10_000, // Lambda's largest batch; the loop takes what is there and never waits for more
+  readBytesMax: 2 * 1024 * 1024,
+  attemptsMax: 3,
+  retryDelayMs: 200, // doubled per attempt; the batch waits meanwhile
+  idleCheckpointMs: 1_000, // passing by other consumers' records need not be remembered more often
+} as const;
+
+interface Pending<Event> extends Selected<Event> {
+  attempts: number;
+}
+
+/**
+ * Reads a shard from its checkpoint and gives its function batch after batch, as a Lambda event source mapping does:
+ * at least once, in order per partition key, a failing batch is split to isolate the record that fails it, which is
+ * retried, then dead-lettered with its reason. One bad record never stops the shard.
+ */
+export class Consumer<Event> {
+  readonly #options: ConsumerOptions<Event>;
+  #checkpoint: SequenceNumber | null = null;
+  #savedAtMs = Number.NEGATIVE_INFINITY;
+  #unsaved = false;
+  #processed = 0;
+
+  constructor(options: ConsumerOptions<Event>) {
+    this.#options = options;
+  }
+
+  /** The last record this consumer is done with. */
+  get checkpoint(): SequenceNumber | null {
+    return this.#checkpoint;
+  }
+
+  /** Events handled since the start. */
+  get processed(): number {
+    return this.#processed;
+  }
+
+  /** Works until `signal` aborts; finishes the batch in hand first. Rejects only when storage fails. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { reader, shardId } = this.#options;
+    this.#checkpoint = await this.#options.loadCheckpoint();
+    while (!signal.aborted) {
+      const records = await reader.read(shardId, this.#checkpoint, consumerDefaults.readBytesMax);
+      if (records.length > 0) await this.#consume(records, signal);
+      else if (this.#unsaved) await this.#settleIdle(signal);
+      else await reader.waitBeyond(shardId, this.#checkpoint, signal);
+    }
+    if (this.#unsaved) await this.#save();
+  }
+
+  async #consume(records: StreamRecord[], signal: AbortSignal): Promise<void> {
+    const batchRecordsMax = this.#options.batchRecordsMax ?? consumerDefaults.batchRecordsMax;
+    for (let from = 0; from < records.length && !signal.aborted; from += batchRecordsMax) {
+      const slice = records.length <= batchRecordsMax ? records : records.slice(from, from + batchRecordsMax);
+      const batch = await this.#select(slice);
+      const finished = await this.#work(batch, signal);
+      if (!finished) return; // Stopped between two attempts: the records come again after the restart.
+      this.#checkpoint = slice[slice.length - 1].sequenceNumber;
+      this.#processed += batch.length;
+      this.#unsaved = true;
+      const due = this.#options.clock.monotonicMs() - this.#savedAtMs >= consumerDefaults.idleCheckpointMs;
+      if (batch.length > 0 || due) await this.#save();
+    }
+  }
+
+  /** Nothing to read and passed-by records to remember: do so once the interval is over, unless more comes first. */
+  async #settleIdle(signal: AbortSignal): Promise<void> {
+    const sinceMs = this.#options.clock.monotonicMs() - this.#savedAtMs;
+    if (sinceMs < consumerDefaults.idleCheckpointMs) {
+      const until = new AbortController();
+      const stop = () => until.abort();
+      signal.addEventListener('abort', stop);
+      const timer = this.#options.clock.setTimer(consumerDefaults.idleCheckpointMs - sinceMs, stop);
+      await this.#options.reader.waitBeyond(this.#options.shardId, this.#checkpoint, until.signal);
+      timer.cancel();
+      signal.removeEventListener('abort', stop);
+      if (!until.signal.aborted) return;
+    }
+    await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    if (this.#checkpoint !== null) await this.#options.saveCheckpoint(this.#checkpoint);
+    this.#savedAtMs = this.#options.clock.monotonicMs();
+    this.#unsaved = false;
+  }
+
+  async #select(records: StreamRecord[]): Promise<Pending<Event>[]> {
+    const batch: Pending<Event>[] = [];
+    for (const record of records) {
+      try {
+        const event = this.#options.select(record);
+        if (event !== undefined) batch.push({ record, event, attempts: 0 });
+      } catch (error) {
+        await this.#bury({ record, attempts: 1 }, error); // It will not become valid by being tried again.
+      }
+    }
+    return batch;
+  }
+
+  /** Brings every record of the batch to its end: handled or dead-lettered. False when stopped on the way. */
+  async #work(batch: Pending<Event>[], signal: AbortSignal): Promise<boolean> {
+    const suspects = this.#options.suspects;
+    const isSuspect = ({ record: { sequenceNumber } }: Pending<Event>) =>
+      suspects !== undefined && sequenceNumber >= suspects.first && sequenceNumber <= suspects.last;
+    if (!suspects || !batch.some(isSuspect)) return this.#settle(batch, signal);
+    for (const pending of batch) {
+      pending.attempts = suspects.restarts.get(pending.record.sequenceNumber) ?? 0;
+      const finished = await suspects.alone(() => this.#settle([pending], signal));
+      if (!finished) return false;
+    }
+    return true;
+  }
+
+  /** Runs groups from a stack: a group that fails as a whole is replaced by its halves, so order is kept. */
+  async #settle(batch: Pending<Event>[], signal: AbortSignal): Promise<boolean> {
+    const groups: Pending<Event>[][] = batch.length > 0 ? [batch] : [];
+    for (let group = groups.pop(); group; group = groups.pop()) {
+      const rest = await this.#attempt(group);
+      if (rest === 'split') {
+        const middle = group.length >> 1;
+        groups.push(group.slice(middle), group.slice(0, middle));
+      } else if (rest.length > 0) {
+        if (signal.aborted) return false;
+        const attempts = Math.max(...rest.map(pending => pending.attempts));
+        const retryDelayMs = this.#options.retryDelayMs ?? consumerDefaults.retryDelayMs;
+        await delay(this.#options.clock, retryDelayMs * 2 ** Math.max(0, attempts - 1), signal);
+        if (signal.aborted) return false;
+        groups.push(rest);
+      }
+    }
+    return true;
+  }
+
+  /** One invocation. Returns what must be tried again, or 'split' when the batch failed as a whole. */
+  async #attempt(group: Pending<Event>[]): Promise<Pending<Event>[] | 'split'> {
+    const exhausted = group.filter(pending => pending.attempts >= this.#attemptsMax);
+    for (const pending of exhausted) await this.#bury(pending, new Error('It made the app thread hang or crash.'));
+    const runnable = exhausted.length > 0 ? group.filter(pending => pending.attempts < this.#attemptsMax) : group;
+    if (runnable.length === 0) return [];
+    const { marks } = this.#options;
+    marks?.enter(runnable[0].record.sequenceNumber, runnable[runnable.length - 1].record.sequenceNumber);
+    try {
+      return await this.#sort(runnable, await this.#options.invoke(runnable));
+    } catch (error) {
+      if (runnable.length > 1) return 'split';
+      return await this.#sort(runnable, { failed: new Map([[0, error]]), skipped: new Set() });
+    } finally {
+      marks?.leave();
+    }
+  }
+
+  async #sort(group: Pending<Event>[], { failed, skipped }: Outcome): Promise<Pending<Event>[]> {
+    const again: Pending<Event>[] = [];
+    if (failed.size === 0 && skipped.size === 0) return again;
+    for (const [index, pending] of group.entries()) {
+      if (failed.has(index)) {
+        pending.attempts++;
+        if (pending.attempts >= this.#attemptsMax) await this.#bury(pending, failed.get(index));
+        else again.push(pending);
+      } else if (skipped.has(index)) again.push(pending);
+    }
+    return again;
+  }
+
+  get #attemptsMax(): number {
+    return this.#options.attemptsMax ?? consumerDefaults.attemptsMax;
+  }
+
+  #bury(dead: { record: StreamRecord; attempts: number }, error: unknown): Promise<void> {
+    const { name: consumer, shardId } = this.#options;
+    return this.#options.deadLetter({ consumer, shardId, record: dead.record, error, attempts: dead.attempts });
+  }
+}
+
+/**
+ * Turns a handler of one event into a handler of a batch: different partition keys run beside each other, at most
+ * `lanesMax` at a time; the records of one key run one after the other, and wait when one of them fails.
+ */
+export function eachRecord<Event>(
+  handle: (selected: Selected<Event>) => Promise<void>,
+  lanesMax = 64,
+): (batch: Selected<Event>[]) => Promise<Outcome> {
+  return async batch => {
+    const failed = new Map<number, unknown>();
+    const skipped = new Set<number>();
+    const lanes = [...Map.groupBy(batch.keys(), index => batch[index].record.partitionKey).values()];
+    const runLanes = async () => {
+      for (let lane = lanes.shift(); lane; lane = lanes.shift()) {
+        for (const [place, index] of lane.entries()) {
+          try {
+            await handle(batch[index]);
+          } catch (error) {
+            failed.set(index, error);
+            for (const later of lane.slice(place + 1)) skipped.add(later);
+            break;
+          }
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(lanesMax, lanes.length) }, runLanes));
+    return { failed, skipped };
+  };
+}

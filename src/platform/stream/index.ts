@@ -1,0 +1,15 @@
+export {
+  Consumer,
+  type ConsumerOptions,
+  type DeadLetter,
+  eachRecord,
+  type InvocationMarks,
+  type Outcome,
+  type Selected,
+  type Suspects,
+} from './consumer.ts';
+export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
+export { streamLimits } from './limits.ts';
+export type { Appended, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';
+export { EmbeddedStreamReader, type StreamTail } from './reader.ts';
+export { RecordBatch } from './record-batch.ts';
