@@ -47,9 +47,16 @@ export async function measure(peer: Peer, plan: GeneratorPlan, duration: Duratio
       serverCpuShare: cpuMs && cpuMs / (peer.storedCount ? storedMs : result.elapsedMs),
       generatorCpuShare: result.cpuMs / result.elapsedMs,
     };
+  } catch (error) {
+    throw error instanceof BenchError ? withLastWords(error, peer) : error;
   } finally {
     await end(generator);
   }
+}
+
+function withLastWords(error: BenchError, peer: Peer): BenchError {
+  const lastWords = peer.lastWords();
+  return lastWords === '' ? error : new BenchError(error.message, `${error.fix}\n${peer.name} printed: ${lastWords}`);
 }
 
 interface StoredResult {

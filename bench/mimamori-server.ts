@@ -43,14 +43,14 @@ export async function startMimamori(dataFolder: string): Promise<Peer> {
     pid: server.pid,
     mqttPort: Number(new URL(started.mqtt).port),
     storedCount: () => storedCount(started.http),
+    lastWords: () => server.lastWords(),
     stop: () => server.stop(),
   };
 }
 
 /** @throws BenchError when a message was dead-lettered: a rate that counts lost readings is worth nothing. */
 async function storedCount(httpUrl: string): Promise<number> {
-  const response = await fetch(`${httpUrl}/healthz`);
-  const text = await response.text();
+  const text = await readText(`${httpUrl}/healthz`);
   const ingest = memberOf(memberOf(parse(text), 'status') === 'ok' ? parse(text) : undefined, 'ingest');
   const processed = memberOf(ingest, 'processed');
   const deadLettered = memberOf(ingest, 'deadLettered');
@@ -60,6 +60,14 @@ async function storedCount(httpUrl: string): Promise<number> {
     `${deadLettered} messages were dead-lettered.`,
     'See why in the dead letters of bench/ingest-app.',
   );
+}
+
+async function readText(url: string): Promise<string> {
+  try {
+    return await (await fetch(url)).text();
+  } catch (error) {
+    throw new BenchError(`Mimamori did not answer GET ${url}.`, String(error));
+  }
 }
 
 function readIdentity(line: string): Identity {

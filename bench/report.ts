@@ -22,8 +22,8 @@ export const cpuColumns = [
 const header = [
   'load',
   'server',
-  'stored/s',
-  'acknowledged/s',
+  'stored k/s',
+  'acked k/s',
   'p50 ms',
   'p99 ms',
   'µs/msg',
@@ -86,9 +86,10 @@ function formatShare(share: number | undefined): string {
   return share === undefined ? '-' : `${Math.round(share * 100)} %`;
 }
 
+/** Rates, in thousands per second. */
 function formatSpread({ median, min, max }: Spread): string {
-  const whole = (value: number) => Math.round(value).toLocaleString('en-US');
-  return `${whole(median)} (${whole(min)}-${whole(max)})`;
+  const thousands = (perSecond: number) => (perSecond / 1_000).toFixed(1);
+  return `${thousands(median)} (${thousands(min)}-${thousands(max)})`;
 }
 
 /** The first two columns are names, aligned left; the others are numbers, aligned right. */

@@ -16,6 +16,8 @@ export interface Peer {
   mqttPort: number;
   /** Messages stored since the server was started; absent when the server stores nothing. */
   storedCount?: () => Promise<number>;
+  /** The end of what it printed on stderr: if it dies under the load, this says why. */
+  lastWords(): string;
   stop(): Promise<void>;
 }
 
@@ -39,6 +41,10 @@ export class ServerProcess {
     return this.#child.pid ?? 0;
   }
 
+  lastWords(): string {
+    return this.#lastWords.trim();
+  }
+
   /** The first line on stdout that `accepts`; what follows is read and dropped, so that the child never blocks on it. */
   firstLine(accepts: (line: string) => boolean): Promise<string> {
     const { stdout } = this.#child;
@@ -58,7 +64,7 @@ export class ServerProcess {
     const ended = once(this.#child, 'close', { signal }).then(() => `it exited with code ${this.#child.exitCode}`);
     const late = once(AbortSignal.timeout(startTimeoutMs), 'abort', { signal }).then(() => 'it took over a minute');
     const failed = Promise.race([ended, late]).then(why => {
-      throw new BenchError(`${this.#name} did not start: ${why}.`, this.#lastWords.trim() || 'It printed no error.');
+      throw new BenchError(`${this.#name} did not start: ${why}.`, this.lastWords() || 'It printed no error.');
     });
     try {
       return await Promise.race([ready, failed]);

@@ -5,5 +5,11 @@ import { type Peer, ServerProcess } from '../server-process.ts';
 export async function startBareServer(): Promise<Peer> {
   const server = new ServerProcess('The bare server', process.execPath, [join(import.meta.dirname, 'bare-server.ts')]);
   const port = Number(await server.firstLine(() => true));
-  return { name: 'bare', pid: server.pid, mqttPort: port, stop: () => server.stop() };
+  return {
+    name: 'bare',
+    pid: server.pid,
+    mqttPort: port,
+    lastWords: () => server.lastWords(),
+    stop: () => server.stop(),
+  };
 }

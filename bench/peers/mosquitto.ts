@@ -52,5 +52,11 @@ export async function startMosquitto(): Promise<Peer> {
   } finally {
     abandoned = true;
   }
-  return { name: 'mosquitto', pid: server.pid, mqttPort: port, stop: () => server.stop() };
+  return {
+    name: 'mosquitto',
+    pid: server.pid,
+    mqttPort: port,
+    lastWords: () => server.lastWords(),
+    stop: () => server.stop(),
+  };
 }
