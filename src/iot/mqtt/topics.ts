@@ -74,13 +74,14 @@ export function matches(topicFilter: string, topic: string): boolean {
 export function covers(allowedFilter: string, topicFilter: string): boolean {
   // Only a filter that names its first $ level can match those topics, and a wildcard matches none of them.
   if (topicFilter.startsWith('$') && isWildcardAt(allowedFilter, 0)) return false;
-  // No topic has zero levels, so at the very start "+/#" is as wide as "#"; further on it leaves out the parent.
-  if (allowedFilter === '+/#') return true;
   let inAllowed = 0;
   let inFilter = 0;
   for (;;) {
     if (isMultiLevelAt(allowedFilter, inAllowed)) return true;
-    if (isMultiLevelAt(topicFilter, inFilter)) return false;
+    if (isMultiLevelAt(topicFilter, inFilter)) {
+      // "#" also asks for its parent, which "+/#" leaves out. Only "#" and "/#" have no parent: no topic is empty.
+      return inFilter <= 1 && allowedFilter.slice(inAllowed) === '+/#';
+    }
     const allowedLevelEnd = levelEnd(allowedFilter, inAllowed);
     const filterLevelEnd = levelEnd(topicFilter, inFilter);
     // A "+" asked for is contained only in a "+" allowed: sameLevel compares it as the character it is.
