@@ -1,0 +1,177 @@
+/** The engine on this machine's disk: DynamoDB's document API over an ordered store. */
+import type {
+  DeleteCommandInput,
+  DeleteCommandOutput,
+  GetCommandInput,
+  GetCommandOutput,
+  PutCommandInput,
+  PutCommandOutput,
+  QueryCommandInput,
+  QueryCommandOutput,
+  TransactWriteCommandInput,
+  TransactWriteCommandOutput,
+  UpdateCommandInput,
+  UpdateCommandOutput,
+} from '@aws-sdk/lib-dynamodb';
+import type { Clock } from '../../kernel/clock.ts';
+import type { KeyValueStore } from '../../kernel/store.ts';
+import { openLayouts } from './catalog.ts';
+import { invalid, tableNotFound } from './errors.ts';
+import { Aliases } from './expressions/aliases.ts';
+import { projectOn } from './expressions/projection.ts';
+import { decodeItem, encodeItem } from './item-encoding.ts';
+import { itemKey, type TableLayout } from './layout.ts';
+import type { Answer, Table, TableSchema } from './port.ts';
+import { planQuery, projectionOf, runQuery } from './query.ts';
+import { planTransaction, runTransaction } from './transaction.ts';
+import { checkKey, checkParameters, type Supported } from './validate.ts';
+import type { Item } from './values.ts';
+import { carryOut, type DecidedWrite, decide, type PlannedWrite, planDelete, planPut, planUpdate } from './writes.ts';
+
+export interface EmbeddedTableOptions {
+  /** Closed together with the table. */
+  readonly store: KeyValueStore;
+  readonly clock: Clock;
+  readonly tables: readonly TableSchema[];
+}
+
+/** Resolves when the indexes that are new have been filled from the items already there. */
+export async function openEmbeddedTable({ store, clock, tables }: EmbeddedTableOptions): Promise<Table> {
+  return new EmbeddedTable(store, clock, await openLayouts(store, tables));
+}
+
+const readParameters: Supported = {
+  TableName: true,
+  Key: true,
+  ConsistentRead: [true, false], // reads are always consistent here
+  ProjectionExpression: true,
+  ExpressionAttributeNames: true,
+  ReturnConsumedCapacity: ['NONE'],
+};
+
+const writeParameters: Supported = {
+  TableName: true,
+  ConditionExpression: true,
+  ExpressionAttributeNames: true,
+  ExpressionAttributeValues: true,
+  ReturnValuesOnConditionCheckFailure: ['NONE', 'ALL_OLD'],
+  ReturnConsumedCapacity: ['NONE'],
+  ReturnItemCollectionMetrics: ['NONE'],
+};
+const putParameters: Supported = { ...writeParameters, Item: true, ReturnValues: true };
+const deleteParameters: Supported = { ...writeParameters, Key: true, ReturnValues: true };
+const updateParameters: Supported = { ...writeParameters, Key: true, UpdateExpression: true, ReturnValues: true };
+
+class EmbeddedTable implements Table {
+  readonly #store: KeyValueStore;
+  readonly #clock: Clock;
+  readonly #layouts: ReadonlyMap<string, TableLayout>;
+
+  constructor(store: KeyValueStore, clock: Clock, layouts: ReadonlyMap<string, TableLayout>) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#layouts = layouts;
+  }
+
+  async get(input: GetCommandInput): Promise<Answer<GetCommandOutput>> {
+    checkParameters('get', input, readParameters);
+    const layout = this.#layout(input.TableName);
+    const aliases = new Aliases(input.ExpressionAttributeNames, undefined);
+    const project = projectionOf(input.ProjectionExpression, aliases);
+    aliases.checkAllUsed();
+    const encoded = this.#store.get(itemKey(layout, checkKey(layout.schema, input.Key)));
+    if (encoded === undefined) return {};
+    const item = decodeItem(encoded);
+    return { Item: project === undefined ? item : project(item) };
+  }
+
+  async put(input: PutCommandInput): Promise<Answer<PutCommandOutput>> {
+    checkParameters('put', input, putParameters);
+    checkReturnsOld(input.ReturnValues);
+    const plan = planPut(this.#layout(input.TableName), input.Item, input);
+    const { stored } = await this.#write(plan);
+    return input.ReturnValues === 'ALL_OLD' ? attributes(stored) : {};
+  }
+
+  async delete(input: DeleteCommandInput): Promise<Answer<DeleteCommandOutput>> {
+    checkParameters('delete', input, deleteParameters);
+    checkReturnsOld(input.ReturnValues);
+    const plan = planDelete(this.#layout(input.TableName), input.Key, input);
+    const { stored } = await this.#write(plan);
+    return input.ReturnValues === 'ALL_OLD' ? attributes(stored) : {};
+  }
+
+  async update(input: UpdateCommandInput): Promise<Answer<UpdateCommandOutput>> {
+    checkParameters('update', input, updateParameters);
+    const { plan, update } = planUpdate(this.#layout(input.TableName), input.Key, input);
+    const touched = projectOn(update?.targets ?? []);
+    const answer = updateAnswers[checkUpdateReturns(input.ReturnValues)];
+    return this.#store.write(transaction => {
+      const decided = decide(transaction, plan);
+      carryOut(transaction, decided);
+      return answer(decided, touched);
+    });
+  }
+
+  async query(input: QueryCommandInput): Promise<Answer<QueryCommandOutput>> {
+    return runQuery(this.#store, planQuery(this.#layout(input.TableName), input));
+  }
+
+  async transactWrite(input: TransactWriteCommandInput): Promise<Answer<TransactWriteCommandOutput>> {
+    const plan = planTransaction(name => this.#layout(name), input);
+    await this.#store.write(transaction => runTransaction(transaction, plan, this.#clock.nowMs()));
+    return {};
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  #layout(tableName: unknown): TableLayout {
+    if (typeof tableName !== 'string')
+      throw invalid("The parameter 'TableName' is required but was not present in the request");
+    const layout = this.#layouts.get(tableName);
+    if (layout === undefined) throw tableNotFound();
+    return layout;
+  }
+
+  #write(plan: PlannedWrite): Promise<DecidedWrite> {
+    return this.#store.write(transaction => {
+      const decided = decide(transaction, plan);
+      carryOut(transaction, decided);
+      return decided;
+    });
+  }
+}
+
+function checkReturnsOld(returnValues: string | undefined): void {
+  if (returnValues === undefined || returnValues === 'NONE' || returnValues === 'ALL_OLD') return;
+  throw invalid('ReturnValues can only be ALL_OLD or NONE');
+}
+
+function attributes(item: Item | undefined): { Attributes?: Item } {
+  return item === undefined || Object.keys(item).length === 0 ? {} : { Attributes: item };
+}
+
+/** A new item may hold objects of the request, which belong to the caller. */
+function ownCopy(item: Item): Item {
+  return decodeItem(encodeItem(item, 0));
+}
+
+type UpdateAnswer = (decided: DecidedWrite, touched: (item: Item) => Item) => { Attributes?: Item };
+
+const updateAnswers = {
+  NONE: () => ({}),
+  ALL_OLD: ({ stored }) => attributes(stored),
+  UPDATED_OLD: ({ stored }, touched) => attributes(stored && touched(stored)),
+  ALL_NEW: ({ next }) => attributes(next && ownCopy(next.item)),
+  UPDATED_NEW: ({ next }, touched) => attributes(next && ownCopy(touched(next.item))),
+} satisfies Record<string, UpdateAnswer>;
+
+function checkUpdateReturns(returnValues: string | undefined): keyof typeof updateAnswers {
+  const asked = returnValues ?? 'NONE';
+  if (Object.hasOwn(updateAnswers, asked)) return asked as keyof typeof updateAnswers; // a cast: it is one of its keys
+  throw invalid(
+    `1 validation error detected: Value '${asked}' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]`,
+  );
+}

@@ -1,0 +1,106 @@
+/**
+ * Refusals of a table. `name` is DynamoDB's, so that code written for the AWS SDK keeps working; `code` is ours and
+ * stable. Messages are DynamoDB's where we know them, because tools parse them.
+ */
+import { MimamoriError } from '../../kernel/errors.ts';
+import type { AttributeValue } from './values.ts';
+
+interface TableErrorDescription {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+  readonly retryable?: boolean;
+}
+
+export class TableError extends MimamoriError {
+  constructor(description: TableErrorDescription) {
+    super(description);
+    this.name = description.name;
+  }
+}
+
+export class ConditionalCheckFailedError extends TableError {
+  /** The stored item with its types spelled out, if `ReturnValuesOnConditionCheckFailure` asked for it. */
+  readonly Item?: Record<string, AttributeValue>;
+
+  constructor(item: Record<string, AttributeValue> | undefined) {
+    super({
+      name: 'ConditionalCheckFailedException',
+      code: 'table.conditionFailed',
+      message: 'The conditional request failed',
+      fix: 'Read the item, decide again on what it holds now, and send the write with a condition that fits.',
+    });
+    if (item !== undefined) this.Item = item;
+  }
+}
+
+export interface CancellationReason {
+  readonly Code: 'None' | 'ConditionalCheckFailed' | 'ValidationError';
+  readonly Message?: string;
+  readonly Item?: Record<string, AttributeValue>;
+}
+
+export class TransactionCanceledError extends TableError {
+  /** One for each action, in the order of the request. */
+  readonly CancellationReasons: readonly CancellationReason[];
+
+  constructor(reasons: readonly CancellationReason[]) {
+    const codes = reasons.map(reason => reason.Code).join(', ');
+    super({
+      name: 'TransactionCanceledException',
+      code: 'table.transactionCanceled',
+      message: `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes}]`,
+      fix: 'Look at CancellationReasons, read the items they name, and send a transaction that fits.',
+    });
+    this.CancellationReasons = reasons;
+  }
+}
+
+export const invalid = (message: string) =>
+  new TableError({
+    name: 'ValidationException',
+    code: 'table.invalid',
+    message,
+    fix: 'Correct the request; the same request will be refused again.',
+  });
+
+export const itemTooLarge = (message: string) =>
+  new TableError({
+    name: 'ValidationException',
+    code: 'table.itemTooLarge',
+    message,
+    fix: 'Split the item, or keep the large part as an object and store its key.',
+  });
+
+export const notSupported = (what: string) =>
+  new TableError({
+    name: 'ValidationException',
+    code: 'table.notSupported',
+    message: `The embedded table does not support ${what} yet.`,
+    fix: 'Leave it out, or express it with what the README of the table lists.',
+  });
+
+export const tableNotFound = () =>
+  new TableError({
+    name: 'ResourceNotFoundException',
+    code: 'table.notFound',
+    message: 'Requested resource not found',
+    fix: 'Check the table name, and that the table is declared where the engine is opened.',
+  });
+
+export const tokenReused = () =>
+  new TableError({
+    name: 'IdempotentParameterMismatchException',
+    code: 'table.tokenReused',
+    message: 'The ClientRequestToken was used within the last ten minutes for another request.',
+    fix: 'Use a new token for a new request, and the same request when you repeat one.',
+  });
+
+export const schemaChanged = (tableName: string) =>
+  new TableError({
+    name: 'ValidationException',
+    code: 'table.schemaChanged',
+    message: `Table ${tableName} is stored with another key schema than it is opened with.`,
+    fix: 'Keep the key schema of a table, or give the new one another name and copy the items.',
+  });

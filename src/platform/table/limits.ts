@@ -1,0 +1,22 @@
+/** What DynamoDB allows; the embedded engine refuses the same. Bytes are UTF-8 bytes, KB = 1,024. */
+export const tableLimits = {
+  itemBytesMax: 400 * 1024, // DynamoDB quota "item size"; attribute names count too
+  nestingLevelsMax: 32, // DynamoDB quota "nested attribute depth"
+  partitionKeyBytesMax: 2_048, // DynamoDB quota "partition key length"
+  sortKeyBytesMax: 1_024, // DynamoDB quota "sort key length"
+  attributeNameBytesMax: 64 * 1024, // DynamoDB quota "attribute names"
+  keyNameCharactersMax: 255, // DynamoDB quota "attribute names": those of keys
+  expressionBytesMax: 4_096, // DynamoDB quota "expression parameters"
+  expressionOperatorsMax: 300, // DynamoDB quota "expression parameters"
+  expressionValuesBytesMax: 2 * 1024 * 1024, // DynamoDB quota "expression parameters"
+  inOperandsMax: 100, // DynamoDB "comparison operator and function reference"
+  pageBytesMax: 1024 * 1024, // DynamoDB Query and Scan
+  transactionItemsMax: 100, // DynamoDB TransactWriteItems
+  transactionBytesMax: 4 * 1024 * 1024, // DynamoDB TransactWriteItems
+  tokenCharactersMax: 36, // DynamoDB ClientRequestToken
+  tokenKeptMs: 10 * 60_000, // DynamoDB ClientRequestToken
+  indexesMax: 20, // DynamoDB quota "global secondary indexes per table"
+  parsedExpressionsMax: 1_000, // ours: bounds the cache of parsed expressions at about 4 MiB
+  expiredTokensPerWriteMax: 8, // ours: so that forgetting old tokens costs no write much, yet keeps up
+  numberMagnitudeMin: 1e-130, // DynamoDB "Number"
+} as const;

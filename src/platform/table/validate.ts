@@ -1,0 +1,171 @@
+/** What is refused before an engine looks at its data: names, keys, parameters. */
+import { invalid, notSupported } from './errors.ts';
+import { tableLimits } from './limits.ts';
+import type { IndexSchema, KeyAttribute, TableSchema } from './port.ts';
+import {
+  type Item,
+  isPlainObject,
+  measureItem,
+  measureValue,
+  ownValue,
+  textBytes,
+  typeOf,
+  type Value,
+} from './values.ts';
+
+const namePattern = /^[A-Za-z0-9_.-]{3,255}$/;
+
+export function checkSchema(schema: TableSchema): void {
+  checkName('table', schema.tableName);
+  checkKeyAttributes(schema);
+  const indexes = schema.indexes ?? [];
+  if (indexes.length > tableLimits.indexesMax) {
+    throw invalid(`Table ${schema.tableName} has ${indexes.length} indexes; ${tableLimits.indexesMax} are allowed.`);
+  }
+  const names = new Set<string>();
+  for (const index of indexes) {
+    checkName('index', index.indexName);
+    checkKeyAttributes(index);
+    if (names.has(index.indexName)) throw invalid(`Index ${index.indexName} is declared twice.`);
+    names.add(index.indexName);
+  }
+  checkOneTypePerAttribute(schema);
+}
+
+function checkName(what: string, name: string): void {
+  if (!namePattern.test(name)) {
+    throw invalid(`The ${what} name "${name}" must have 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -.`);
+  }
+}
+
+function checkKeyAttributes({ partitionKey, sortKey }: IndexSchema | TableSchema): void {
+  for (const key of sortKey === undefined ? [partitionKey] : [partitionKey, sortKey]) {
+    if (key.name.length === 0 || key.name.length > tableLimits.keyNameCharactersMax) {
+      throw invalid(`A key attribute's name must have 1 to ${tableLimits.keyNameCharactersMax} characters.`);
+    }
+  }
+  if (sortKey?.name === partitionKey.name)
+    throw invalid('Both the Hash Key and the Range Key element in the KeySchema have the same name');
+}
+
+/** An attribute that is a key in several places has one definition. */
+function checkOneTypePerAttribute(schema: TableSchema): void {
+  const types = new Map<string, string>();
+  for (const { partitionKey, sortKey } of [schema, ...(schema.indexes ?? [])]) {
+    for (const { name, type } of sortKey === undefined ? [partitionKey] : [partitionKey, sortKey]) {
+      if ((types.get(name) ?? type) !== type) throw invalid(`Key attribute ${name} is declared with two types.`);
+      types.set(name, type);
+    }
+  }
+}
+
+/** The parameters an operation knows, and the values of those it supports in part. */
+export type Supported = { readonly [parameter: string]: true | readonly unknown[] };
+
+/** Refuses what is not supported by name, so that nothing is silently ignored. */
+export function checkParameters(operation: string, input: unknown, supported: Supported): void {
+  if (!isPlainObject(input)) throw invalid(`The input of ${operation} must be a plain object.`);
+  for (const [parameter, value] of Object.entries(input)) {
+    if (value === undefined) continue;
+    const accepted = ownValue(supported, parameter);
+    if (accepted === undefined) throw notSupported(`the parameter ${parameter} of ${operation}`);
+    if (accepted !== true && !accepted.includes(value)) {
+      throw notSupported(`${parameter}: ${JSON.stringify(value)} in ${operation}`);
+    }
+  }
+}
+
+/** @returns the item, known to be storable, and its size. Indexes are checked apart, as DynamoDB words it otherwise. */
+export function checkItem(schema: TableSchema, input: unknown): { item: Item; bytes: number } {
+  const bytes = measureItem(input);
+  const item = input as Item; // a cast: `measureItem` refuses what is none
+  for (const key of keyAttributes(schema)) {
+    const value = ownValue(item, key.name);
+    if (value === undefined) {
+      throw invalid(`One or more parameter values were invalid: Missing the key ${key.name} in the item`);
+    }
+    if (typeOf(value) !== key.type) {
+      throw invalid(
+        `One or more parameter values were invalid: Type mismatch for key ${key.name} expected: ${key.type} actual: ${typeOf(value)}`,
+      );
+    }
+    checkKeyValue(key, value, key === schema.partitionKey);
+  }
+  return { item, bytes };
+}
+
+/** A key must have the attributes of the key schema, of their types, and no others. */
+export function checkKey(schema: TableSchema, input: unknown): Item {
+  const attributes = keyAttributes(schema);
+  if (!isPlainObject(input) || Object.keys(input).length !== attributes.length) throw keyMismatch();
+  for (const key of attributes) {
+    const value = ownValue(input as Record<string, unknown>, key.name); // a cast: a plain object
+    if (value === undefined) throw keyMismatch();
+    measureValue(value);
+    if (typeOf(value as Value) !== key.type) throw keyMismatch(); // a cast: `measureValue` refuses what is none
+    checkKeyValue(key, value as Value, key === schema.partitionKey);
+  }
+  return input as Item; // a cast: every attribute was checked above
+}
+
+export function keyMismatch() {
+  return invalid('The provided key element does not match the schema');
+}
+
+export function keyAttributes({ partitionKey, sortKey }: TableSchema | IndexSchema): readonly KeyAttribute[] {
+  return sortKey === undefined ? [partitionKey] : [partitionKey, sortKey];
+}
+
+export function checkKeyValue({ name, type }: KeyAttribute, value: Value, isPartitionKey: boolean): void {
+  const bytes = keyValueBytes(value);
+  if (type !== 'N' && bytes === 0) {
+    throw invalid(
+      `One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ${type === 'S' ? 'string' : 'binary'} value. Key: ${name}`,
+    );
+  }
+  if (isPartitionKey && bytes > tableLimits.partitionKeyBytesMax) {
+    throw invalid(
+      `One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ${tableLimits.partitionKeyBytesMax} bytes`,
+    );
+  }
+  if (!isPartitionKey && bytes > tableLimits.sortKeyBytesMax) {
+    throw invalid(
+      `One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of ${tableLimits.sortKeyBytesMax} bytes`,
+    );
+  }
+}
+
+function keyValueBytes(value: Value): number {
+  if (typeof value === 'string') return textBytes(value);
+  return value instanceof Uint8Array ? value.length : 0;
+}
+
+/** Refuses the whole write when an index key is present but unfit. */
+export function checkIndexKeys(index: IndexSchema, item: Item): void {
+  for (const key of keyAttributes(index)) {
+    const value = ownValue(item, key.name);
+    if (value === undefined) continue;
+    if (typeOf(value) !== key.type) {
+      throw invalid(
+        `One or more parameter values were invalid: Type mismatch for Index Key ${key.name} Expected: ${key.type} Actual: ${typeOf(value)} IndexName: ${index.indexName}`,
+      );
+    }
+    if (key.type !== 'N' && keyValueBytes(value) === 0) {
+      throw invalid(
+        `One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${key.type === 'S' ? 'string' : 'binary'} value. IndexName: ${index.indexName}, IndexKey: ${key.name}`,
+      );
+    }
+    checkKeyValue(key, value, key === index.partitionKey);
+  }
+}
+
+/** Every key of the index is there and fit. Unfit ones can only be older than the index. */
+export function isIndexMember(index: IndexSchema, item: Item): boolean {
+  return keyAttributes(index).every(key => {
+    const value = ownValue(item, key.name);
+    if (value === undefined || typeOf(value) !== key.type) return false;
+    const bytes = keyValueBytes(value);
+    const bytesMax = key === index.partitionKey ? tableLimits.partitionKeyBytesMax : tableLimits.sortKeyBytesMax;
+    return key.type === 'N' || (bytes > 0 && bytes <= bytesMax);
+  });
+}
