@@ -9,8 +9,8 @@ import { listSegments, type Segment } from './segment.ts';
 export interface StreamTail {
   /** The last durable sequence number; 0 when there is none. */
   lastSequenceNumber(): SequenceNumber;
-  /** Calls `wake` once, soon after the tail has moved; returns how to stop waiting. */
-  onceMoved(wake: () => void): () => void;
+  /** Calls `wake` once, soon after the tail is beyond `sequenceNumber` (or already is); returns how to stop waiting. */
+  onceBeyond(sequenceNumber: SequenceNumber, wake: () => void): () => void;
 }
 
 /** Where the next block to read begins, and what it must begin with. */
@@ -58,7 +58,7 @@ export class EmbeddedStreamReader implements StreamReader {
   async waitBeyond(_shardId: ShardId, after: SequenceNumber | null, signal: AbortSignal): Promise<void> {
     while (!signal.aborted && this.#tail.lastSequenceNumber() <= (after ?? 0n)) {
       await new Promise<void>(resolve => {
-        const stop = this.#tail.onceMoved(done);
+        const stop = this.#tail.onceBeyond(after ?? 0n, done);
         function done() {
           stop();
           signal.removeEventListener('abort', done);

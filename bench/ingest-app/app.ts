@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { appTable, defineApp, defineModel } from '../../src/app/index.ts';
+
+/** The app under test: every reading is decoded, validated and stored, packed into one item per thing and batch. */
+const model = defineModel('bench', {
+  telemetry: { sample: { reading: z.object({ at: z.string(), value: z.number(), pad: z.string() }) } },
+  commands: {},
+  entities: {},
+});
+
+const storeReadings = model.onTelemetryBatch('sample', async (events, { table }) => {
+  const byThing = Map.groupBy(events, event => event.thingName);
+  const puts = [...byThing].map(([thingName, readings]) =>
+    table.put({
+      TableName: appTable.tableName,
+      Item: {
+        PK: `Series-${thingName}`,
+        SK: `reading-${String(readings[0].sequenceNumber).padStart(20, '0')}`,
+        Samples: readings.map(({ payload }) => payload),
+      },
+    }),
+  );
+  await Promise.all(puts);
+});
+
+export default defineApp(model, { functions: { storeReadings }, routes: [] });

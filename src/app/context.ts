@@ -1,0 +1,86 @@
+import type { z } from 'zod';
+import type { Clock } from '../kernel/clock.ts';
+import type { Log } from '../kernel/log.ts';
+import type { Iot } from '../iot/port.ts';
+import type { Table } from '../platform/table/index.ts';
+import type { EntityMap, Repositories } from './entities.ts';
+import type { CommandDefinition, CommandMap, Model, RouteOptions, TelemetryMap, TelemetryTypes } from './model.ts';
+
+/** Everything a handler may touch. Time and ids come from here too, so that a test can own them. */
+export interface AppContext<C extends CommandMap, E extends EntityMap> {
+  readonly entities: Repositories<E>;
+  readonly commands: { readonly [Name in keyof C]: CommandSender<C[Name]> };
+  readonly iot: Iot;
+  /** The table itself, for what entities do not cover. */
+  readonly table: Table;
+  readonly clock: Clock;
+  /** A new id that sorts by time. */
+  readonly newId: () => string;
+  readonly log: Log;
+  /** Tells whoever watches `audience` (an open page, the terminal) what has just happened. Not stored. */
+  readonly announce: (audience: string, announcement: Announcement) => void;
+}
+
+/** The context that handlers of a model work in: `ContextOf<typeof model>`. */
+export type ContextOf<M> = M extends Model<TelemetryMap, infer C, infer E> ? AppContext<C, E> : never;
+
+export interface Announcement {
+  readonly type: string;
+  readonly [fact: string]: string | number | boolean | undefined;
+}
+
+/** One message of a device, decoded and valid. `type` tells which of the context's schemas `payload` fits. */
+export type TelemetryEvent<Types extends TelemetryTypes> = {
+  [Type in keyof Types & string]: {
+    readonly type: Type;
+    readonly payload: z.output<Types[Type]>;
+    readonly thingName: string;
+    readonly topic: string;
+    /** When the backend received it, Unix epoch milliseconds. */
+    readonly receivedAtMs: number;
+    /** Identifies the message: the same again when it is redelivered. */
+    readonly sequenceNumber: bigint;
+  };
+}[keyof Types & string];
+
+export interface CommandSender<D extends CommandDefinition> {
+  /**
+   * Stores the command, then sends it; an offline thing gets it when it returns. Resolves when it is stored.
+   * A second call with the same `sessionId` does nothing, so a redelivered event may repeat it.
+   */
+  send(command: {
+    readonly thingName: string;
+    readonly sessionId: string;
+    /** The request without its sessionId, which is added. */
+    readonly request: Omit<z.input<D['request']>, 'sessionId'>;
+    /** Not sent any more after this; default 24 h from now. */
+    readonly expiresAtMs?: number;
+  }): Promise<void>;
+  /** The command is not sent any more; its result function is not called. Content when it has ended already. */
+  cancel(sessionId: string): Promise<void>;
+}
+
+/** How a command ended. */
+export type CommandResult<D extends CommandDefinition> = {
+  readonly thingName: string;
+  readonly sessionId: string;
+  readonly request: z.output<D['request']>;
+  readonly sentAtMs: number;
+} & (
+  | { readonly outcome: 'answered'; readonly response: z.output<D['response']> }
+  | { readonly outcome: 'timedOut' | 'expired'; readonly response: undefined }
+);
+
+type PathParameters<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | PathParameters<Rest>
+  : never;
+
+export interface RouteRequest<Path extends string, O extends RouteOptions> {
+  readonly params: { readonly [Name in PathParameters<Path>]: string };
+  readonly query: O['query'] extends z.ZodType ? z.output<O['query']> : undefined;
+  readonly body: O['body'] extends z.ZodType ? z.output<O['body']> : undefined;
+  /** The subject of the bearer token. */
+  readonly user: string;
+}
+
+export type RouteAnswer<O extends RouteOptions> = O['answer'] extends z.ZodType ? z.input<O['answer']> : void;

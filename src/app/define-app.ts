@@ -1,0 +1,52 @@
+import { appNotValid } from './errors.ts';
+import type { AppFunction, Route } from './model.ts';
+import type { AnyModel } from './topics.ts';
+
+export interface AppParts {
+  /** The name of each function is its key here: it names the consumer's checkpoint, so renaming starts it over. */
+  readonly functions: Readonly<Record<string, AppFunction>>;
+  readonly routes: readonly Route[];
+  /** An HTML file shown at `/`. */
+  readonly page?: URL;
+}
+
+/** A whole app as one value: everything else (topics, policies, consumers, HTTP API, OpenAPI) is derived from it. */
+export interface App extends AppParts {
+  readonly model: AnyModel;
+}
+
+/** Gathers an app and checks that its parts fit together. Throws `app.notValid`. */
+export function defineApp(model: { readonly application: string }, parts: AppParts): App {
+  const app: App = { model: model as AnyModel, ...parts }; // Models differ only in what their parts are typed as.
+  checkFunctions(app);
+  checkRoutes(app);
+  return app;
+}
+
+function checkFunctions({ model, functions }: App): void {
+  const resultOf = new Map<string, string>();
+  for (const [name, declared] of Object.entries(functions)) {
+    const known = declared.kind === 'telemetry' ? declared.context in model.telemetry : declared.command in model.commands;
+    if (!known) throw appNotValid(`The function ${name} is for something the model lacks.`, 'Declare it in the model.');
+    if (declared.kind !== 'commandResult') continue;
+    const other = resultOf.get(declared.command);
+    if (other) {
+      throw appNotValid(`${other} and ${name} both take the results of ${declared.command}.`, 'Keep one of them.');
+    }
+    resultOf.set(declared.command, name);
+  }
+}
+
+/** Two routes are ambiguous when one request could be either: the same method and shape of path. */
+function checkRoutes({ routes }: App): void {
+  const seen = new Map<string, string>();
+  for (const { method, path } of routes) {
+    if (!/^(\/([a-z0-9._-]+|\{[a-zA-Z]+\}))+$/.test(path)) {
+      throw appNotValid(`The path ${path} is not valid.`, 'Write it like /v1/speakers/{speakerId}.');
+    }
+    const shape = `${method} ${path.replaceAll(/\{[^}]+\}/g, '{}')}`;
+    const other = seen.get(shape);
+    if (other) throw appNotValid(`${method} ${path} and ${other} are the same route.`, 'Remove or rename one of them.');
+    seen.set(shape, path);
+  }
+}

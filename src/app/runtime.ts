@@ -1,0 +1,296 @@
+import { readEnvelope } from '../iot/rules/index.ts';
+import type { Iot } from '../iot/port.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { Counters } from '../kernel/counters.ts';
+import { codeOf, messageOf } from '../kernel/errors.ts';
+import { idMaker } from '../kernel/ids.ts';
+import type { Log } from '../kernel/log.ts';
+import type { Random } from '../kernel/random.ts';
+import { invoke } from '../platform/functions/index.ts';
+import {
+  Consumer,
+  type DeadLetter,
+  eachRecord,
+  type InvocationMarks,
+  onlyShard,
+  type Selected,
+  type SequenceNumber,
+  type StreamReader,
+  type StreamRecord,
+  type Suspects,
+} from '../platform/stream/index.ts';
+import type { Table } from '../platform/table/index.ts';
+import { CommandTracker, type EndedCommand } from './commands.ts';
+import type { Announcement, AppContext } from './context.ts';
+import type { App } from './define-app.ts';
+import { appTable, type EntityMap, makeRepositories } from './entities.ts';
+import { telemetryNotValid } from './errors.ts';
+import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
+import { problemsOf } from './problems.ts';
+import { meaningOfTopic } from './topics.ts';
+
+export interface RuntimeOptions {
+  readonly app: App;
+  readonly table: Table;
+  /** A reader of its own for each consumer. */
+  readonly openReader: () => StreamReader;
+  readonly iot: Iot;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly announce: (audience: string, announcement: Announcement) => void;
+  /** For a watcher on another thread; absent in a test. */
+  readonly marksOf?: (consumer: string) => InvocationMarks;
+  readonly suspectsOf?: (consumer: string) => Suspects | undefined;
+  /** Storage has failed under a consumer: the app thread should end and start again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+type AnyContext = AppContext<CommandMap, EntityMap>;
+
+/** What a telemetry function is given, before its types are known. */
+interface DecodedTelemetry {
+  readonly type: string;
+  readonly payload: unknown;
+  readonly thingName: string;
+  readonly topic: string;
+  readonly receivedAtMs: number;
+  readonly sequenceNumber: bigint;
+}
+
+/** A message for the commands: an answer, or a thing that came back. */
+type CommandEvent =
+  | { readonly kind: 'answer'; readonly command: string; readonly thingName: string; readonly topic: string; readonly payload: unknown }
+  | { readonly kind: 'cameBack'; readonly thingName: string };
+
+/** What is asked of a consumer while it runs. */
+type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed'>;
+
+/** The consumer that feeds the command tracker; functions of the app cannot have this name. */
+const commandsConsumer = '$commands';
+
+/** A running app half: its consumers, its commands, and the context its functions and routes work in. */
+export class Runtime {
+  readonly app: App;
+  readonly counters = new Counters();
+  readonly context: AnyContext;
+  readonly #options: RuntimeOptions;
+  readonly #tracker: CommandTracker;
+  readonly #consumers: Progress[] = [];
+  readonly #readers: StreamReader[] = [];
+  readonly #stop = new AbortController();
+  #running: Promise<void>[] = [];
+
+  constructor(options: RuntimeOptions) {
+    const { app, table, iot, clock, log } = options;
+    this.app = app;
+    this.#options = options;
+    this.#tracker = new CommandTracker({
+      application: app.model.application,
+      commands: app.model.commands,
+      table,
+      iot,
+      clock,
+      log,
+      onResult: (command, result) => this.#runResultFunction(command, result),
+    });
+    const tracker = this.#tracker;
+    this.context = {
+      entities: makeRepositories(app.model.entities, table, clock),
+      commands: Object.fromEntries(
+        Object.keys(app.model.commands).map(command => [
+          command,
+          {
+            send: (order: Parameters<CommandTracker['send']>[1]) => tracker.send(command, order),
+            cancel: (sessionId: string) => tracker.cancel(sessionId),
+          },
+        ]),
+      ),
+      iot,
+      table,
+      clock,
+      newId: idMaker(clock, options.random),
+      log,
+      announce: options.announce,
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.#tracker.resume();
+    this.#consume(commandsConsumer, record => this.#selectForCommands(record), eachRecord(({ event }) => this.#track(event)), {});
+    for (const [name, declared] of Object.entries(this.app.functions)) {
+      if (declared.kind === 'telemetry') this.#consumeTelemetry(name, declared);
+    }
+  }
+
+  /** How far every consumer has got: the last record all of them are done with; null = at the start. */
+  get consumedUpTo(): SequenceNumber | null {
+    let least: SequenceNumber | null | undefined;
+    for (const { checkpoint } of this.#consumers) {
+      if (checkpoint === null) return null;
+      if (least === undefined || least === null || checkpoint < least) least = checkpoint;
+    }
+    return least ?? null;
+  }
+
+  /** Events handled by the app's own functions since the start. */
+  get processed(): number {
+    return this.#consumers.slice(1).reduce((sum, consumer) => sum + consumer.processed, 0);
+  }
+
+  /** Finishes the batches in hand, then stops. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#running);
+    this.#tracker.close();
+    for (const reader of this.#readers) await reader.close();
+  }
+
+  // --- Telemetry --------------------------------------------------------------------------------------------------
+
+  #consumeTelemetry(name: string, declared: TelemetryFunction): void {
+    const { clock } = this.#options;
+    const { timeoutMs, attemptsMax } = declared.options;
+    const select = (record: StreamRecord) => this.#decodeTelemetry(record, declared.context);
+    const limits = { functionName: name, clock, timeoutMs };
+    if ('each' in declared.handler) {
+      // The event has been validated against the schemas that the handler's type was made from.
+      const handler = declared.handler.each as (event: DecodedTelemetry, context: AnyContext) => Promise<void>;
+      const run = ({ event }: Selected<DecodedTelemetry>) => invoke(limits, () => handler(event, this.context));
+      this.#consume(name, select, eachRecord(run), { attemptsMax });
+    } else {
+      const handler = declared.handler.batch as (events: DecodedTelemetry[], context: AnyContext) => Promise<void>;
+      const run = async (batch: Selected<DecodedTelemetry>[]) => {
+        const events = batch.map(({ event }) => event);
+        await invoke(limits, () => handler(events, this.context));
+        return allDone;
+      };
+      this.#consume(name, select, run, { attemptsMax });
+    }
+  }
+
+  #decodeTelemetry(record: StreamRecord, context: string): DecodedTelemetry | undefined {
+    const message = readEnvelope(record.data);
+    const meaning = message && meaningOfTopic(this.app.model.application, message.topic);
+    if (!message || meaning?.kind !== 'telemetry' || meaning.context !== context) return undefined;
+    const types: TelemetryTypes = this.app.model.telemetry[context];
+    if (!Object.hasOwn(types, meaning.type)) return undefined;
+    const parsed = types[meaning.type].safeParse(parseJson(message.topic, message.payload));
+    if (!parsed.success) throw telemetryNotValid(message.topic, problemsOf(parsed.error));
+    return {
+      type: meaning.type,
+      payload: parsed.data,
+      thingName: meaning.thingName,
+      topic: message.topic,
+      receivedAtMs: record.arrivalAtMs,
+      sequenceNumber: record.sequenceNumber,
+    };
+  }
+
+  // --- Commands ---------------------------------------------------------------------------------------------------
+
+  #selectForCommands(record: StreamRecord): CommandEvent | undefined {
+    const message = readEnvelope(record.data);
+    const meaning = message && meaningOfTopic(this.app.model.application, message.topic);
+    if (!message || !meaning || meaning.kind === 'telemetry') return undefined;
+    const { thingName } = meaning;
+    if (meaning.kind === 'lifecycle') {
+      const isBack = meaning.event === 'connected' || meaning.event === 'subscribed';
+      return isBack ? { kind: 'cameBack', thingName } : undefined;
+    }
+    if (!Object.hasOwn(this.app.model.commands, meaning.command)) return undefined;
+    const payload = parseJson(message.topic, message.payload);
+    return { kind: 'answer', command: meaning.command, thingName, topic: message.topic, payload };
+  }
+
+  #track(event: CommandEvent): Promise<void> {
+    if (event.kind === 'cameBack') return this.#tracker.thingCameBack(event.thingName);
+    return this.#tracker.receive(event.command, event.thingName, event.topic, event.payload);
+  }
+
+  async #runResultFunction(command: string, result: EndedCommand): Promise<void> {
+    for (const [name, declared] of Object.entries(this.app.functions)) {
+      if (declared.kind !== 'commandResult' || declared.command !== command) continue;
+      // Request and response have been validated against the schemas that the handler's type was made from.
+      const handler = declared.handler as CommandResultFunction['handler'] as (
+        result: EndedCommand,
+        context: AnyContext,
+      ) => Promise<void>;
+      const limits = { functionName: name, clock: this.#options.clock, timeoutMs: declared.options.timeoutMs };
+      await invoke(limits, () => handler(result, this.context));
+    }
+  }
+
+  // --- Consumers --------------------------------------------------------------------------------------------------
+
+  #consume<Event>(
+    name: string,
+    select: (record: StreamRecord) => Event | undefined,
+    run: (batch: Selected<Event>[]) => Promise<typeof allDone>,
+    limits: { attemptsMax?: number },
+  ): void {
+    const reader = this.#options.openReader();
+    const consumer = new Consumer<Event>({
+      name,
+      reader,
+      shardId: onlyShard,
+      clock: this.#options.clock,
+      select,
+      invoke: run,
+      loadCheckpoint: () => this.#loadCheckpoint(name),
+      saveCheckpoint: upTo => this.#saveCheckpoint(name, upTo),
+      deadLetter: letter => this.#keepDeadLetter(letter),
+      attemptsMax: limits.attemptsMax,
+      marks: this.#options.marksOf?.(name),
+      suspects: this.#options.suspectsOf?.(name),
+    });
+    this.#readers.push(reader);
+    this.#consumers.push(consumer);
+    this.#running.push(consumer.run(this.#stop.signal).catch(error => this.#options.onFailure(error)));
+  }
+
+  async #loadCheckpoint(consumer: string): Promise<SequenceNumber | null> {
+    const key = { PK: `Checkpoint-${consumer}`, SK: onlyShard };
+    const { Item } = await this.#options.table.get({ TableName: appTable.tableName, Key: key, ConsistentRead: true });
+    return Item ? BigInt(Item.UpTo) : null;
+  }
+
+  async #saveCheckpoint(consumer: string, upTo: SequenceNumber): Promise<void> {
+    const Item = { PK: `Checkpoint-${consumer}`, SK: onlyShard, UpTo: String(upTo) };
+    await this.#options.table.put({ TableName: appTable.tableName, Item });
+  }
+
+  /** The whole record with its reason, so that it can be looked at and sent in again. Stored before the checkpoint moves. */
+  async #keepDeadLetter({ consumer, shardId, record, error, attempts }: DeadLetter): Promise<void> {
+    const message = readEnvelope(record.data);
+    this.counters.add('functions.deadLettered');
+    this.#options.log.warn({ consumer, thingName: record.partitionKey, code: codeOf(error), attempts }, 'A record was dead-lettered.');
+    await this.#options.table.put({
+      TableName: appTable.tableName,
+      Item: {
+        PK: `DeadLetter-${consumer}`,
+        SK: `${shardId}-${String(record.sequenceNumber).padStart(20, '0')}`,
+        ThingName: record.partitionKey,
+        Topic: message?.topic ?? null,
+        Payload: message?.payload ?? record.data,
+        ReceivedAtMs: record.arrivalAtMs,
+        ErrorCode: codeOf(error),
+        ErrorMessage: messageOf(error).slice(0, 1_000),
+        Attempts: attempts,
+      },
+    });
+  }
+}
+
+const allDone: { readonly failed: ReadonlyMap<number, unknown>; readonly skipped: ReadonlySet<number> } = {
+  failed: new Map(),
+  skipped: new Set(),
+};
+
+function parseJson(topic: string, payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString());
+  } catch {
+    throw telemetryNotValid(topic, 'the payload is not JSON');
+  }
+}

@@ -1,0 +1,26 @@
+/** The mimamori command. Each subcommand is a file; this one only lists them and says how errors are shown. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { factsOf } from '../local/iot-bridge.ts';
+import { startCommand } from './start.ts';
+import { thingsCommand } from './things.ts';
+import { tokenCommand } from './token.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+const program = new Command('mimamori')
+  .description('An IoT backend for the engineer who builds one alone.')
+  .version(version)
+  .addCommand(startCommand())
+  .addCommand(tokenCommand())
+  .addCommand(thingsCommand())
+  .addHelpText('after', '\nEvery command has --help and --json.');
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, message, fix } = factsOf(error);
+  if (process.argv.includes('--json')) console.log(JSON.stringify({ event: 'error', code, message, fix }));
+  else console.error(`mimamori: ${message}\n  ${fix}  [${code}]`);
+  process.exit(1);
+}

@@ -1,0 +1,117 @@
+import { Worker } from 'node:worker_threads';
+import { Command, Option } from 'commander';
+import type { Announcement } from '../app/index.ts';
+import { httpLimits, loadSigningKey, TokenIssuer } from '../http/index.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { codeOf, messageOf } from '../kernel/errors.ts';
+import { systemFiles } from '../kernel/files.ts';
+import { systemRandom } from '../kernel/random.ts';
+import { type Backend, findAppModule, findSimulation, loadApp, moduleBeside, startBackend } from '../local/index.ts';
+import { dataOption, jsonOption, port } from './options.ts';
+import { type Reporter, reporterFor } from './report.ts';
+
+/** The household that the simulation lives in; its page opens without a token. */
+const simulatedUser = 'demo-household';
+const stopDeadlineMs = 10_000;
+
+interface StartOptions {
+  readonly data: string;
+  readonly host: string;
+  readonly httpPort: number;
+  readonly mqttPort: number;
+  readonly simulate: boolean;
+  readonly json?: true;
+}
+
+export function startCommand(): Command {
+  return new Command('start')
+    .description('Run an app: the MQTT gateway, the HTTP API and the functions, in one process.')
+    .argument('[app]', 'the app: a folder with app.ts, or a file', process.env.MIMAMORI_APP ?? 'apps/speaker')
+    .addOption(dataOption())
+    .addOption(
+      new Option('--host <address>', 'listen here; 0.0.0.0 for the whole network').default('127.0.0.1').env('MIMAMORI_HOST'),
+    )
+    .addOption(new Option('--http-port <n>', '0 picks a free one').default(8080).argParser(port).env('MIMAMORI_HTTP_PORT'))
+    .addOption(new Option('--mqtt-port <n>', '0 picks a free one').default(1883).argParser(port).env('MIMAMORI_MQTT_PORT'))
+    .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
+    .addOption(jsonOption())
+    .action((app: string, options: StartOptions) => start(app, options));
+}
+
+async function start(appPath: string, options: StartOptions): Promise<void> {
+  const reporter = reporterFor({ json: options.json === true });
+  const appUrl = findAppModule(appPath);
+  const simulationUrl = options.simulate && process.env.MIMAMORI_SIMULATE !== '0' ? findSimulation(appUrl) : undefined;
+  const backend = await startBackend({
+    appUrl,
+    dataDirectory: options.data,
+    host: options.host,
+    httpPort: options.httpPort,
+    mqttPort: options.mqttPort,
+    demoUser: simulationUrl && simulatedUser,
+    onAnnounced: (_audience, announcement) => reporter.announce(announcement),
+    onFailure: error => {
+      reporter.failed(error);
+      process.exit(1); // Recovery is what a start does: whoever keeps us running starts us again.
+    },
+  });
+  const page = `${backend.httpUrl}/`;
+  reporter.started({ http: backend.httpUrl, mqtt: backend.mqttUrl, page, docs: `${backend.httpUrl}/docs` });
+  const simulation = simulationUrl && (await simulate(simulationUrl, appUrl, options, backend, reporter));
+  const summary = setInterval(async () => reporter.summary(await backend.gateway.counters()), summaryMs);
+  stopOnSignal(async () => {
+    clearInterval(summary);
+    reporter.stopping();
+    await simulation?.terminate();
+    await backend.close();
+  });
+}
+
+const summaryMs = 10_000;
+
+/** The simulated devices live on a thread of their own and come in by the front doors, MQTT and HTTP. */
+async function simulate(
+  simulationUrl: URL,
+  appUrl: URL,
+  options: StartOptions,
+  backend: Backend,
+  reporter: Reporter,
+): Promise<Worker> {
+  const app = await loadApp(appUrl.href);
+  const key = await loadSigningKey(systemFiles, options.data, systemRandom);
+  const issuer = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
+  const token = await issuer.issue({ user: simulatedUser, readOnly: false }, httpLimits.tokenLifetimeSecondsDefault);
+  const workerData = {
+    simulationUrl: simulationUrl.href,
+    httpUrl: backend.httpUrl,
+    mqttPort: backend.mqttPort,
+    host: new URL(backend.httpUrl).hostname,
+    token,
+    dataDirectory: options.data,
+  };
+  const worker = new Worker(moduleBeside('simulation-thread'), { workerData });
+  worker.on('message', (announcement: Announcement) => reporter.announce(announcement));
+  worker.on('error', error => {
+    reporter.note(`The simulation has stopped: ${messageOf(error)} [${codeOf(error)}]. The backend goes on.`);
+  });
+  return worker;
+}
+
+/** The first signal stops cleanly, the second at once. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  let stopping = false;
+  const onSignal = () => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    setTimeout(() => process.exit(1), stopDeadlineMs).unref();
+    stop().then(
+      () => process.exit(0),
+      error => {
+        console.error(`mimamori: ${messageOf(error)}`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+}

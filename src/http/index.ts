@@ -1,0 +1,5 @@
+export { makeApi } from './api.ts';
+export { Feed } from './feed.ts';
+export { httpLimits } from './limits.ts';
+export { type HttpListener, listenHttp } from './server.ts';
+export { loadSigningKey, TokenIssuer } from './tokens.ts';

@@ -1,0 +1,225 @@
+import { Worker } from 'node:worker_threads';
+import type { Announcement } from '../app/index.ts';
+import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { Clock, Timer } from '../kernel/clock.ts';
+import type { Counters } from '../kernel/counters.ts';
+import { MimamoriError } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import type { SequenceNumber } from '../platform/stream/index.ts';
+import { answerIotCall } from './iot-bridge.ts';
+import type { AppThreadData, SuspectRange, ToApp, ToGateway } from './messages.ts';
+import type { GatewayView } from './shared-state.ts';
+
+export interface SupervisorOptions {
+  readonly threadData: Omit<AppThreadData, 'suspects'>;
+  readonly view: GatewayView;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counters: Counters;
+  /** Called once per thread before it may start; resolves with what it may call. */
+  readonly onLoaded: (policy: DevicePolicy, application: string) => Promise<Iot>;
+  readonly onAnnounced: (audience: string, announcement: Announcement) => void;
+  /** An app thread that does not answer for this long is ended. */
+  readonly hangMs?: number;
+}
+
+const supervisorLimits = {
+  hangMsDefault: 5_000, // ours: beyond the 3 s a function may take by default
+  checkMs: 200,
+  restartDelayMsMax: 5_000,
+  stopMs: 5_000,
+  heapMegabytesMax: 1_024, // ours: a leak in the app ends its thread, not the gateway
+} as const;
+
+/**
+ * Keeps an app thread running. One that hangs, crashes or runs out of memory is ended and started again; the records
+ * it was working on then run one at a time, so that the one that does it is found and set aside.
+ */
+export class AppSupervisor {
+  readonly #options: SupervisorOptions;
+  #worker: Worker | undefined;
+  #iot: Iot | undefined;
+  #consumers: readonly string[] = [];
+  #suspects: ReadonlyMap<string, SuspectRange> = new Map();
+  #httpPort: number;
+  #watch: Timer | undefined;
+  #failures = 0;
+  #stopping = false;
+  #whenReady: { resolve: (httpPort: number) => void; reject: (error: Error) => void } | undefined;
+  #whenStopped: (() => void) | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#httpPort = options.threadData.httpPort;
+  }
+
+  /** Resolves with the HTTP port once the app serves; rejects when its first start fails. */
+  start(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#whenReady = { resolve, reject };
+      this.#launch();
+    });
+  }
+
+  /** The stream has moved and a reader waits for it. */
+  streamMoved(): void {
+    this.#post({ type: 'moved' });
+  }
+
+  /** Lets the app finish what it has in hand, for a while; then ends its thread. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#watch?.cancel();
+    if (!this.#worker) return;
+    const stopped = new Promise<void>(resolve => {
+      this.#whenStopped = resolve;
+    });
+    const timer = this.#options.clock.setTimer(supervisorLimits.stopMs, () => this.#whenStopped?.());
+    this.#post({ type: 'stop' });
+    await stopped;
+    timer.cancel();
+    await this.#worker?.terminate();
+  }
+
+  #launch(): void {
+    const { threadData, view } = this.#options;
+    view.clearMarks();
+    const worker = new Worker(moduleBeside('app-thread'), {
+      workerData: { ...threadData, httpPort: this.#httpPort, suspects: this.#suspects },
+      resourceLimits: { maxOldGenerationSizeMb: supervisorLimits.heapMegabytesMax },
+    });
+    this.#worker = worker;
+    let reason = 'it ended by itself';
+    worker.on('message', (message: ToGateway) => this.#receive(message));
+    worker.on('error', error => {
+      reason = error.message;
+    });
+    worker.on('exit', () => {
+      if (this.#worker === worker) this.#ended(reason);
+    });
+  }
+
+  #receive(message: ToGateway): void {
+    switch (message.type) {
+      case 'loaded':
+        this.#consumers = message.consumers;
+        this.#options.onLoaded(message.policy, message.application).then(
+          iot => {
+            this.#iot = iot;
+            this.#post({ type: 'start' });
+          },
+          error => this.#giveUp(error),
+        );
+        return;
+      case 'ready':
+        this.#httpPort = message.httpPort; // A restarted app comes back on the same port.
+        this.#failures = 0;
+        this.#whenReady?.resolve(message.httpPort);
+        this.#whenReady = undefined;
+        this.#watchHeartbeat();
+        return;
+      case 'iotCall':
+        if (this.#iot) void answerIotCall(this.#iot, message, answer => this.#post(answer));
+        return;
+      case 'announced':
+        return this.#options.onAnnounced(message.audience, message.announcement);
+      case 'stopped':
+        return this.#whenStopped?.();
+      case 'failed':
+        return this.#failed(new MimamoriError(message.error));
+    }
+  }
+
+  #post(message: ToApp): void {
+    this.#worker?.postMessage(message);
+  }
+
+  /** Counts checks, not time: a pause of the whole process is not the app's fault. */
+  #watchHeartbeat(): void {
+    const { view, clock, hangMs = supervisorLimits.hangMsDefault } = this.#options;
+    let seen = view.heartbeat();
+    let silentMs = 0;
+    const check = () => {
+      const now = view.heartbeat();
+      silentMs = now === seen ? silentMs + supervisorLimits.checkMs : 0;
+      seen = now;
+      if (silentMs < hangMs) {
+        this.#watch = clock.setTimer(supervisorLimits.checkMs, check);
+        return;
+      }
+      this.#options.counters.add('app.hangs');
+      this.#end(`it did not answer for ${silentMs} ms`);
+    };
+    this.#watch?.cancel();
+    this.#watch = clock.setTimer(supervisorLimits.checkMs, check);
+  }
+
+  #failed(error: MimamoriError): void {
+    if (this.#whenReady) return this.#giveUp(error);
+    this.#end(error.message);
+  }
+
+  /** The very first start has failed: whoever starts the backend must hear of it. */
+  #giveUp(error: Error): void {
+    this.#stopping = true;
+    this.#whenReady?.reject(error);
+    this.#whenReady = undefined;
+    void this.#worker?.terminate();
+  }
+
+  #end(reason: string): void {
+    const worker = this.#worker;
+    if (!worker) return;
+    this.#worker = undefined; // From here on its messages and its exit are history.
+    worker.removeAllListeners('message');
+    void worker.terminate().then(() => this.#ended(reason));
+  }
+
+  #ended(reason: string): void {
+    this.#watch?.cancel();
+    this.#worker = undefined;
+    this.#whenStopped?.();
+    if (this.#stopping) return;
+    if (this.#whenReady) return this.#giveUp(appDidNotStart(reason));
+    const { log, counters, clock } = this.#options;
+    this.#suspects = this.#nextSuspects();
+    counters.add('app.restarts');
+    log.error({ reason, suspects: [...this.#suspects.keys()] }, 'The app thread is started again.');
+    const delayMs = Math.min(100 * 2 ** this.#failures++, supervisorLimits.restartDelayMsMax);
+    clock.setTimer(delayMs, () => {
+      if (!this.#stopping) this.#launch();
+    });
+  }
+
+  /** Marks every record that was in flight; a record that was so alone is charged with the restart. */
+  #nextSuspects(): ReadonlyMap<string, SuspectRange> {
+    const inFlight = this.#consumers.flatMap((consumer, index) => {
+      const marked = this.#options.view.inFlight(index);
+      return marked ? [{ consumer, ...marked }] : [];
+    });
+    const culprit = inFlight.length === 1 && inFlight[0].first === inFlight[0].last ? inFlight[0] : undefined;
+    const next = new Map(this.#suspects);
+    for (const { consumer, first, last } of inFlight) {
+      const before = this.#suspects.get(consumer);
+      const restarts = new Map<SequenceNumber, number>(before?.restarts);
+      if (culprit?.consumer === consumer) restarts.set(first, (restarts.get(first) ?? 0) + 1);
+      // The range before is still being worked through when this one lies inside it.
+      const inside = before !== undefined && first >= before.first && last <= before.last;
+      next.set(consumer, inside ? { ...before, restarts } : { first, last, restarts });
+    }
+    return next;
+  }
+}
+
+/** A module of this folder, as it runs here: from source or compiled. */
+export function moduleBeside(name: string): URL {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  return new URL(`./${name}${extension}`, import.meta.url);
+}
+
+const appDidNotStart = (reason: string) =>
+  new MimamoriError({
+    code: 'app.didNotStart',
+    message: `The app thread ended before it was ready: ${reason}.`,
+    fix: 'See the lines above; correct the app and start again.',
+  });

@@ -1,0 +1,109 @@
+/**
+ * The app half on its own thread: loads the app, owns the table, runs functions and the HTTP API. It may hang, leak or
+ * crash; the gateway thread ends it and starts another.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { appTable, devicePolicy, Runtime } from '../app/index.ts';
+import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { joinPath, systemFiles } from '../kernel/files.ts';
+import { openLmdbStore } from '../kernel/lmdb-store.ts';
+import { openLog } from '../kernel/log.ts';
+import { systemRandom } from '../kernel/random.ts';
+import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
+import { openEmbeddedTable } from '../platform/table/index.ts';
+import { consumerNames, loadApp } from './app-module.ts';
+import { healthOf } from './health.ts';
+import { factsOf, IotClient } from './iot-bridge.ts';
+import type { AppThreadData, ToApp, ToGateway } from './messages.ts';
+import { AppView } from './shared-state.ts';
+
+const heartbeatMs = 100;
+
+const data = workerData as AppThreadData; // Given by AppSupervisor.
+const port = parentPort;
+if (!port) throw new Error('This module is the entry of the app thread.');
+const post = (message: ToGateway) => port.postMessage(message);
+const view = new AppView(data.memory);
+const iot = new IotClient(post);
+let stop: (() => Promise<void>) | undefined;
+
+port.on('message', (message: ToApp) => {
+  if (message.type === 'moved') view.moved();
+  else if (message.type === 'start') start().catch(fail);
+  else if (message.type === 'stop') stopAll();
+  else iot.settle(message);
+});
+
+const app = await loadApp(data.appUrl).catch(fail);
+if (app) {
+  const consumers = consumerNames(app);
+  post({ type: 'loaded', application: app.model.application, policy: devicePolicy(app.model), consumers });
+}
+
+async function start(): Promise<void> {
+  if (!app) return;
+  const { dataDirectory } = data;
+  const log = openLog(data.logLevel);
+  const store = await openLmdbStore({ path: joinPath(dataDirectory, 'table'), durability: 'sync' });
+  const table = await openEmbeddedTable({ store, clock: systemClock, tables: [appTable] });
+  const feed = new Feed();
+  const names = consumerNames(app);
+  const alone = oneAtATime();
+  const runtime = new Runtime({
+    app,
+    table,
+    openReader: () =>
+      new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view }),
+    iot,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    announce: (audience, announcement) => {
+      feed.announce(audience, announcement);
+      post({ type: 'announced', audience, announcement });
+    },
+    marksOf: name => view.marksOf(names.indexOf(name)),
+    suspectsOf: name => suspectsOf(name, alone),
+    onFailure: fail,
+  });
+  const heart = setInterval(() => view.beat(runtime.consumedUpTo), heartbeatMs);
+  const key = await loadSigningKey(systemFiles, dataDirectory, systemRandom);
+  const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
+  const health = () => healthOf(runtime, iot);
+  const api = makeApi({ runtime, tokens, feed, log, demoUser: data.demoUser, health });
+  await runtime.start();
+  const listener = await listenHttp(api, { host: data.httpHost, port: data.httpPort });
+  stop = async () => {
+    await listener.close();
+    await runtime.close();
+    clearInterval(heart);
+    await table.close();
+  };
+  post({ type: 'ready', httpPort: listener.port });
+}
+
+function suspectsOf(consumer: string, alone: Suspects['alone']): Suspects | undefined {
+  const range = data.suspects.get(consumer);
+  return range && { ...range, alone };
+}
+
+/** Suspects run one after the other across all consumers, so that the next hang has one possible cause. */
+function oneAtATime(): Suspects['alone'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return work => {
+    const next = last.then(work);
+    last = next.catch(() => {});
+    return next;
+  };
+}
+
+function stopAll(): void {
+  (stop?.() ?? Promise.resolve()).then(() => post({ type: 'stopped' }), fail);
+}
+
+function fail(error: unknown): undefined {
+  post({ type: 'failed', error: factsOf(error) });
+  return undefined;
+}
+

@@ -1,0 +1,124 @@
+import type { Announcement } from '../app/index.ts';
+import { Gateway } from '../iot/mqtt/index.ts';
+import type { DevicePolicy, Iot } from '../iot/port.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { Counters } from '../kernel/counters.ts';
+import { MimamoriError } from '../kernel/errors.ts';
+import { joinPath, systemFiles } from '../kernel/files.ts';
+import { openLmdbStore } from '../kernel/lmdb-store.ts';
+import { openLog } from '../kernel/log.ts';
+import { systemRandom } from '../kernel/random.ts';
+import { systemSockets } from '../kernel/sockets.ts';
+import { EmbeddedStream } from '../platform/stream/index.ts';
+import { AppSupervisor } from './app-supervisor.ts';
+import { lockDataDirectory } from './data-lock.ts';
+import type { AppThreadData } from './messages.ts';
+import { GatewayView, newSharedState } from './shared-state.ts';
+
+export interface BackendOptions {
+  readonly appUrl: URL;
+  /** Created when absent. */
+  readonly dataDirectory: string;
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly httpPort: number;
+  readonly mqttPort: number;
+  /** A user whose data anybody may look at. */
+  readonly demoUser?: string;
+  readonly logLevel?: AppThreadData['logLevel'];
+  readonly hangMs?: number;
+  readonly onAnnounced?: (audience: string, announcement: Announcement) => void;
+  /** Storage has failed beyond repair in this process. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface Backend {
+  readonly httpUrl: string;
+  readonly mqttUrl: string;
+  readonly mqttPort: number;
+  readonly gateway: Gateway;
+  close(): Promise<void>;
+}
+
+/**
+ * Both halves in one process: this thread is the gateway, a worker is the app. Throws `data.inUse`, `mqtt.portInUse`,
+ * `http.portInUse`, `stream.corrupt`, and whatever keeps the app from loading.
+ */
+export async function startBackend(options: BackendOptions): Promise<Backend> {
+  const { dataDirectory, host } = options;
+  await systemFiles.makeDirectory(dataDirectory);
+  const lock = await lockDataDirectory(dataDirectory);
+  const log = openLog(options.logLevel);
+  const counters = new Counters();
+  const memory = newSharedState();
+  const view = new GatewayView(memory);
+  const stream = await EmbeddedStream.open({
+    files: systemFiles,
+    clock: systemClock,
+    directory: joinPath(dataDirectory, 'stream'),
+    consumedUpTo: () => view.consumedUpTo(),
+    onDurable: last => {
+      if (view.setLastDurable(last)) supervisor.streamMoved();
+    },
+  });
+  view.setLastDurable(stream.lastSequenceNumber);
+  const store = await openLmdbStore({ path: joinPath(dataDirectory, 'iot'), durability: 'sync' });
+  let gateway: Gateway | undefined;
+  let mqttPort = options.mqttPort;
+  const onLoaded = async (policy: DevicePolicy): Promise<Iot> => {
+    if (gateway) {
+      gateway.policy.replace(policy);
+      return gateway;
+    }
+    const { onFailure } = options;
+    const parts = { clock: systemClock, random: systemRandom, counters, log, sockets: systemSockets, store, stream };
+    gateway = new Gateway({ ...parts, policy, onFailure });
+    return gateway;
+  };
+  const supervisor = new AppSupervisor({
+    threadData: {
+      appUrl: options.appUrl.href,
+      dataDirectory,
+      memory,
+      httpHost: host,
+      httpPort: options.httpPort,
+      demoUser: options.demoUser,
+      logLevel: options.logLevel ?? 'warn',
+    },
+    view,
+    clock: systemClock,
+    log,
+    counters,
+    onLoaded,
+    onAnnounced: options.onAnnounced ?? (() => {}),
+    hangMs: options.hangMs,
+  });
+  const close = async () => {
+    await gateway?.close();
+    await supervisor.stop();
+    await stream.close();
+    await store.close();
+    await lock.release();
+  };
+  try {
+    const httpPort = await supervisor.start();
+    if (!gateway) throw new Error('The app is ready, so its gateway exists.');
+    // Devices come last: nothing may arrive before whoever handles it is there.
+    mqttPort = await gateway.listen({ host, port: mqttPort }).catch(cause => {
+      throw mqttPortInUse(options.mqttPort, cause);
+    });
+    const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+    return { httpUrl: `http://${name}:${httpPort}`, mqttUrl: `mqtt://${name}:${mqttPort}`, mqttPort, gateway, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const mqttPortInUse = (port: number, cause: unknown) =>
+  new MimamoriError({
+    code: 'mqtt.portInUse',
+    message: `The MQTT port ${port} cannot be opened.`,
+    fix: 'Choose another with --mqtt-port, or 0 for a free one.',
+    cause,
+  });

@@ -1,0 +1,51 @@
+import type { Announcement } from '../app/index.ts';
+import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { SequenceNumber } from '../platform/stream/index.ts';
+
+/** What an app thread is started with. */
+export interface AppThreadData {
+  /** The app's module, as a file URL; its default export is the app. */
+  readonly appUrl: string;
+  readonly dataDirectory: string;
+  readonly memory: SharedArrayBuffer;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly demoUser: string | undefined;
+  readonly logLevel: 'info' | 'warn' | 'error' | 'silent';
+  /** By consumer: what was in flight when the thread before this one had to be ended. */
+  readonly suspects: ReadonlyMap<string, SuspectRange>;
+}
+
+export interface SuspectRange {
+  readonly first: SequenceNumber;
+  readonly last: SequenceNumber;
+  /** How often the thread had to be ended while that record ran alone. */
+  readonly restarts: ReadonlyMap<SequenceNumber, number>;
+}
+
+export type IotMethod = keyof Iot;
+
+/** From the gateway thread to the app thread. */
+export type ToApp =
+  | { readonly type: 'start' }
+  | { readonly type: 'moved' }
+  | { readonly type: 'stop' }
+  | { readonly type: 'iotAnswer'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'iotRefusal'; readonly id: number; readonly error: ErrorFacts };
+
+/** From the app thread to the gateway thread. */
+export type ToGateway =
+  | { readonly type: 'loaded'; readonly application: string; readonly policy: DevicePolicy; readonly consumers: readonly string[] }
+  | { readonly type: 'ready'; readonly httpPort: number }
+  | { readonly type: 'stopped' }
+  | { readonly type: 'failed'; readonly error: ErrorFacts }
+  | { readonly type: 'announced'; readonly audience: string; readonly announcement: Announcement }
+  | { readonly type: 'iotCall'; readonly id: number; readonly method: IotMethod; readonly args: readonly unknown[] };
+
+/** An error as it crosses threads: what a caller may match on and show. */
+export interface ErrorFacts {
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+  readonly retryable: boolean;
+}

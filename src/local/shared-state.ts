@@ -1,0 +1,105 @@
+import type { InvocationMarks, SequenceNumber, StreamTail } from '../platform/stream/index.ts';
+
+/**
+ * What the two threads must see of each other without a message: how far the stream is durable, how far it is
+ * consumed, that the app thread is alive, and which records it is working on. All 64 bit and atomic.
+ */
+const slots = {
+  lastDurable: 0,
+  consumedUpTo: 1,
+  heartbeat: 2,
+  /** 1 while a reader waits for the stream: only then is a message worth its cost. */
+  readerWaits: 3,
+  marks: 4,
+} as const;
+
+export const consumersMax = 64;
+
+export function newSharedState(): SharedArrayBuffer {
+  return new SharedArrayBuffer((slots.marks + consumersMax * 2) * 8);
+}
+
+/** The gateway thread's side. */
+export class GatewayView {
+  readonly #words: BigInt64Array;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new BigInt64Array(memory);
+  }
+
+  /** Returns true when a reader waits and must be told. */
+  setLastDurable(sequenceNumber: SequenceNumber): boolean {
+    Atomics.store(this.#words, slots.lastDurable, sequenceNumber);
+    return Atomics.exchange(this.#words, slots.readerWaits, 0n) === 1n;
+  }
+
+  /** The record every consumer is done with; null = not even the first. */
+  consumedUpTo(): SequenceNumber | null {
+    const sequenceNumber = Atomics.load(this.#words, slots.consumedUpTo);
+    return sequenceNumber === 0n ? null : sequenceNumber;
+  }
+
+  heartbeat(): bigint {
+    return Atomics.load(this.#words, slots.heartbeat);
+  }
+
+  /** The records that consumer number `index` is working on, if any. */
+  inFlight(index: number): { first: SequenceNumber; last: SequenceNumber } | undefined {
+    const first = Atomics.load(this.#words, slots.marks + index * 2);
+    return first === 0n ? undefined : { first, last: Atomics.load(this.#words, slots.marks + index * 2 + 1) };
+  }
+
+  /** Before a new app thread starts. */
+  clearMarks(): void {
+    for (let index = slots.marks; index < this.#words.length; index++) Atomics.store(this.#words, index, 0n);
+  }
+}
+
+/** The app thread's side. */
+export class AppView implements StreamTail {
+  readonly #words: BigInt64Array;
+  readonly #waiting = new Set<{ after: SequenceNumber; wake: () => void }>();
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new BigInt64Array(memory);
+  }
+
+  lastSequenceNumber(): SequenceNumber {
+    return Atomics.load(this.#words, slots.lastDurable);
+  }
+
+  onceBeyond(after: SequenceNumber, wake: () => void): () => void {
+    const waiter = { after, wake };
+    this.#waiting.add(waiter);
+    Atomics.store(this.#words, slots.readerWaits, 1n);
+    if (this.lastSequenceNumber() > after) queueMicrotask(() => this.moved()); // It moved before the flag was up.
+    return () => void this.#waiting.delete(waiter);
+  }
+
+  /** The gateway thread says that the stream has moved. */
+  moved(): void {
+    const last = this.lastSequenceNumber();
+    for (const waiter of this.#waiting) {
+      if (last <= waiter.after) continue;
+      this.#waiting.delete(waiter);
+      waiter.wake();
+    }
+    if (this.#waiting.size > 0) Atomics.store(this.#words, slots.readerWaits, 1n);
+  }
+
+  beat(consumedUpTo: SequenceNumber | null): void {
+    Atomics.add(this.#words, slots.heartbeat, 1n);
+    Atomics.store(this.#words, slots.consumedUpTo, consumedUpTo ?? 0n);
+  }
+
+  marksOf(index: number): InvocationMarks {
+    const at = slots.marks + index * 2;
+    return {
+      enter: (first, last) => {
+        Atomics.store(this.#words, at + 1, last);
+        Atomics.store(this.#words, at, first);
+      },
+      leave: () => void Atomics.store(this.#words, at, 0n),
+    };
+  }
+}

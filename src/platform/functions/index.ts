@@ -1,0 +1,1 @@
+export { functionLimits, invoke } from './invoke.ts';
