@@ -1,4 +1,5 @@
 import { lifecycleTopics } from '../iot/mqtt/index.ts';
+import { thingOfClient } from '../iot/things/index.ts';
 import type { DevicePolicy } from '../iot/port.ts';
 import type { CommandMap, Model, TelemetryMap } from './model.ts';
 import type { EntityMap } from './entities.ts';
@@ -35,7 +36,7 @@ function meaningOfLifecycle(topic: string): TopicMeaning | undefined {
   for (const [event, prefix] of Object.entries(lifecycleTopics)) {
     if (topic.startsWith(prefix)) {
       // The entries of a constant are typed by their values only; the keys are its own.
-      return { kind: 'lifecycle', event: event as keyof typeof lifecycleTopics, thingName: topic.slice(prefix.length) };
+      return { kind: 'lifecycle', event: event as keyof typeof lifecycleTopics, thingName: thingOfClient(topic.slice(prefix.length)) };
     }
   }
   return undefined;

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
 import type { ConnectionState } from '../port.ts';
+import { thingOfClient } from '../things/index.ts';
 import { brokerLimits } from './broker-limits.ts';
 import type { Connection } from './connection.ts';
 import type { QoS, Subscription, Will } from './packets.ts';
@@ -48,12 +49,14 @@ export class Broker {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #onLifecycle: (event: LifecycleEvent) => void;
-  readonly #publishWill: (clientId: string, will: Will) => void;
+  readonly #publishWill: (thingName: string, will: Will) => void;
   readonly #sessions = new Map<string, Session>();
   readonly #owners = new Map<string, Connection>();
   readonly #expiries = new Map<string, Timer>();
   readonly #delayedWills = new Map<string, { timer: Timer; publish: () => void }>();
   readonly #presence = new Map<string, Presence>();
+  /** Which client ids each thing was seen with. */
+  readonly #clients = new Map<string, Set<string>>();
   readonly #tree = new TopicTree<Session, Subscription>();
 
   constructor(options: {
@@ -61,7 +64,7 @@ export class Broker {
     counters: Counters;
     onLifecycle: (event: LifecycleEvent) => void;
     /** A will is published as its client would have done it, policy included. */
-    publishWill: (clientId: string, will: Will) => void;
+    publishWill: (thingName: string, will: Will) => void;
   }) {
     this.#clock = options.clock;
     this.#counters = options.counters;
@@ -95,13 +98,14 @@ export class Broker {
     if (known && options.cleanStart) this.#end(known);
     this.#settleDelayedWill(clientId, options.cleanStart);
     const resumed = options.cleanStart ? undefined : known;
-    const session = resumed ?? new Session(clientId, options.expirySeconds);
+    const session = resumed ?? new Session({ clientId, thingName: thingOfClient(clientId), expirySeconds: options.expirySeconds });
     session.expirySeconds = options.expirySeconds;
     session.link = connection;
     this.#sessions.set(clientId, session);
     this.#owners.set(clientId, connection);
     const versionNumber = (this.#presence.get(clientId)?.versionNumber ?? -1) + 1;
     this.#presence.set(clientId, { connected: true, sinceMs: this.#clock.nowMs(), versionNumber });
+    this.#clientsOf(session.thingName).add(clientId);
     this.#onLifecycle({ type: 'connected', clientId, ipAddress: options.remoteAddress, versionNumber });
     return { session, sessionPresent: resumed !== undefined };
   }
@@ -163,17 +167,27 @@ export class Broker {
     return connected;
   }
 
+  /** A thing is connected when any of its clients is. */
   connectionState(thingName: string): ConnectionState {
-    const presence = this.#presence.get(thingName);
-    return { thingName, connected: presence?.connected ?? false, sinceMs: presence?.sinceMs };
+    let state: ConnectionState = { thingName, connected: false };
+    for (const clientId of this.#clients.get(thingName) ?? []) {
+      const presence = this.#presence.get(clientId);
+      if (!presence || (state.connected && !presence.connected)) continue;
+      const isBetter = presence.connected !== state.connected || presence.sinceMs > (state.sinceMs ?? 0);
+      if (isBetter) state = { thingName, connected: presence.connected, sinceMs: presence.sinceMs };
+    }
+    return state;
   }
 
-  /** Ends the client's connection and forgets its session, e.g. because its thing was deleted. */
-  evict(clientId: string): void {
-    this.#owners.get(clientId)?.evicted();
-    const session = this.#sessions.get(clientId);
-    if (session) this.#end(session);
-    this.#presence.delete(clientId);
+  /** Ends the connections of a thing and forgets its sessions, because the thing was deleted. */
+  evict(thingName: string): void {
+    for (const clientId of [...(this.#clients.get(thingName) ?? [])]) {
+      this.#owners.get(clientId)?.evicted();
+      const session = this.#sessions.get(clientId);
+      if (session) this.#end(session);
+    }
+    for (const clientId of this.#clients.get(thingName) ?? []) this.#presence.delete(clientId);
+    this.#clients.delete(thingName);
   }
 
   /** Frees its timers. */
@@ -182,20 +196,38 @@ export class Broker {
     for (const { timer } of this.#delayedWills.values()) timer.cancel();
   }
 
+  #clientsOf(thingName: string): Set<string> {
+    const known = this.#clients.get(thingName);
+    if (known) return known;
+    const clients = new Set<string>();
+    this.#clients.set(thingName, clients);
+    return clients;
+  }
+
+  /** Only the thing's own client id is remembered beyond its session: further ones could be any number. */
+  #forget({ clientId, thingName }: Session): void {
+    if (clientId === thingName || this.#owners.has(clientId)) return;
+    this.#presence.delete(clientId);
+    this.#clients.get(thingName)?.delete(clientId);
+  }
+
   #end(session: Session): void {
     for (const topicFilter of session.subscriptions.keys()) this.#tree.delete(topicFilter, session);
     session.subscriptions.clear();
     this.#expiries.get(session.clientId)?.cancel();
     this.#expiries.delete(session.clientId);
-    if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
+    if (this.#sessions.get(session.clientId) === session) {
+      this.#sessions.delete(session.clientId);
+      this.#forget(session);
+    }
     this.#settleDelayedWill(session.clientId, true); // The will is due when the session ends [MQTT5 3.1.2-8].
   }
 
   #leaveWill(session: Session, will: Will): void {
-    const { clientId } = session;
+    const { clientId, thingName } = session;
     const publish = () => {
       this.#delayedWills.delete(clientId);
-      this.#publishWill(clientId, will);
+      this.#publishWill(thingName, will);
     };
     const delaySeconds = Math.min(will.properties?.willDelayIntervalSeconds ?? 0, session.expirySeconds);
     if (delaySeconds === 0) publish();

@@ -1,3 +1,4 @@
+import { thingOfClient } from '../things/index.ts';
 import { brokerLimits } from './broker-limits.ts';
 import type { GatewayCore } from './gateway.ts';
 import { mqttLimits } from './limits.ts';
@@ -39,22 +40,23 @@ function checkMethod(packet: ConnectPacket): number | undefined {
   return packet.properties?.authenticationMethod === undefined ? undefined : reasonCodes.badAuthenticationMethod;
 }
 
-/** The client id names the thing, so it cannot be left to the server [MQTT311 3.1.3-8]. */
-function checkClientId(packet: ConnectPacket): number | undefined {
-  return packet.clientId === '' ? reasonCodes.clientIdentifierNotValid : undefined;
+/** The client id names the thing, so it cannot be left to the server [MQTT311 3.1.3-8], nor hold what topics give a meaning. */
+function checkClientId({ clientId }: ConnectPacket): number | undefined {
+  return /^[a-zA-Z0-9:_.-]+$/.test(clientId) ? undefined : reasonCodes.clientIdentifierNotValid;
 }
 
 function checkCredentials(packet: ConnectPacket, judge: Judge): number | undefined {
   if (packet.password === undefined) return reasonCodes.notAuthorized; // Nobody is anonymous.
-  if (packet.username !== packet.clientId) return reasonCodes.badUserNameOrPassword;
-  return judge.authenticate(packet.clientId, packet.password) ? undefined : reasonCodes.badUserNameOrPassword;
+  const thingName = thingOfClient(packet.clientId);
+  if (packet.username !== thingName) return reasonCodes.badUserNameOrPassword;
+  return judge.authenticate(thingName, packet.password) ? undefined : reasonCodes.badUserNameOrPassword;
 }
 
 function checkWill({ will, clientId }: ConnectPacket, judge: Judge): number | undefined {
   if (!will) return undefined;
   if (will.qos === 2) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-12]
   if (will.retain) return reasonCodes.retainNotSupported; // [MQTT5 3.2.2-13]
-  return judge.policy.judgePublish(clientId, will.topic).allowed ? undefined : reasonCodes.notAuthorized;
+  return judge.policy.judgePublish(thingOfClient(clientId), will.topic).allowed ? undefined : reasonCodes.notAuthorized;
 }
 
 function checkRoom(packet: ConnectPacket, judge: Judge): number | undefined {

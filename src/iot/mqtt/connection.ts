@@ -201,12 +201,12 @@ export class Connection implements SessionLink, AckTarget {
     const refusal = this.#refusalOf(packet);
     if (refusal !== undefined) return this.#end(clientError(refusal));
     if (packet.qos === 1) this.#unacknowledged++;
-    const verdict = this.#verdictOn(session.clientId, packet.topic);
+    const verdict = this.#verdictOn(session.thingName, packet.topic);
     if (!verdict.allowed) return this.#refusePublish(packet);
     this.#core.counts.add('mqtt.published');
     if (verdict.ingest) {
       const target = packet.qos === 1 ? this : undefined;
-      this.#core.ingest.offer(session.clientId, packet.topic, packet.payload, target, packet.packetId);
+      this.#core.ingest.offer(session.thingName, packet.topic, packet.payload, target, packet.packetId);
     } else if (packet.qos === 1) {
       this.#core.ingest.answerInOrder(this, packet.packetId, reasonCodes.success);
     }
@@ -227,10 +227,10 @@ export class Connection implements SessionLink, AckTarget {
     return undefined;
   }
 
-  #verdictOn(clientId: string, topic: string): PublishVerdict {
+  #verdictOn(thingName: string, topic: string): PublishVerdict {
     const remembered = this.#verdicts.get(topic);
     if (remembered) return remembered;
-    const verdict = this.#core.policy.judgePublish(clientId, topic);
+    const verdict = this.#core.policy.judgePublish(thingName, topic);
     if (this.#verdicts.size >= brokerLimits.publishVerdictsMax) this.#verdicts.clear();
     this.#verdicts.set(topic, verdict);
     return verdict;
@@ -290,7 +290,7 @@ export class Connection implements SessionLink, AckTarget {
     const isNew = !session.subscriptions.has(topicFilter);
     if (isNew && session.subscriptions.size >= brokerLimits.subscriptionsPerSessionMax)
       return reasonCodes.quotaExceeded;
-    if (this.#core.policy.maySubscribe(session.clientId, topicFilter)) return undefined;
+    if (this.#core.policy.maySubscribe(session.thingName, topicFilter)) return undefined;
     this.#core.counts.add('mqtt.refused.subscribe');
     this.#core.log.warn({ clientId: session.clientId, topicFilter }, 'A subscription was not allowed by the policy.');
     return reasonCodes.notAuthorized;

@@ -7,7 +7,7 @@ import type { KeyValueStore } from '../../kernel/store.ts';
 import type { Stream } from '../../platform/stream/index.ts';
 import type { ConnectionState, DevicePolicy, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../port.ts';
 import { Ingest } from '../rules/index.ts';
-import { PolicyEngine, ThingRegistry } from '../things/index.ts';
+import { PolicyEngine, ThingRegistry, thingOfClient } from '../things/index.ts';
 import { Broker, type LifecycleEvent } from './broker.ts';
 import { Connection } from './connection.ts';
 import { encode } from './encode.ts';
@@ -25,7 +25,7 @@ export interface GatewayCore {
   readonly connections: Set<Connection>;
   /** Connections with something to write at the end of this turn. */
   readonly dirty: Connection[];
-  authenticate(clientId: string, password: Uint8Array): boolean;
+  authenticate(thingName: string, password: Uint8Array): boolean;
   /** Offers a client's publish to the subscribers. */
   route(packet: PublishPacket, from: Session): void;
   encodeMessage(message: Message, delivery: MessageDelivery): Buffer;
@@ -95,7 +95,7 @@ export class Gateway implements GatewayCore, Iot {
       clock: options.clock,
       counters: options.counters,
       onLifecycle: event => this.#recordLifecycle(event),
-      publishWill: (clientId, will) => this.#publishWill(clientId, will),
+      publishWill: (thingName, will) => this.#publishWill(thingName, will),
     });
     this.#deadlines = this.#checkDeadlinesLater();
   }
@@ -120,8 +120,8 @@ export class Gateway implements GatewayCore, Iot {
 
   // --- For connections --------------------------------------------------------------------------------------------
 
-  authenticate(clientId: string, password: Uint8Array): boolean {
-    return this.#things.verify(clientId, password);
+  authenticate(thingName: string, password: Uint8Array): boolean {
+    return this.#things.verify(thingName, password);
   }
 
   route(packet: PublishPacket, from: Session): void {
@@ -186,10 +186,10 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   /** Checked again when it happens: the policy may have changed since CONNECT. */
-  #publishWill(clientId: string, will: Will): void {
-    const verdict = this.policy.judgePublish(clientId, will.topic);
+  #publishWill(thingName: string, will: Will): void {
+    const verdict = this.policy.judgePublish(thingName, will.topic);
     if (!verdict.allowed) return this.counts.add('mqtt.refused.will');
-    if (verdict.ingest) this.ingest.offer(clientId, will.topic, will.payload);
+    if (verdict.ingest) this.ingest.offer(thingName, will.topic, will.payload);
     this.broker.publish({
       topic: will.topic,
       payload: will.payload,
@@ -202,7 +202,8 @@ export class Gateway implements GatewayCore, Iot {
   #recordLifecycle(event: LifecycleEvent): void {
     const { type, ...facts } = event;
     const payload = JSON.stringify({ ...facts, eventType: type, timestamp: this.clock.nowMs() });
-    this.ingest.offer(event.clientId, lifecycleTopics[type] + event.clientId, Buffer.from(payload));
+    const { clientId } = event;
+    this.ingest.offer(thingOfClient(clientId), lifecycleTopics[type] + clientId, Buffer.from(payload));
   }
 
   #checkDeadlinesLater(): Timer {

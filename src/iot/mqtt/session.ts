@@ -35,6 +35,8 @@ export type DeliveryFate = 'sent' | 'queued' | 'dropped';
  */
 export class Session {
   readonly clientId: string;
+  /** Whose identity and rights it has. */
+  readonly thingName: string;
   /** How long it is kept without a connection; 0 ends it with the connection. */
   expirySeconds: number;
   readonly subscriptions = new Map<string, Subscription>();
@@ -44,8 +46,9 @@ export class Session {
   #queue: Message[] = [];
   #queuedBytes = 0;
 
-  constructor(clientId: string, expirySeconds: number) {
+  constructor({ clientId, thingName, expirySeconds }: { clientId: string; thingName: string; expirySeconds: number }) {
     this.clientId = clientId;
+    this.thingName = thingName;
     this.expirySeconds = expirySeconds;
   }
 

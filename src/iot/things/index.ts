@@ -1,2 +1,2 @@
 export { PolicyEngine, type PublishVerdict } from './policy.ts';
-export { isThingName, ThingRegistry } from './registry.ts';
+export { isThingName, ThingRegistry, thingOfClient } from './registry.ts';

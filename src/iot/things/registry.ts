@@ -55,6 +55,15 @@ export function isThingName(text: string): boolean {
   return text.length <= thingLimits.thingNameCharactersMax && /^[a-zA-Z0-9:_-]+$/.test(text);
 }
 
+/**
+ * The thing that a client id names: the id itself, or what stands before its first dot. So a device may hold further
+ * connections (`speaker-1.upload`) without taking over its own; no thing name has a dot.
+ */
+export function thingOfClient(clientId: string): string {
+  const dot = clientId.indexOf('.');
+  return dot === -1 ? clientId : clientId.slice(0, dot);
+}
+
 function keyOf(thingName: string): Uint8Array {
   return Buffer.from(`thing/${thingName}`);
 }

@@ -1,0 +1,1 @@
+export { MqttClient, type MqttClientOptions } from './mqtt-client.ts';
