@@ -16,7 +16,12 @@ export async function playDue(speakerId: string, trigger: 'enter' | 'leave' | 'n
       const expiresAtMs = expiresAt === undefined ? undefined : Date.parse(expiresAt);
       const isExpired = expiresAtMs !== undefined && expiresAtMs <= clock.nowMs();
       if (!isExpired) {
-        await commands['play-message'].send({ thingName: speakerId, sessionId: messageId, request: { messageId, text }, expiresAtMs });
+        await commands['play-message'].send({
+          thingName: speakerId,
+          sessionId: messageId,
+          request: { messageId, text },
+          expiresAtMs,
+        });
       }
       await entities.Message.update(messageId, current =>
         current.status === 'waiting' ? { status: isExpired ? 'expired' : 'sending' } : undefined,
@@ -51,5 +56,14 @@ export const whenPlayEnds = model.onCommandResult('play-message', async (result,
   }).then(() => true, entityIsThere.already);
   if (!isNew) return;
   const latencyMs = clock.nowMs() - sentAtMs;
-  announce(audienceOf(speaker.owner), { type, speakerId, name: speaker.name, at, messageId, text: request.text, detail, latencyMs });
+  announce(audienceOf(speaker.owner), {
+    type,
+    speakerId,
+    name: speaker.name,
+    at,
+    messageId,
+    text: request.text,
+    detail,
+    latencyMs,
+  });
 });

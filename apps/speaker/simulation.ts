@@ -40,8 +40,20 @@ const usualDay: readonly (readonly [hour: number, type: 'enter' | 'leave'])[] = 
 ];
 
 const messages = {
-  enter: ['Welcome home.', 'There is soup in the fridge.', 'Please water the plants.', 'お帰りなさい。', 'Call your sister back.'],
-  leave: ['Take your umbrella.', 'Did you turn off the stove?', 'Have a good day.', '行ってらっしゃい。', 'Keys, phone, wallet.'],
+  enter: [
+    'Welcome home.',
+    'There is soup in the fridge.',
+    'Please water the plants.',
+    'お帰りなさい。',
+    'Call your sister back.',
+  ],
+  leave: [
+    'Take your umbrella.',
+    'Did you turn off the stove?',
+    'Have a good day.',
+    '行ってらっしゃい。',
+    'Keys, phone, wallet.',
+  ],
   now: ['Dinner is ready.', 'The washing machine has finished.'],
 } as const;
 
@@ -85,7 +97,11 @@ async function live(speaker: SimulatedSpeaker, index: number, place: SimulationP
 }
 
 /** The phone's part: a message for the person who is about to pass. */
-async function registerMessage({ credentials }: SimulatedSpeaker, type: 'enter' | 'leave', place: SimulationPlace): Promise<void> {
+async function registerMessage(
+  { credentials }: SimulatedSpeaker,
+  type: 'enter' | 'leave',
+  place: SimulationPlace,
+): Promise<void> {
   const playOn = place.random.integer(8) === 0 ? 'now' : type;
   const texts = messages[playOn];
   const text = texts[place.random.integer(texts.length)];
@@ -149,7 +165,8 @@ class SpeakerConnection {
   async #play({ sessionId }: { sessionId: string }): Promise<void> {
     const { clock, random } = this.#place;
     await delay(clock, 20 + random.integer(60));
-    const answer = random.integer(25) === 0 ? { status: 'failed', detail: 'the loudspeaker is busy' } : { status: 'played' };
+    const answer =
+      random.integer(25) === 0 ? { status: 'failed', detail: 'the loudspeaker is busy' } : { status: 'played' };
     const topic = commandTopic(application, 'play-message', this.#speaker.credentials.clientId, 'res');
     const client = await this.#connected();
     await client.publish(topic, JSON.stringify({ sessionId, ...answer })).catch(() => {

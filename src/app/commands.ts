@@ -135,7 +135,8 @@ export class CommandTracker {
     const sessionId = String(parsed.data.sessionId);
     const stored = await this.#load(sessionId);
     // The thing is the one the gateway has authenticated: nobody answers for another.
-    if (!stored || stored.ThingName !== thingName || stored.Command !== command) throw commandNotKnown(sessionId, thingName);
+    if (!stored || stored.ThingName !== thingName || stored.Command !== command)
+      throw commandNotKnown(sessionId, thingName);
     if (stored.Outcome !== 'pending') return; // A second answer, or one that came too late.
     await this.#finish(stored, 'answered', parsed.data);
   }
@@ -181,7 +182,10 @@ export class CommandTracker {
       })
       .then(receipt => receipt.subscribers)
       .catch(error => {
-        this.#options.log.error({ sessionId: stored.SessionId, code: codeOf(error) }, 'A command could not be published.');
+        this.#options.log.error(
+          { sessionId: stored.SessionId, code: codeOf(error) },
+          'A command could not be published.',
+        );
         return 0;
       });
     if (!this.#active.has(stored.SessionId)) return; // Answered meanwhile, or closed.
@@ -204,7 +208,8 @@ export class CommandTracker {
         'The function for a command result failed; it is tried again.',
       );
       const delayMs = Math.min(1_000 * 2 ** attempt, commandLimits.resultRetryMsMax);
-      if (!this.#closed) active.timer = this.#options.clock.setTimer(delayMs, () => void this.#end(active, outcome, attempt + 1));
+      if (!this.#closed)
+        active.timer = this.#options.clock.setTimer(delayMs, () => void this.#end(active, outcome, attempt + 1));
     }
   }
 
@@ -274,4 +279,3 @@ export class CommandTracker {
 function partitionKeyOf(sessionId: string): string {
   return `Command-${sessionId}`;
 }
-

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
+import type { Iot } from '../iot/port.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
-import type { Iot } from '../iot/port.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { EntityMap, Repositories } from './entities.ts';
 import type { CommandDefinition, CommandMap, Model, RouteOptions, TelemetryMap, TelemetryTypes } from './model.ts';
@@ -83,4 +83,5 @@ export interface RouteRequest<Path extends string, O extends RouteOptions> {
   readonly user: string;
 }
 
+// biome-ignore lint/suspicious/noConfusingVoidType: it is only ever what a handler returns.
 export type RouteAnswer<O extends RouteOptions> = O['answer'] extends z.ZodType ? z.input<O['answer']> : void;

@@ -26,7 +26,8 @@ export function defineApp(model: { readonly application: string }, parts: AppPar
 function checkFunctions({ model, functions }: App): void {
   const resultOf = new Map<string, string>();
   for (const [name, declared] of Object.entries(functions)) {
-    const known = declared.kind === 'telemetry' ? declared.context in model.telemetry : declared.command in model.commands;
+    const known =
+      declared.kind === 'telemetry' ? declared.context in model.telemetry : declared.command in model.commands;
     if (!known) throw appNotValid(`The function ${name} is for something the model lacks.`, 'Declare it in the model.');
     if (declared.kind !== 'commandResult') continue;
     const other = resultOf.get(declared.command);

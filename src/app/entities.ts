@@ -77,9 +77,7 @@ export const appTable = {
   tableName: 'app',
   partitionKey: { name: 'PK', type: 'S' },
   sortKey: { name: 'SK', type: 'S' },
-  indexes: [
-    { indexName: 'GSI1', partitionKey: { name: 'SK', type: 'S' }, sortKey: { name: 'SortKey', type: 'S' } },
-  ],
+  indexes: [{ indexName: 'GSI1', partitionKey: { name: 'SK', type: 'S' }, sortKey: { name: 'SortKey', type: 'S' } }],
 } as const satisfies TableSchema;
 
 /** The overloaded index. */
@@ -217,7 +215,10 @@ class TableRepository {
   }
 
   /** All records of one entity: the base record first, then a lookup per pattern it takes part in. */
-  #recordsOf(data: Record<string, unknown>, meta: Pick<StoredEntity, 'Version' | 'CreatedAt' | 'UpdatedAt'>): StoredEntity[] {
+  #recordsOf(
+    data: Record<string, unknown>,
+    meta: Pick<StoredEntity, 'Version' | 'CreatedAt' | 'UpdatedAt'>,
+  ): StoredEntity[] {
     const { Version, CreatedAt, UpdatedAt } = meta;
     const PK = this.#partitionKeyOf(this.#idOf(data));
     const common = { PK, Version, CreatedAt, UpdatedAt, Data: data };
@@ -231,7 +232,12 @@ class TableRepository {
   }
 
   /** Base records carry the condition; their lookups follow them, in the same transaction. */
-  async #transact(puts: StoredEntity[], deletes: StoredEntity[], condition: string, values?: Record<string, unknown>): Promise<void> {
+  async #transact(
+    puts: StoredEntity[],
+    deletes: StoredEntity[],
+    condition: string,
+    values?: Record<string, unknown>,
+  ): Promise<void> {
     const conditionOf = (record: StoredEntity) =>
       record.SK === this.#name ? { ConditionExpression: condition, ExpressionAttributeValues: values } : {};
     const TableName = appTable.tableName;

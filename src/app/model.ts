@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { AppContext, CommandResult, RouteAnswer, RouteRequest, TelemetryEvent } from './context.ts';
-import { appNotValid } from './errors.ts';
 import type { EntityMap } from './entities.ts';
+import { appNotValid } from './errors.ts';
 
 /** The kinds of message of one context, by their last topic level: `dt/<application>/<context>/<thing>/<type>`. */
 export type TelemetryTypes = Readonly<Record<string, z.ZodType>>;

@@ -49,7 +49,10 @@ function operationOf({ path, options }: Route): Json {
   }));
   const content = options.answer && { 'application/json': { schema: schemaOf(options.answer, 'output') } };
   const done = { description: content ? 'Done' : 'Done; no body', content };
-  const problem = { description: 'Refused; the code says why', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
+  const problem = {
+    description: 'Refused; the code says why',
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  };
   return {
     summary: options.summary,
     parameters: [...inPath, ...queryParametersOf(options.query)],
@@ -64,7 +67,12 @@ function operationOf({ path, options }: Route): Json {
 function queryParametersOf(query: z.ZodObject | undefined): Json[] {
   if (!query) return [];
   const { properties = {}, required = [] } = schemaOf(query, 'input') as { properties?: Json; required?: string[] }; // Of an object schema.
-  return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: required.includes(name), schema }));
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    schema,
+  }));
 }
 
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {

@@ -1,5 +1,5 @@
-import { readEnvelope } from '../iot/rules/index.ts';
 import type { Iot } from '../iot/port.ts';
+import { readEnvelope } from '../iot/rules/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
@@ -60,7 +60,13 @@ interface DecodedTelemetry {
 
 /** A message for the commands: an answer, or a thing that came back. */
 type CommandEvent =
-  | { readonly kind: 'answer'; readonly command: string; readonly thingName: string; readonly topic: string; readonly payload: unknown }
+  | {
+      readonly kind: 'answer';
+      readonly command: string;
+      readonly thingName: string;
+      readonly topic: string;
+      readonly payload: unknown;
+    }
   | { readonly kind: 'cameBack'; readonly thingName: string };
 
 /** What is asked of a consumer while it runs. */
@@ -117,7 +123,12 @@ export class Runtime {
 
   async start(): Promise<void> {
     await this.#tracker.resume();
-    this.#consume(commandsConsumer, record => this.#selectForCommands(record), eachRecord(({ event }) => this.#track(event)), {});
+    this.#consume(
+      commandsConsumer,
+      record => this.#selectForCommands(record),
+      eachRecord(({ event }) => this.#track(event)),
+      {},
+    );
     for (const [name, declared] of Object.entries(this.app.functions)) {
       if (declared.kind === 'telemetry') this.#consumeTelemetry(name, declared);
     }
@@ -264,7 +275,10 @@ export class Runtime {
   async #keepDeadLetter({ consumer, shardId, record, error, attempts }: DeadLetter): Promise<void> {
     const message = readEnvelope(record.data);
     this.counters.add('functions.deadLettered');
-    this.#options.log.warn({ consumer, thingName: record.partitionKey, code: codeOf(error), attempts }, 'A record was dead-lettered.');
+    this.#options.log.warn(
+      { consumer, thingName: record.partitionKey, code: codeOf(error), attempts },
+      'A record was dead-lettered.',
+    );
     await this.#options.table.put({
       TableName: appTable.tableName,
       Item: {

@@ -1,8 +1,8 @@
 import { lifecycleTopics } from '../iot/mqtt/index.ts';
-import { thingOfClient } from '../iot/things/index.ts';
 import type { DevicePolicy } from '../iot/port.ts';
-import type { CommandMap, Model, TelemetryMap } from './model.ts';
+import { thingOfClient } from '../iot/things/index.ts';
 import type { EntityMap } from './entities.ts';
+import type { CommandMap, Model, TelemetryMap } from './model.ts';
 
 /** A model whose parts do not matter here. */
 export type AnyModel = Model<TelemetryMap, CommandMap, EntityMap>;
@@ -17,7 +17,12 @@ export function telemetryTopic(application: string, context: string, thingName: 
   return `dt/${application}/${context}/${thingName}/${type}`;
 }
 
-export function commandTopic(application: string, command: string, thingName: string, direction: 'req' | 'res'): string {
+export function commandTopic(
+  application: string,
+  command: string,
+  thingName: string,
+  direction: 'req' | 'res',
+): string {
   return `cmd/${application}/${command}/${thingName}/${direction}`;
 }
 
@@ -36,7 +41,11 @@ function meaningOfLifecycle(topic: string): TopicMeaning | undefined {
   for (const [event, prefix] of Object.entries(lifecycleTopics)) {
     if (topic.startsWith(prefix)) {
       // The entries of a constant are typed by their values only; the keys are its own.
-      return { kind: 'lifecycle', event: event as keyof typeof lifecycleTopics, thingName: thingOfClient(topic.slice(prefix.length)) };
+      return {
+        kind: 'lifecycle',
+        event: event as keyof typeof lifecycleTopics,
+        thingName: thingOfClient(topic.slice(prefix.length)),
+      };
     }
   }
   return undefined;

@@ -26,7 +26,12 @@ export function reporterFor({ json }: { json: boolean }): Reporter {
   return json ? jsonReporter(latencies, measure) : textReporter(latencies, measure);
 }
 
-type Measure = (counters: Record<string, number>) => { devices: number; messagesPerSecond: number; p50Ms?: number; p99Ms?: number };
+type Measure = (counters: Record<string, number>) => {
+  devices: number;
+  messagesPerSecond: number;
+  p50Ms?: number;
+  p99Ms?: number;
+};
 
 function jsonReporter(latencies: Latencies, measure: Measure): Reporter {
   const print = (line: object) => console.log(JSON.stringify(line));
@@ -36,7 +41,8 @@ function jsonReporter(latencies: Latencies, measure: Measure): Reporter {
       latencies.add(announcement.latencyMs);
       print({ event: announcement.type, ...announcement });
     },
-    summary: counters => print({ event: 'summary', ...measure(counters), deadLettered: counters['functions.deadLettered'] ?? 0 }),
+    summary: counters =>
+      print({ event: 'summary', ...measure(counters), deadLettered: counters['functions.deadLettered'] ?? 0 }),
     note: text => print({ event: 'note', text }),
     failed: error => print({ event: 'error', ...factsOf(error) }),
     stopping: () => print({ event: 'stopping' }),
@@ -80,8 +86,9 @@ function lineOf({ type, at, name, text, detail, latencyMs }: Announcement): stri
 
 /** Text from outside, without anything that could steer a terminal. */
 function printable(value: string | number | boolean): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
-  return String(value).replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '·').slice(0, 200);
+  return String(value)
+    .replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '·')
+    .slice(0, 200);
 }
 
 function round(value: number): number {

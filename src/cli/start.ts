@@ -29,10 +29,16 @@ export function startCommand(): Command {
     .argument('[app]', 'the app: a folder with app.ts, or a file', process.env.MIMAMORI_APP ?? 'apps/speaker')
     .addOption(dataOption())
     .addOption(
-      new Option('--host <address>', 'listen here; 0.0.0.0 for the whole network').default('127.0.0.1').env('MIMAMORI_HOST'),
+      new Option('--host <address>', 'listen here; 0.0.0.0 for the whole network')
+        .default('127.0.0.1')
+        .env('MIMAMORI_HOST'),
     )
-    .addOption(new Option('--http-port <n>', '0 picks a free one').default(8080).argParser(port).env('MIMAMORI_HTTP_PORT'))
-    .addOption(new Option('--mqtt-port <n>', '0 picks a free one').default(1883).argParser(port).env('MIMAMORI_MQTT_PORT'))
+    .addOption(
+      new Option('--http-port <n>', '0 picks a free one').default(8080).argParser(port).env('MIMAMORI_HTTP_PORT'),
+    )
+    .addOption(
+      new Option('--mqtt-port <n>', '0 picks a free one').default(1883).argParser(port).env('MIMAMORI_MQTT_PORT'),
+    )
     .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
     .addOption(jsonOption())
     .action((app: string, options: StartOptions) => start(app, options));

@@ -27,7 +27,9 @@ export function thingsCommand(): Command {
         const things = new ThingRegistry({ store, random: systemRandom });
         for (const credentials of await Promise.all(all.map(name => things.create(name)))) {
           const { clientId, username, password } = credentials;
-          console.log(options.json ? JSON.stringify(credentials) : `${clientId}  username ${username}  password ${password}`);
+          console.log(
+            options.json ? JSON.stringify(credentials) : `${clientId}  username ${username}  password ${password}`,
+          );
         }
       } finally {
         await store.close();

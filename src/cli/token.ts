@@ -20,12 +20,17 @@ export function tokenCommand(): Command {
     .addOption(appOption())
     .addOption(dataOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  curl -H "Authorization: Bearer $(npx mimamori token --user alice)" localhost:8080/v1/speakers')
+    .addHelpText(
+      'after',
+      '\nExample:\n  curl -H "Authorization: Bearer $(npx mimamori token --user alice)" localhost:8080/v1/speakers',
+    )
     .action(async options => {
       const app = await loadApp(findAppModule(options.app).href);
       const key = await loadSigningKey(systemFiles, options.data, systemRandom);
       const issuer = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
       const token = await issuer.issue({ user: options.user, readOnly: options.readOnly === true }, options.expires);
-      console.log(options.json ? JSON.stringify({ user: options.user, token, expiresInSeconds: options.expires }) : token);
+      console.log(
+        options.json ? JSON.stringify({ user: options.user, token, expiresInSeconds: options.expires }) : token,
+      );
     });
 }

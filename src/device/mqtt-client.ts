@@ -1,11 +1,11 @@
 import { EventEmitter, once } from 'node:events';
-import type { Clock, Timer } from '../kernel/clock.ts';
-import { MimamoriError } from '../kernel/errors.ts';
-import type { Socket, Sockets } from '../kernel/sockets.ts';
 import { decode } from '../iot/mqtt/decode.ts';
 import { encode } from '../iot/mqtt/encode.ts';
 import { mqttLimits } from '../iot/mqtt/limits.ts';
 import type { Packet, ProtocolVersion, Will } from '../iot/mqtt/packets.ts';
+import type { Clock, Timer } from '../kernel/clock.ts';
+import { MimamoriError } from '../kernel/errors.ts';
+import type { Socket, Sockets } from '../kernel/sockets.ts';
 
 export interface MqttClientOptions {
   readonly sockets: Sockets;
@@ -84,7 +84,16 @@ export class MqttClient {
     const packetId = this.#takePacketId();
     const answer = this.#answer(`puback ${packetId}`);
     const properties = undefined;
-    this.#send({ type: 'publish', topic, payload: Buffer.from(payload), qos: 1, dup: false, retain: false, packetId, properties });
+    this.#send({
+      type: 'publish',
+      topic,
+      payload: Buffer.from(payload),
+      qos: 1,
+      dup: false,
+      retain: false,
+      packetId,
+      properties,
+    });
     const puback = await answer;
     if (puback.type === 'puback' && puback.reasonCode >= 0x80) throw refused(topic, puback.reasonCode);
   }

@@ -11,7 +11,15 @@ import { docsPage } from './docs-page.ts';
 import type { Feed } from './feed.ts';
 import { isTooDeep } from './json.ts';
 import { httpLimits } from './limits.ts';
-import { bodyTooLarge, inputNotValid, noSuchRoute, notJson, problemOf, readOnlyToken, unauthorized } from './problems.ts';
+import {
+  bodyTooLarge,
+  inputNotValid,
+  noSuchRoute,
+  notJson,
+  problemOf,
+  readOnlyToken,
+  unauthorized,
+} from './problems.ts';
 import type { Caller, TokenIssuer } from './tokens.ts';
 
 export interface ApiOptions {
@@ -47,7 +55,12 @@ export function makeApi(options: ApiOptions): Hono {
       strictTransportSecurity: false, // Plain HTTP on a local network; whoever terminates TLS sets it.
     }),
   );
-  api.use(bodyLimit({ maxSize: httpLimits.bodyBytesMax, onError: () => Promise.reject(bodyTooLarge(httpLimits.bodyBytesMax)) }));
+  api.use(
+    bodyLimit({
+      maxSize: httpLimits.bodyBytesMax,
+      onError: () => Promise.reject(bodyTooLarge(httpLimits.bodyBytesMax)),
+    }),
+  );
   api.get('/healthz', async c => c.json({ status: 'ok', ...(await options.health()) }));
   api.get('/openapi.json', c => c.json(openApiOf(runtime.app)));
   for (const [path, file] of Object.entries(docsPage(runtime.app))) serve(api, path, async () => file);
@@ -55,7 +68,10 @@ export function makeApi(options: ApiOptions): Hono {
   api.get('/demo-token', async c => {
     c.header('Cache-Control', 'no-store');
     if (options.demoUser === undefined) throw noSuchRoute('GET', '/demo-token');
-    return c.json({ user: options.demoUser, token: await options.tokens.issue({ user: options.demoUser, readOnly: true }) });
+    return c.json({
+      user: options.demoUser,
+      token: await options.tokens.issue({ user: options.demoUser, readOnly: true }),
+    });
   });
   api.get('/v1/live', async c => {
     const { user } = await authenticate(c, options);
@@ -83,7 +99,11 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
     const { user, readOnly } = await authenticate(c, options);
     if (readOnly && route.method !== 'GET') throw readOnlyToken();
     const request = { params: c.req.param(), query: readQuery(c, route), body: await readBody(c, route), user };
-    const limits = { functionName: `${route.method} ${route.path}`, clock: runtime.context.clock, timeoutMs: routeTimeoutMs };
+    const limits = {
+      functionName: `${route.method} ${route.path}`,
+      clock: runtime.context.clock,
+      timeoutMs: routeTimeoutMs,
+    };
     const answer = await invoke(limits, () => handler(request, runtime.context));
     c.header('Cache-Control', 'no-store');
     const status = statusOf(route.options);
@@ -125,7 +145,10 @@ async function readBody(c: Context, { options }: Route): Promise<unknown> {
 function answerProblem(c: Context, error: unknown, log: Log): Response {
   const problem = problemOf(error);
   if (problem.status >= 500) {
-    log.error({ method: c.req.method, path: c.req.path, code: codeOf(error), reason: messageOf(error) }, 'A request failed.');
+    log.error(
+      { method: c.req.method, path: c.req.path, code: codeOf(error), reason: messageOf(error) },
+      'A request failed.',
+    );
   }
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' };
   if (problem.status === 401) headers['WWW-Authenticate'] = 'Bearer';

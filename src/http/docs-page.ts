@@ -22,12 +22,14 @@ function html(app: App): string {
     Object.entries(methods).map(([method, operation]) => section(method, path, operation)),
   );
   const contents = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map(method => `<li><a href="#${anchor(method, path)}"><b>${method.toUpperCase()}</b> ${escape(path)}</a></li>`),
+    Object.keys(methods).map(
+      method => `<li><a href="#${anchor(method, path)}"><b>${method.toUpperCase()}</b> ${htmlText(path)}</a></li>`,
+    ),
   );
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(document.info.title)} · API</title><link rel="stylesheet" href="/docs.css"></head><body>
-<h1>${escape(document.info.title)} API</h1>
+<title>${htmlText(document.info.title)} · API</title><link rel="stylesheet" href="/docs.css"></head><body>
+<h1>${htmlText(document.info.title)} API</h1>
 <p>Every request needs <code>Authorization: Bearer &lt;token&gt;</code>; <code>npx mimamori token --user NAME</code> prints one.
 Refusals are <code>application/problem+json</code> with a stable <code>code</code> and a <code>fix</code>.
 The same as <a href="/openapi.json">OpenAPI</a>. <a href="/">Back to the page</a>.</p>
@@ -39,23 +41,23 @@ ${operations.join('\n')}
 function section(method: string, path: string, operation: Operation): string {
   const parameters = operation.parameters.map(
     ({ name, in: where, required, schema }) =>
-      `<tr><td><code>${escape(name)}</code></td><td>${where}${required ? '' : ', optional'}</td><td>${escape(describe(schema))}</td></tr>`,
+      `<tr><td><code>${htmlText(name)}</code></td><td>${where}${required ? '' : ', optional'}</td><td>${htmlText(describe(schema))}</td></tr>`,
   );
   const body = operation.requestBody?.content['application/json'].schema;
   const responses = Object.entries(operation.responses)
     .filter(([status]) => status !== 'default')
     .map(([status, { description, content }]) => {
       const schema = content?.['application/json']?.schema;
-      return `<h3>${status} <small>${escape(description)}</small></h3>${schema ? block(schema) : ''}`;
+      return `<h3>${status} <small>${htmlText(description)}</small></h3>${schema ? block(schema) : ''}`;
     });
-  return `<section id="${anchor(method, path)}"><h2><b class="${method}">${method.toUpperCase()}</b> <code>${escape(path)}</code></h2>
-<p>${escape(operation.summary)}</p>
+  return `<section id="${anchor(method, path)}"><h2><b class="${method}">${method.toUpperCase()}</b> <code>${htmlText(path)}</code></h2>
+<p>${htmlText(operation.summary)}</p>
 ${parameters.length > 0 ? `<table><tbody>${parameters.join('')}</tbody></table>` : ''}
 ${body ? `<h3>Body</h3>${block(body)}` : ''}${responses.join('')}</section>`;
 }
 
 function block(schema: unknown): string {
-  return `<pre>${escape(shape(schema, ''))}</pre>`;
+  return `<pre>${htmlText(shape(schema, ''))}</pre>`;
 }
 
 interface JsonSchema {
@@ -94,7 +96,7 @@ function anchor(method: string, path: string): string {
   return `${method}${path.replaceAll(/[^a-zA-Z0-9]+/g, '-')}`;
 }
 
-function escape(text: string): string {
+function htmlText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 

@@ -5,6 +5,7 @@ import type { ListenAddress, Listener, Socket, SocketEvents, Sockets } from './s
 export class MemorySockets implements Sockets {
   readonly #clock: Clock;
   readonly #listeners = new Map<number, (socket: Socket) => void>();
+  readonly #open = new Set<MemorySocket>();
   #nextPort = 10_000;
 
   constructor(clock: Clock) {
@@ -24,8 +25,16 @@ export class MemorySockets implements Sockets {
     const server = new MemorySocket(this.#clock);
     client.peer = server;
     server.peer = client;
+    this.#open.add(client).add(server);
     accept(server);
     return client;
+  }
+
+  /** Every connection ends without a word and nobody listens any more, as when the power goes. */
+  cut(): void {
+    this.#listeners.clear();
+    for (const socket of this.#open) socket.destroy();
+    this.#open.clear();
   }
 }
 

@@ -106,4 +106,3 @@ function fail(error: unknown): undefined {
   post({ type: 'failed', error: factsOf(error) });
   return undefined;
 }
-

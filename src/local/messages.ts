@@ -35,7 +35,12 @@ export type ToApp =
 
 /** From the app thread to the gateway thread. */
 export type ToGateway =
-  | { readonly type: 'loaded'; readonly application: string; readonly policy: DevicePolicy; readonly consumers: readonly string[] }
+  | {
+      readonly type: 'loaded';
+      readonly application: string;
+      readonly policy: DevicePolicy;
+      readonly consumers: readonly string[];
+    }
   | { readonly type: 'ready'; readonly httpPort: number }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorFacts }

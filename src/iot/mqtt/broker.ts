@@ -98,7 +98,8 @@ export class Broker {
     if (known && options.cleanStart) this.#end(known);
     this.#settleDelayedWill(clientId, options.cleanStart);
     const resumed = options.cleanStart ? undefined : known;
-    const session = resumed ?? new Session({ clientId, thingName: thingOfClient(clientId), expirySeconds: options.expirySeconds });
+    const session =
+      resumed ?? new Session({ clientId, thingName: thingOfClient(clientId), expirySeconds: options.expirySeconds });
     session.expirySeconds = options.expirySeconds;
     session.link = connection;
     this.#sessions.set(clientId, session);

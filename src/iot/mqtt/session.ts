@@ -101,7 +101,7 @@ export class Session {
   }
 
   get #canSend(): boolean {
-    return this.link !== undefined && this.link.hasRoom && this.#inflight.size < this.link.receiveMaximum;
+    return this.link?.hasRoom === true && this.#inflight.size < this.link.receiveMaximum;
   }
 
   #send(message: Message): void {

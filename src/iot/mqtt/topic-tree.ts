@@ -41,7 +41,9 @@ export class TopicTree<Subscriber, Options> {
       }
       node = child;
     }
-    const subscribers = endsWithHash ? (node.below ??= new Map()) : (node.here ??= new Map());
+    const subscribers = endsWithHash ? (node.below ?? new Map()) : (node.here ?? new Map());
+    if (endsWithHash) node.below = subscribers;
+    else node.here = subscribers;
     const isNew = !subscribers.has(subscriber);
     subscribers.set(subscriber, options);
     if (isNew) this.#size++;

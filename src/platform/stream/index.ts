@@ -10,7 +10,7 @@ export {
 } from './consumer.ts';
 export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
 export { streamLimits } from './limits.ts';
-export type { Appended, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';
 export { LocalTail } from './local-tail.ts';
+export type { Appended, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';
 export { EmbeddedStreamReader, type StreamTail } from './reader.ts';
 export { RecordBatch } from './record-batch.ts';

@@ -1,0 +1,188 @@
+/**
+ * Both halves in one thread, on time, chance, disk and network that a test owns: a day of an app in milliseconds, a
+ * power cut at any instant, and the same again from the same seed.
+ */
+import { type Announcement, type App, appTable, devicePolicy, Runtime } from '../app/index.ts';
+import { MqttClient, type MqttClientOptions } from '../device/index.ts';
+import { Feed, makeApi, TokenIssuer } from '../http/index.ts';
+import { Gateway } from '../iot/mqtt/index.ts';
+import { Counters } from '../kernel/counters.ts';
+import { type Log, silentLog } from '../kernel/log.ts';
+import { MemorySockets } from '../kernel/memory-sockets.ts';
+import { MemoryDisk, openMemoryStore } from '../kernel/memory-store.ts';
+import { type Random, seededRandom } from '../kernel/random.ts';
+import { TestDisk } from '../kernel/test-disk.ts';
+import { VirtualClock } from '../kernel/virtual-clock.ts';
+import { EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
+import { openEmbeddedTable } from '../platform/table/index.ts';
+import { healthOf } from './health.ts';
+
+const streamDirectory = '/stream';
+
+/** What outlives a restart, and what time and chance are. One per test. */
+export class TestWorld {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly disk: TestDisk;
+  readonly tableDisk: MemoryDisk;
+  readonly iotDisk: MemoryDisk;
+  readonly sockets: MemorySockets;
+
+  constructor(seed = 1) {
+    this.clock = new VirtualClock();
+    this.random = seededRandom(seed);
+    this.disk = new TestDisk({ clock: this.clock, random: this.random });
+    this.tableDisk = new MemoryDisk({ clock: this.clock });
+    this.iotDisk = new MemoryDisk({ clock: this.clock });
+    this.sockets = new MemorySockets(this.clock);
+  }
+}
+
+export interface OneThreadOptions {
+  readonly log?: Log;
+}
+
+export class OneThreadBackend {
+  readonly world: TestWorld;
+  readonly gateway: Gateway;
+  readonly runtime: Runtime;
+  readonly stream: EmbeddedStream;
+  readonly mqttPort: number;
+  /** Everything announced, in order. */
+  readonly announcements: Announcement[];
+  /** What storage said when it gave up. */
+  readonly failures: unknown[];
+  readonly #api: ReturnType<typeof makeApi>;
+  readonly #tokens: TokenIssuer;
+
+  private constructor(parts: BackendParts) {
+    this.world = parts.world;
+    this.gateway = parts.gateway;
+    this.runtime = parts.runtime;
+    this.stream = parts.stream;
+    this.mqttPort = parts.mqttPort;
+    this.announcements = parts.announcements;
+    this.failures = parts.failures;
+    this.#api = parts.api;
+    this.#tokens = parts.tokens;
+  }
+
+  /** Starts on what the world's disks hold. Time passes only as far as starting needs. */
+  static start(
+    app: App,
+    world: TestWorld = new TestWorld(),
+    options: OneThreadOptions = {},
+  ): Promise<OneThreadBackend> {
+    return world.clock.until(startParts(app, world, options).then(parts => new OneThreadBackend(parts)));
+  }
+
+  /** A connected device. */
+  connect(
+    options: Pick<MqttClientOptions, 'clientId' | 'username' | 'password'> & Partial<MqttClientOptions>,
+  ): Promise<MqttClient> {
+    const { clock, sockets } = this.world;
+    return clock.until(MqttClient.connect({ clock, sockets, host: 'test', port: this.mqttPort, ...options }));
+  }
+
+  /** One HTTP request as `user`; undefined sends no token. Time passes as far as the answer needs. */
+  async request(user: string | undefined, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+    const token = user === undefined ? undefined : await this.#tokens.issue({ user, readOnly: false });
+    const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    const request = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+    const answer = await this.world.clock.until(Promise.resolve(this.#api.request(path, request)));
+    const text = await answer.text();
+    return { status: answer.status, body: text && JSON.parse(text) };
+  }
+
+  /** Moves no time forward but lets everything that can happen now happen. */
+  settle(): Promise<void> {
+    return this.world.clock.settle();
+  }
+
+  /** Stops in order: everything acknowledged or not is on disk afterwards. */
+  async stop(): Promise<void> {
+    const stopping = async () => {
+      await this.gateway.close();
+      await this.runtime.close();
+      await this.stream.close();
+    };
+    await this.world.clock.until(stopping());
+  }
+
+  /** Everything that was not synced is lost, as is everything in memory. Start another backend on the same world. */
+  powerCut(): void {
+    const { disk, tableDisk, iotDisk, sockets } = this.world;
+    sockets.cut();
+    this.gateway.halt();
+    void this.runtime.close();
+    disk.powerCut();
+    tableDisk.crash();
+    iotDisk.crash();
+  }
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects by comparing.
+  readonly body: any;
+}
+
+interface BackendParts {
+  readonly world: TestWorld;
+  readonly gateway: Gateway;
+  readonly runtime: Runtime;
+  readonly stream: EmbeddedStream;
+  readonly mqttPort: number;
+  readonly announcements: Announcement[];
+  readonly failures: unknown[];
+  readonly api: ReturnType<typeof makeApi>;
+  readonly tokens: TokenIssuer;
+}
+
+async function startParts(app: App, world: TestWorld, options: OneThreadOptions): Promise<BackendParts> {
+  const { clock, random, disk, sockets } = world;
+  const log = options.log ?? silentLog;
+  const announcements: Announcement[] = [];
+  const failures: unknown[] = [];
+  const onFailure = (error: unknown) => void failures.push(error);
+  const tail = new LocalTail(0n);
+  const onDurable = (last: bigint) => tail.moveTo(last);
+  const stream = await EmbeddedStream.open({ files: disk, clock, directory: streamDirectory, onDurable });
+  tail.moveTo(stream.lastSequenceNumber);
+  const iotStore = await openMemoryStore({ clock, disk: world.iotDisk });
+  const policy = devicePolicy(app.model);
+  const gateway = new Gateway({
+    clock,
+    random,
+    counters: new Counters(),
+    log,
+    sockets,
+    store: iotStore,
+    stream,
+    policy,
+    onFailure,
+  });
+  const tableStore = await openMemoryStore({ clock, disk: world.tableDisk });
+  const table = await openEmbeddedTable({ store: tableStore, clock, tables: [appTable] });
+  const feed = new Feed();
+  const runtime = new Runtime({
+    app,
+    table,
+    openReader: () => new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail }),
+    iot: gateway,
+    clock,
+    random,
+    log,
+    announce: (audience, announcement) => {
+      announcements.push(announcement);
+      feed.announce(audience, announcement);
+    },
+    onFailure,
+  });
+  const tokens = new TokenIssuer({ key: random.bytes(32), application: app.model.application, clock });
+  const api = makeApi({ runtime, tokens, feed, log, health: () => healthOf(runtime, gateway) });
+  await runtime.start();
+  const mqttPort = await gateway.listen({ host: 'test', port: 0 });
+  return { world, gateway, runtime, stream, mqttPort, announcements, failures, api, tokens };
+}
