@@ -9,7 +9,8 @@
  * sync on our thread; `transaction`, whose pool thread waits for a callback that a terminated thread never makes.)
  */
 import assert from 'node:assert/strict';
-import { statfs } from 'node:fs/promises';
+import { open as openFile, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Database, open } from 'lmdb';
 import { SortedMap, toText } from './sorted-map.ts';
 import type { Durability, KeyValueStore, StoreEntry, StoreRange, StoreTransaction } from './store.ts';
@@ -41,9 +42,23 @@ export async function openLmdbStore({ path, durability }: LmdbStoreOptions): Pro
       separateFlushed: true, // gives `Committed`
       batchStartThreshold: Number.MAX_SAFE_INTEGER, // LMDB's thread must never see, and wait for, half a group
     } as Parameters<typeof open>[0]); // lmdb's types lack the last one; its README and source have it
+    if (durability === 'sync') await syncDirectories(path);
     return new LmdbStore(path, database as Database<Uint8Array, Uint8Array>);
   } catch (cause) {
     throw await toStoreError(cause, path);
+  }
+}
+
+/** LMDB syncs its file, but a power cut may still forget a new file's name, which its directory holds. */
+async function syncDirectories(path: string): Promise<void> {
+  if (process.platform === 'win32') return; // where a directory cannot be opened
+  for (const each of [path, dirname(path)]) {
+    const directory = await openFile(each);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
   }
 }
 
@@ -78,6 +93,7 @@ class LmdbStore implements KeyValueStore {
   #gathering: Group = newGroup();
   #syncing: Group | undefined;
   #startScheduled = false;
+  #lastCommitFailed = false;
   #working = false;
   #status: 'open' | 'closing' | 'closed' = 'open';
 
@@ -219,6 +235,7 @@ class LmdbStore implements KeyValueStore {
 
   #finish(group: Group): void {
     this.#syncing = undefined;
+    this.#lastCommitFailed = false;
     for (const text of group.keys) {
       if (this.#pending.get(text)?.group === group) this.#pending.delete(text);
     }
@@ -235,6 +252,7 @@ class LmdbStore implements KeyValueStore {
     }
     this.#syncing = undefined;
     this.#gathering = newGroup();
+    this.#lastCommitFailed = true;
     for (const waiter of waiters) waiter.reject(error);
   }
 
@@ -243,6 +261,8 @@ class LmdbStore implements KeyValueStore {
     this.#status = 'closing';
     await this.#settled();
     this.#status = 'closed';
+    // lmdb's `close` waits for the flush of its last commit, which never comes if that failed. An empty one does.
+    if (this.#lastCommitFailed) await this.#database.batch(() => {});
     await this.#database.close();
   }
 
