@@ -115,6 +115,7 @@ describe('the watch-over speaker (covers S0-01, S0-25, S0-43)', () => {
   it('acknowledges a detection only when it is durable', async () => {
     const { backend, speaker, clock } = await household();
     await speaker.connect();
+    await clock.advance(1_000);
     backend.world.disk.failNext({ operation: 'sync', code: 'EIO' });
     const answer = speaker.detect('enter', t1).then(
       () => 'acknowledged',

@@ -1,0 +1,14 @@
+/**
+ * `npm test` and `npm run test:long`: every *.test.ts of the repository, in processes of their own. Long campaigns read
+ * `testScale` and repeat themselves more often; their seeds are printed.
+ */
+import { spawn } from 'node:child_process';
+
+const long = process.argv.includes('--long');
+const args = process.argv.slice(2).filter(arg => arg !== '--long');
+const files = args.length > 0 ? args : ['{src,apps,bench,test}/**/*.test.ts'];
+const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+  env: { ...process.env, MIMAMORI_TEST_LONG: long ? '1' : '' },
+});
+child.on('exit', code => process.exit(code ?? 1));

@@ -1,0 +1,101 @@
+/** What tests that start real processes share. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+
+/** How often campaigns repeat: short in `npm test`, long in `npm run test:long`. */
+export function testScale(short: number, long: number): number {
+  return process.env.MIMAMORI_TEST_LONG ? long : short;
+}
+
+/** A folder of its own for a test, removed afterwards. */
+export function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'mimamori-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** "skipped: needs X" for a test whose tool is not installed, else false. */
+export function missing(program: string): string | false {
+  const found = spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+  return found ? false : `skipped: needs ${program}`;
+}
+
+/** A backend in a process of its own, as a user starts it. */
+export class BackendProcess {
+  readonly httpUrl: string;
+  readonly mqttPort: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, urls: { http: string; mqtt: string }) {
+    this.#child = child;
+    this.httpUrl = urls.http;
+    this.mqttPort = Number(new URL(urls.mqtt).port);
+  }
+
+  static async start(
+    dataDirectory: string,
+    options: { app?: string; mqttPort?: number; env?: Record<string, string> } = {},
+  ): Promise<BackendProcess> {
+    const ports = ['--http-port', '0', '--mqtt-port', String(options.mqttPort ?? 0)];
+    const args = ['bin/mimamori.js', 'start', options.app ?? 'apps/speaker', '--data', dataDirectory];
+    const child = spawn(process.execPath, [...args, ...ports, '--no-simulate', '--json'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+    });
+    let complaints = '';
+    child.stderr?.on('data', bytes => {
+      complaints = (complaints + bytes).slice(-10_000);
+    });
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream }); // stdio above says 'pipe'.
+    const [line] = await Promise.race([
+      once(lines, 'line'),
+      once(child, 'exit').then(() => Promise.reject(new Error(`The backend did not start: ${complaints}`))),
+    ]);
+    const first = JSON.parse(line);
+    if (first.event !== 'started') throw new Error(`The backend did not start: ${line} ${complaints}`);
+    return new BackendProcess(child, first.urls);
+  }
+
+  /** A token as a user gets it. */
+  static token(dataDirectory: string, user: string): string {
+    const args = ['bin/mimamori.js', 'token', '--user', user, '--data', dataDirectory];
+    return spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout.trim();
+  }
+
+  /** Ends it as it is, and waits until it is gone. */
+  async kill(signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT' = 'SIGKILL'): Promise<number | null> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    const [code] = await exited;
+    return code;
+  }
+
+  /** Answers with the parsed body; throws for anything but success. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects by comparing.
+  async call(token: string, method: string, route: string, body?: unknown): Promise<any> {
+    const answer = await fetch(this.httpUrl + route, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${method} ${route} answered ${answer.status}: ${await answer.text()}`);
+    return answer.status === 204 ? undefined : answer.json();
+  }
+}
+
+/** Asks again and again until `ask` gives something. */
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined>, withinMs = 15_000): Promise<T> {
+  const untilMs = performance.now() + withinMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > untilMs) throw new Error(`It did not happen within ${withinMs} ms: ${what}.`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
