@@ -1,6 +1,7 @@
 /**
  * An ordered key-value store: what the table engine and the device registry stand on. Keys and values are bytes, keys
- * are ordered byte by byte (unsigned). One writer at a time; readers see the latest committed state.
+ * are ordered byte by byte (unsigned). One writer at a time; readers see every write at once, also one that a power cut
+ * could still take back.
  */
 export interface KeyValueStore extends StoreReader {
   /**
