@@ -96,7 +96,7 @@ function relative(at, style) {
   const atMs = Date.parse(at);
   if (Number.isNaN(atMs)) return at;
   const spanMs = nowMs() - atMs;
-  if (Math.abs(spanMs) < 10_000) return 'just now';
+  if (Math.abs(spanMs) < 10_000) return style === 'for' ? 'since a moment ago' : 'just now';
   const span = spanMs > 0 ? spanOf(spanMs) : undefined; // Clocks of devices may be ahead.
   if (!span) return `${style === 'for' ? 'since ' : ''}${(spanMs > 0 ? dayFormat : minuteFormat).format(atMs)}`;
   return style === 'for' ? `for ${span}` : `${span} ago`;
@@ -412,7 +412,7 @@ function drawEvents() {
 
 /** A few rows may arrive with a movement; a flood may not. */
 function prependRows(list, rows, rowsMax) {
-  if (rows.length <= 3) for (const row of rows) row.classList.add('fresh');
+  if (arrivedInWindow <= limits.calmEventsPer5s) for (const row of rows) row.classList.add('fresh');
   list.prepend(...rows);
   while (list.childElementCount > rowsMax) list.lastElementChild.remove();
 }
@@ -594,12 +594,14 @@ let nextMessages;
 let haveMessagesLoaded = false;
 /** @type {Happening[]} newest first */
 let sheetEvents = [];
+/** @type {Happening[]} not drawn yet, oldest first */
+let arrivedForSheet = [];
 let haveSheetEventsLoaded = false;
 
 function openSheet(speakerId) {
   selectedId = speakerId;
   [messages, nextMessages, haveMessagesLoaded] = [[], undefined, false];
-  [sheetEvents, haveSheetEventsLoaded] = [[], false];
+  [sheetEvents, arrivedForSheet, haveSheetEventsLoaded] = [[], [], false];
   byId('messages').replaceChildren();
   byId('history').replaceChildren();
   byId('more-messages').hidden = true;
@@ -628,6 +630,7 @@ function drawSheet() {
   setForeign(byId('sheet-name'), speaker.name);
   drawPresence(byId('sheet'), byId('sheet-house'), speaker);
   setText(byId('sheet-state').querySelector('.connected'), speaker.connected ? 'connected' : 'not connected');
+  drawSheetEvents();
 }
 
 async function loadSheetEvents() {
@@ -636,12 +639,11 @@ async function loadSheetEvents() {
   try {
     const { items } = await get(pathOf(speakerId, `events?limit=${limits.historyShown}`));
     if (speakerId !== selectedId) return;
-    const known = new Set(sheetEvents.map(keyOf));
-    const past = items.map(item => happeningOf({ ...item, speakerId })).filter(event => !known.has(keyOf(event)));
-    sheetEvents = [...sheetEvents, ...past].slice(0, limits.historyShown);
+    sheetEvents = items.map(item => happeningOf({ ...item, speakerId }));
     haveSheetEventsLoaded = true;
-    byId('history').replaceChildren(...history.map(event => eventRow(event, false)));
+    byId('history').replaceChildren(...sheetEvents.map(event => eventRow(event, false)));
     byId('no-history').hidden = sheetEvents.length > 0;
+    drawSheetEvents(); // What came meanwhile.
   } catch (problem) {
     if (speakerId === selectedId) showProblem(byId('messages-problem'), problem);
   }
@@ -649,17 +651,23 @@ async function loadSheetEvents() {
 
 /** Something happened at the speaker whose sheet is open. */
 function noteForSheet(event) {
-  if (!sheetEvents.some(known => keyOf(known) === keyOf(event))) {
-    sheetEvents = [event, ...sheetEvents].slice(0, limits.historyShown);
-    if (haveSheetEventsLoaded) prependRows(byId('history'), [eventRow(event, false)], limits.historyShown);
-    byId('no-history').hidden = true;
-  }
+  arrivedForSheet.push(event);
+  if (arrivedForSheet.length > 2 * limits.historyShown) arrivedForSheet.splice(0, limits.historyShown);
   const message = messages.find(({ messageId }) => messageId === event.messageId);
-  if (message) {
-    message.status = event.type;
-    drawMessages();
-  }
+  if (message) message.status = event.type;
   loadMessagesSoon();
+}
+
+function drawSheetEvents() {
+  if (arrivedForSheet.length === 0 || !haveSheetEventsLoaded) return;
+  const known = new Set(sheetEvents.map(keyOf));
+  const fresh = arrivedForSheet.splice(0).reverse();
+  const added = fresh.filter(event => !known.has(keyOf(event))).slice(0, limits.historyShown);
+  sheetEvents = [...added, ...sheetEvents].slice(0, limits.historyShown);
+  const rows = added.map(event => eventRow(event, false));
+  prependRows(byId('history'), rows, limits.historyShown);
+  byId('no-history').hidden = true;
+  drawMessages();
 }
 
 /** The newest page anew; what was loaded behind it stays. */
@@ -982,6 +990,7 @@ byId('more-messages').addEventListener('click', () =>
   loadOlderMessages().catch(problem => showProblem(byId('messages-problem'), problem)),
 );
 byId('expiry').addEventListener('change', showExpiry);
+byId('feed').tabIndex = 0; // It scrolls on a wide screen, and not every browser lets the keyboard do that.
 byId('speaker-dialog').addEventListener('close', forgetCredentials);
 byId('speaker-dialog').addEventListener('cancel', event => {
   if (!byId('credentials').hidden) event.preventDefault(); // They cannot be shown again.
