@@ -21,7 +21,7 @@ describe('a backend that is killed', () => {
     const seed = Number(process.env.SEED ?? Date.now() % 100_000);
     t.diagnostic(`seed ${seed}, ${rounds} rounds`);
     const random = seededRandom(seed);
-    const folder = temporaryFolder(t);
+    const folder = temporaryFolder();
     let backend = await BackendProcess.start(folder);
     t.after(() => backend.kill());
     const token = BackendProcess.token(folder, 'alice');

@@ -5,17 +5,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { TestContext } from 'node:test';
 
 /** How often campaigns repeat: short in `npm test`, long in `npm run test:long`. */
 export function testScale(short: number, long: number): number {
   return process.env.MIMAMORI_TEST_LONG ? long : short;
 }
 
-/** A folder of its own for a test, removed afterwards. */
-export function temporaryFolder(t: TestContext): string {
+/** A folder of its own for a test, removed when the test process ends: what uses it is closed by then. */
+export function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'mimamori-test-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

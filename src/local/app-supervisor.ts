@@ -21,14 +21,17 @@ export interface SupervisorOptions {
   readonly onAnnounced: (audience: string, announcement: Announcement) => void;
   /** An app thread that does not answer for this long is ended. */
   readonly hangMs?: number;
+  /** A leak in the app ends its thread at this heap, not the gateway. */
+  readonly heapMegabytesMax?: number;
 }
 
 const supervisorLimits = {
   hangMsDefault: 5_000, // ours: beyond the 3 s a function may take by default
   checkMs: 200,
   restartDelayMsMax: 5_000,
+  steadyMs: 10_000, // ours: up this long, and the next restart is at once again
   stopMs: 5_000,
-  heapMegabytesMax: 1_024, // ours: a leak in the app ends its thread, not the gateway
+  heapMegabytesMaxDefault: 1_024, // ours
 } as const;
 
 /**
@@ -44,6 +47,9 @@ export class AppSupervisor {
   #httpPort: number;
   #watch: Timer | undefined;
   #failures = 0;
+  #readyAtMs = Number.POSITIVE_INFINITY;
+  /** Before, LMDB may be loading, and a thread ended inside of that takes the process with it. */
+  #opened = false;
   #stopping = false;
   #whenReady: { resolve: (httpPort: number) => void; reject: (error: Error) => void } | undefined;
   #whenStopped: (() => void) | undefined;
@@ -82,11 +88,12 @@ export class AppSupervisor {
   }
 
   #launch(): void {
-    const { threadData, view } = this.#options;
+    const { threadData, view, heapMegabytesMax = supervisorLimits.heapMegabytesMaxDefault } = this.#options;
     view.clearMarks();
+    this.#opened = false;
     const worker = new Worker(moduleBeside('app-thread'), {
       workerData: { ...threadData, httpPort: this.#httpPort, suspects: this.#suspects },
-      resourceLimits: { maxOldGenerationSizeMb: supervisorLimits.heapMegabytesMax },
+      resourceLimits: { maxOldGenerationSizeMb: heapMegabytesMax },
     });
     this.#worker = worker;
     let reason = 'it ended by itself';
@@ -111,12 +118,15 @@ export class AppSupervisor {
           error => this.#giveUp(error),
         );
         return;
+      case 'opened':
+        this.#opened = true;
+        this.#watchHeartbeat();
+        return;
       case 'ready':
         this.#httpPort = message.httpPort; // A restarted app comes back on the same port.
-        this.#failures = 0;
+        this.#readyAtMs = this.#options.clock.monotonicMs();
         this.#whenReady?.resolve(message.httpPort);
         this.#whenReady = undefined;
-        this.#watchHeartbeat();
         return;
       case 'iotCall':
         if (this.#iot) void answerIotCall(this.#iot, message, answer => this.#post(answer));
@@ -155,7 +165,7 @@ export class AppSupervisor {
   }
 
   #failed(error: MimamoriError): void {
-    if (this.#whenReady) return this.#giveUp(error);
+    if (this.#whenReady) return this.#giveUp(error); // E.g. a port in use: it would fail again.
     this.#end(error.message);
   }
 
@@ -180,12 +190,15 @@ export class AppSupervisor {
     this.#worker = undefined;
     this.#whenStopped?.();
     if (this.#stopping) return;
-    if (this.#whenReady) return this.#giveUp(appDidNotStart(reason));
+    if (this.#whenReady && !this.#opened) return this.#giveUp(appDidNotStart(reason));
     const { log, counters, clock } = this.#options;
     this.#suspects = this.#nextSuspects();
     counters.add('app.restarts');
     log.error({ reason, suspects: [...this.#suspects.keys()] }, 'The app thread is started again.');
-    const delayMs = Math.min(100 * 2 ** this.#failures++, supervisorLimits.restartDelayMsMax);
+    const steady = clock.monotonicMs() - this.#readyAtMs > supervisorLimits.steadyMs;
+    this.#failures = steady ? 0 : this.#failures + 1;
+    this.#readyAtMs = Number.POSITIVE_INFINITY;
+    const delayMs = Math.min(50 * 2 ** this.#failures, supervisorLimits.restartDelayMsMax);
     clock.setTimer(delayMs, () => {
       if (!this.#stopping) this.#launch();
     });

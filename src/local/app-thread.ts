@@ -68,6 +68,8 @@ async function start(): Promise<void> {
     onFailure: fail,
   });
   const heart = setInterval(() => view.beat(runtime.consumedUpTo), heartbeatMs);
+  view.beat(null);
+  post({ type: 'opened' });
   const key = await loadSigningKey(systemFiles, dataDirectory, systemRandom);
   const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
   const health = () => healthOf(runtime, iot);

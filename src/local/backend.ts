@@ -27,6 +27,7 @@ export interface BackendOptions {
   readonly demoUser?: string;
   readonly logLevel?: AppThreadData['logLevel'];
   readonly hangMs?: number;
+  readonly heapMegabytesMax?: number;
   readonly onAnnounced?: (audience: string, announcement: Announcement) => void;
   /** Storage has failed beyond repair in this process. */
   readonly onFailure: (error: unknown) => void;
@@ -92,6 +93,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     onLoaded,
     onAnnounced: options.onAnnounced ?? (() => {}),
     hangMs: options.hangMs,
+    heapMegabytesMax: options.heapMegabytesMax,
   });
   const close = async () => {
     await gateway?.close();

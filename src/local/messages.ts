@@ -41,6 +41,8 @@ export type ToGateway =
       readonly policy: DevicePolicy;
       readonly consumers: readonly string[];
     }
+  /** Storage is open and the heart beats: from here on the thread may be ended at any instant. */
+  | { readonly type: 'opened' }
   | { readonly type: 'ready'; readonly httpPort: number }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorFacts }
