@@ -96,7 +96,7 @@ function relative(at, style) {
   const atMs = Date.parse(at);
   if (Number.isNaN(atMs)) return at;
   const spanMs = nowMs() - atMs;
-  if (Math.abs(spanMs) < 10_000) return style === 'for' ? 'since a moment ago' : 'just now';
+  if (Math.abs(spanMs) < 10_000) return 'just now';
   const span = spanMs > 0 ? spanOf(spanMs) : undefined; // Clocks of devices may be ahead.
   if (!span) return `${style === 'for' ? 'since ' : ''}${(spanMs > 0 ? dayFormat : minuteFormat).format(atMs)}`;
   return style === 'for' ? `for ${span}` : `${span} ago`;
@@ -615,7 +615,7 @@ function openSheet(speakerId) {
   state.replaceChildren(
     ...['presence', 'connected'].map(className => Object.assign(document.createElement('span'), { className })),
   );
-  state.firstElementChild.after(' ', document.createElement('time'), ' · ');
+  state.firstElementChild.after(document.createElement('time'), ' · ');
   drawSheet();
   byId('sheet').showModal();
   byId('sheet-name').focus();
