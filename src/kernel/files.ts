@@ -8,7 +8,7 @@ export interface Files {
   open(filePath: string, options?: { create?: boolean }): Promise<File>;
   /** Names in a directory, sorted; [] when there is no such directory. */
   list(directory: string): Promise<string[]>;
-  /** With all its parents, mode 0700. Content if it exists. */
+  /** With all its parents, mode 0700, safe once it resolves. Content if it exists. */
   makeDirectory(directory: string): Promise<void>;
   remove(filePath: string): Promise<void>;
   /** Makes created, renamed and removed names of `directory` survive a power cut. */
@@ -82,7 +82,13 @@ export const systemFiles: Files = {
     }
   },
   async makeDirectory(directory) {
-    await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+    const first = await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    // Each name that was made is safe once the directory it stands in is synced.
+    const above = path.dirname(path.resolve(first));
+    for (let made = path.resolve(directory); made !== above; made = path.dirname(made)) {
+      await this.syncDirectory(path.dirname(made));
+    }
   },
   async remove(filePath) {
     await fs.rm(filePath, { force: true });

@@ -3,33 +3,36 @@ import type { Clock } from './clock.ts';
 import type { File, Files } from './files.ts';
 import type { Random } from './random.ts';
 
-/** A write that is in the page cache only: it may or may not have reached the disk when the power goes. */
-interface UnsyncedWrite {
-  readonly position: number;
-  readonly bytes: Uint8Array;
-}
+/** A change that is in the page cache only: it may or may not have reached the disk when the power goes. */
+type UnsyncedChange =
+  | { readonly kind: 'write'; readonly position: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'truncate'; readonly length: number };
 
 interface Inode {
   /** What every reader sees. */
-  content: Uint8Array;
-  length: number;
+  content: Bytes;
   /** What would be left after a power cut that loses everything unsynced. */
-  durable: Uint8Array;
-  unsynced: UnsyncedWrite[];
+  durable: Bytes;
+  unsynced: UnsyncedChange[];
 }
 
 /** What a test can make the disk do. Each entry is used up by the call it fails. */
-export type DiskFault = { operation: 'write' | 'sync'; code: 'ENOSPC' | 'EIO' };
+export interface DiskFault {
+  readonly operation: 'open' | 'write' | 'sync' | 'truncate' | 'remove' | 'syncDirectory';
+  readonly code: 'ENOSPC' | 'EDQUOT' | 'EIO';
+}
 
 /**
  * A disk in memory that forgets what was not synced. `powerCut` keeps what was synced plus a random part of the rest:
- * each unsynced write is lost, kept, or torn at any byte, in any order, as real disks do. Names are as volatile as
- * bytes: a file that was created but whose directory was not synced may be gone.
+ * each unsynced write is lost, kept, torn at any byte or has a hole, in any order, as real disks do. Names are as
+ * volatile as bytes: a file that was created but whose directory was not synced may be gone. A sync that fails drops
+ * what it should have saved while readers go on seeing it, as Linux does. Directories are not modelled: every one exists.
  */
 export class TestDisk implements Files {
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #latencyMs: number;
+  /** How long each write and sync takes. A test may change it to let the disk stall. */
+  latencyMs: number;
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
   #faults: DiskFault[] = [];
@@ -39,12 +42,30 @@ export class TestDisk implements Files {
   constructor(options: { clock: Clock; random: Random; latencyMs?: number }) {
     this.#clock = options.clock;
     this.#random = options.random;
-    this.#latencyMs = options.latencyMs ?? 1;
+    this.latencyMs = options.latencyMs ?? 1;
   }
 
   /** The next operation of that kind fails with that code. */
   failNext(fault: DiskFault): void {
     this.#faults.push(fault);
+  }
+
+  /** The disk as one process sees it: after a power cut it is of no use any more, not even for what it opens anew. */
+  mount(): Files {
+    const { check } = this.#access();
+    const whilePowered =
+      <Args extends [string, ...unknown[]], Result>(operation: (...args: Args) => Promise<Result>) =>
+      async (...args: Args): Promise<Result> => {
+        check(args[0]);
+        return operation.apply(this, args);
+      };
+    return {
+      open: whilePowered(this.open),
+      list: whilePowered(this.list),
+      makeDirectory: whilePowered(this.makeDirectory),
+      remove: whilePowered(this.remove),
+      syncDirectory: whilePowered(this.syncDirectory),
+    };
   }
 
   /** Everything held by open files is over; what `open` gives afterwards is what survived. */
@@ -65,22 +86,24 @@ export class TestDisk implements Files {
   /** Changes one stored byte, as a decaying disk does. */
   flipByte(filePath: string, position: number): void {
     const inode = this.#inode(filePath);
-    inode.content[position] ^= 0xff;
-    inode.durable[position] ^= 0xff;
+    inode.content.flip(position);
+    inode.durable.flip(position);
   }
 
   sizeOf(filePath: string): number {
-    return this.#inode(filePath).length;
+    return this.#inode(filePath).content.length;
   }
 
   async open(filePath: string, options?: { create?: boolean }): Promise<File> {
+    const access = this.#access();
+    access.failIfAsked('open', filePath);
     let inode = this.#names.get(filePath);
     if (!inode) {
       if (!options?.create) throw diskError('ENOENT', filePath);
-      inode = { content: new Uint8Array(0), length: 0, durable: new Uint8Array(0), unsynced: [] };
+      inode = { content: new Bytes(), durable: new Bytes(), unsynced: [] };
       this.#names.set(filePath, inode);
     }
-    return new TestFile(inode, filePath, this.#access());
+    return new TestFile(inode, filePath, access);
   }
 
   async list(directory: string): Promise<string[]> {
@@ -88,14 +111,18 @@ export class TestDisk implements Files {
     return names.map(name => path.basename(name)).sort();
   }
 
-  async makeDirectory(): Promise<void> {}
+  async makeDirectory(_directory: string): Promise<void> {}
 
   async remove(filePath: string): Promise<void> {
+    this.#access().failIfAsked('remove', filePath);
     this.#names.delete(filePath);
   }
 
   async syncDirectory(directory: string): Promise<void> {
-    await this.#access().wait();
+    const access = this.#access();
+    await access.wait();
+    access.check(directory);
+    access.failIfAsked('syncDirectory', directory);
     for (const name of this.#durableNames.keys()) {
       if (path.dirname(name) === directory && !this.#names.has(name)) this.#durableNames.delete(name);
     }
@@ -109,12 +136,17 @@ export class TestDisk implements Files {
     const check = (filePath: string) => {
       if (generation !== this.#generation) throw diskError('EIO', `${filePath} (the power was cut)`);
     };
+    const fault = (operation: DiskFault['operation']) => {
+      const index = this.#faults.findIndex(asked => asked.operation === operation);
+      return index < 0 ? undefined : this.#faults.splice(index, 1)[0].code;
+    };
     return {
       check,
-      wait: () => new Promise(resolve => this.#clock.setTimer(this.#latencyMs, resolve)),
-      fault: operation => {
-        const index = this.#faults.findIndex(fault => fault.operation === operation);
-        return index < 0 ? undefined : this.#faults.splice(index, 1)[0].code;
+      wait: () => new Promise(resolve => this.#clock.setTimer(this.latencyMs, resolve)),
+      fault,
+      failIfAsked: (operation, filePath) => {
+        const code = fault(operation);
+        if (code) throw diskError(code, filePath);
       },
       synced: () => {
         this.syncs++;
@@ -129,16 +161,22 @@ export class TestDisk implements Files {
   }
 
   #lose(inode: Inode): void {
-    let content = inode.durable;
-    for (const write of inode.unsynced) {
-      const fate = this.#random.integer(3);
+    const { durable } = inode;
+    for (const change of inode.unsynced) {
+      const fate = this.#random.integer(4);
       if (fate === 0) continue;
-      const kept = fate === 1 ? write.bytes : write.bytes.subarray(0, this.#random.integer(write.bytes.length + 1));
-      content = overlay(content, kept, write.position);
+      if (fate === 1 || change.kind === 'truncate') {
+        apply(change, durable);
+        continue;
+      }
+      const { bytes, position } = change;
+      const lostFrom = this.#random.integer(bytes.length + 1);
+      durable.write(bytes.subarray(0, lostFrom), position);
+      if (fate === 2) continue;
+      const lostTo = lostFrom + this.#random.integer(bytes.length - lostFrom + 1);
+      if (lostTo < bytes.length) durable.write(bytes.subarray(lostTo), position + lostTo);
     }
-    inode.content = content;
-    inode.length = content.length;
-    inode.durable = content.slice();
+    inode.content = durable.copy();
     inode.unsynced = [];
   }
 }
@@ -147,6 +185,7 @@ interface DiskAccess {
   check(filePath: string): void;
   wait(): Promise<void>;
   fault(operation: DiskFault['operation']): string | undefined;
+  failIfAsked(operation: DiskFault['operation'], filePath: string): void;
   synced(): void;
 }
 
@@ -163,12 +202,9 @@ class TestFile implements File {
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
     this.#access.check(this.#path);
-    const copy = bytes.slice();
     const fault = this.#access.fault('write');
-    const written = fault ? copy.subarray(0, copy.length >> 1) : copy; // A failed write leaves half of it behind.
-    this.#inode.content = overlay(this.#inode.content, written, position);
-    this.#inode.length = this.#inode.content.length;
-    this.#inode.unsynced.push({ position, bytes: written });
+    const written = bytes.slice(0, fault ? bytes.length >> 1 : bytes.length); // A failed write leaves half of it behind.
+    this.#change({ kind: 'write', position, bytes: written });
     await this.#access.wait();
     if (fault) throw diskError(fault, this.#path);
     this.#access.check(this.#path);
@@ -176,47 +212,91 @@ class TestFile implements File {
 
   async read(into: Uint8Array, position: number): Promise<number> {
     this.#access.check(this.#path);
-    const part = this.#inode.content.subarray(position, position + into.length);
-    into.set(part);
-    return part.length;
+    return this.#inode.content.read(into, position);
   }
 
   async sync(): Promise<void> {
     this.#access.check(this.#path);
-    const covered = this.#inode.unsynced.length;
+    const covered = new Set(this.#inode.unsynced);
     await this.#access.wait();
     this.#access.check(this.#path);
     const fault = this.#access.fault('sync');
-    if (fault) throw diskError(fault, this.#path);
-    for (const write of this.#inode.unsynced.splice(0, covered)) {
-      this.#inode.durable = overlay(this.#inode.durable, write.bytes, write.position);
-    }
+    const settled = this.#inode.unsynced.filter(change => covered.has(change));
+    this.#inode.unsynced = this.#inode.unsynced.filter(change => !covered.has(change));
+    if (fault) throw diskError(fault, this.#path); // Linux marks the pages clean: no later sync will write them.
+    for (const change of settled) apply(change, this.#inode.durable);
     this.#access.synced();
   }
 
   async truncate(length: number): Promise<void> {
     this.#access.check(this.#path);
-    this.#inode.content = this.#inode.content.slice(0, length);
-    this.#inode.length = length;
-    // Truncation is treated as durable with the sync that follows; our log always syncs after it.
-    this.#inode.durable = this.#inode.durable.slice(0, length);
-    this.#inode.unsynced = this.#inode.unsynced.filter(write => write.position + write.bytes.length <= length);
+    this.#access.failIfAsked('truncate', this.#path);
+    this.#change({ kind: 'truncate', length });
   }
 
   async size(): Promise<number> {
     this.#access.check(this.#path);
-    return this.#inode.length;
+    return this.#inode.content.length;
   }
 
   async close(): Promise<void> {}
+
+  #change(change: UnsyncedChange): void {
+    apply(change, this.#inode.content);
+    this.#inode.unsynced.push(change);
+  }
 }
 
-function overlay(base: Uint8Array, bytes: Uint8Array, position: number): Uint8Array {
-  const end = position + bytes.length;
-  const result = new Uint8Array(Math.max(base.length, end));
-  result.set(base);
-  result.set(bytes, position);
-  return result;
+function apply(change: UnsyncedChange, bytes: Bytes): void {
+  if (change.kind === 'write') bytes.write(change.bytes, change.position);
+  else bytes.truncate(change.length);
+}
+
+/** The bytes of a file. Room is doubled when it runs out, so that a long log is not copied at every write. */
+class Bytes {
+  #room = new Uint8Array(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    this.#extend(position + bytes.length);
+    this.#room.set(bytes, position);
+  }
+
+  read(into: Uint8Array, position: number): number {
+    const part = this.#room.subarray(Math.min(position, this.#length), Math.min(position + into.length, this.#length));
+    into.set(part);
+    return part.length;
+  }
+
+  /** Longer than before: zeros follow. */
+  truncate(length: number): void {
+    this.#extend(length);
+    this.#room.fill(0, length, this.#length);
+    this.#length = length;
+  }
+
+  flip(position: number): void {
+    this.#room[position] ^= 0xff;
+  }
+
+  copy(): Bytes {
+    const copy = new Bytes();
+    copy.write(this.#room.subarray(0, this.#length), 0);
+    return copy;
+  }
+
+  #extend(length: number): void {
+    if (length > this.#room.length) {
+      const larger = new Uint8Array(Math.max(length, this.#room.length * 2));
+      larger.set(this.#room);
+      this.#room = larger;
+    }
+    this.#length = Math.max(this.#length, length);
+  }
 }
 
 function diskError(code: string, filePath: string): Error {
