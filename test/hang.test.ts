@@ -32,7 +32,10 @@ for (const behave of ['loop', 'exit', 'leak'] as const) {
       const lost: string[] = [];
       const devices = await Promise.all(['one', 'two'].map(name => connect(backend, name, lost)));
       const publish = (device: number, id: number, order: string) =>
-        devices[device].publish(`dt/misbehaving/orders/${['one', 'two'][device]}/order`, JSON.stringify({ id, behave: order }));
+        devices[device].publish(
+          `dt/misbehaving/orders/${['one', 'two'][device]}/order`,
+          JSON.stringify({ id, behave: order }),
+        );
       await Promise.all([
         publish(0, 1, 'well'),
         publish(0, 2, behave),
@@ -42,7 +45,9 @@ for (const behave of ['loop', 'exit', 'leak'] as const) {
         publish(1, 3, 'well'),
       ]);
       const times = async (route: string) => {
-        const answer = await fetch(`${backend.httpUrl}/v1/done/${route}`, { headers: { Authorization: `Bearer ${token}` } });
+        const answer = await fetch(`${backend.httpUrl}/v1/done/${route}`, {
+          headers: { Authorization: `Bearer ${token}` },
+        });
         const { times: count } = (await answer.json()) as { times: number }; // As the route above answers.
         return count;
       };
@@ -62,7 +67,11 @@ for (const behave of ['loop', 'exit', 'leak'] as const) {
   });
 }
 
-async function connect(backend: Awaited<ReturnType<typeof startBackend>>, name: string, lost: string[]): Promise<MqttClient> {
+async function connect(
+  backend: Awaited<ReturnType<typeof startBackend>>,
+  name: string,
+  lost: string[],
+): Promise<MqttClient> {
   return MqttClient.connect({
     ...(await backend.gateway.createThing(name)),
     sockets: systemSockets,

@@ -18,6 +18,7 @@ import {
   notJson,
   problemOf,
   readOnlyToken,
+  tooManyWatchers,
   unauthorized,
 } from './problems.ts';
 import type { Caller, TokenIssuer } from './tokens.ts';
@@ -75,12 +76,18 @@ export function makeApi(options: ApiOptions): Hono {
   });
   api.get('/v1/live', async c => {
     const { user } = await authenticate(c, options);
+    if (options.feed.isFull) throw tooManyWatchers();
     return streamSSE(c, async stream => {
       const gone = new AbortController();
       stream.onAbort(() => gone.abort());
       await stream.writeSSE({ event: 'ready', data: '{}' });
-      for await (const announcement of options.feed.watch(`user/${user}`, gone.signal)) {
-        await stream.writeSSE({ event: announcement.type, data: JSON.stringify(announcement) });
+      const beat = setInterval(() => void stream.write(': still here\n\n'), httpLimits.feedHeartbeatMs);
+      try {
+        for await (const announcement of options.feed.watch(`user/${user}`, gone.signal)) {
+          await stream.writeSSE({ event: announcement.type, data: JSON.stringify(announcement) });
+        }
+      } finally {
+        clearInterval(beat);
       }
     });
   });

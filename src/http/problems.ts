@@ -95,3 +95,11 @@ export const bodyTooLarge = (bytesMax: number) =>
     message: `The body is over the limit of ${bytesMax} bytes.`,
     fix: 'Send less at once.',
   });
+
+export const tooManyWatchers = () =>
+  new ApiError(503, {
+    code: 'api.tooManyWatchers',
+    message: 'Too many live feeds are open.',
+    fix: 'Close pages that are not needed; until then the lists can be asked for again and again.',
+    retryable: true,
+  });

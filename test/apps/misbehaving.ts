@@ -3,7 +3,9 @@ import { appTable, defineApp, defineModel } from '../../src/app/index.ts';
 
 /** An app whose function does what its message says: work, loop for ever, exhaust memory, exit. */
 const model = defineModel('misbehaving', {
-  telemetry: { orders: { order: z.object({ id: z.number(), behave: z.enum(['well', 'loop', 'leak', 'exit', 'throw']) }) } },
+  telemetry: {
+    orders: { order: z.object({ id: z.number(), behave: z.enum(['well', 'loop', 'leak', 'exit', 'throw']) }) },
+  },
   commands: {},
   entities: {},
 });
@@ -16,7 +18,12 @@ const obey = model.onTelemetry('orders', async ({ payload, thingName }, { table 
   if (payload.behave === 'leak') for (const kept: unknown[] = []; ; ) kept.push(new Array(100_000).fill(kept.length));
   const Key = { PK: `Order-${thingName}-${payload.id}`, SK: 'Order' };
   const UpdateExpression = 'ADD Done :one';
-  await table.update({ TableName: appTable.tableName, Key, UpdateExpression, ExpressionAttributeValues: { ':one': 1 } });
+  await table.update({
+    TableName: appTable.tableName,
+    Key,
+    UpdateExpression,
+    ExpressionAttributeValues: { ':one': 1 },
+  });
 });
 
 const done = model.route(
