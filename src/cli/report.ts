@@ -9,6 +9,7 @@ export interface Reporter {
   note(text: string): void;
   failed(error: unknown): void;
   stopping(): void;
+  stopped(): void;
 }
 
 export function reporterFor({ json }: { json: boolean }): Reporter {
@@ -46,6 +47,7 @@ function jsonReporter(latencies: Latencies, measure: Measure): Reporter {
     note: text => print({ event: 'note', text }),
     failed: error => print({ event: 'error', ...factsOf(error) }),
     stopping: () => print({ event: 'stopping' }),
+    stopped: () => print({ event: 'stopped' }),
   };
 }
 
@@ -72,6 +74,7 @@ function textReporter(latencies: Latencies, measure: Measure): Reporter {
       console.error(`mimamori: ${message}\n  ${fix}  [${code}]`);
     },
     stopping: () => print('\nStopping: everything received is being stored.'),
+    stopped: () => print('Stopped.'),
   };
 }
 

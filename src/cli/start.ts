@@ -70,6 +70,7 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     reporter.stopping();
     await simulation?.terminate();
     await backend.close();
+    reporter.stopped();
   });
 }
 
