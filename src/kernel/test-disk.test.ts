@@ -46,6 +46,9 @@ function filesContract(name: string, makeFiles: () => Promise<{ files: Files; fo
     await files.remove(path.join(folder, 'b'));
     assert.deepEqual(await files.list(folder), ['a']);
     assert.deepEqual(await files.list(path.join(folder, 'none')), []);
+    await files.makeDirectory(path.join(folder, 'c'));
+    await (await files.open(path.join(folder, 'c', 'inner'), { create: true })).close();
+    assert.deepEqual(await files.list(folder), ['a', 'c']);
     await assert.rejects(files.open(path.join(folder, 'b')), { code: 'ENOENT' });
   });
 }
@@ -143,6 +146,15 @@ describe('test disk', () => {
     assert.equal(await textOf(file), '12');
     await clock.until(file.write(bytes('5678'), 0));
     assert.equal(await textOf(file), '5678');
+  });
+
+  it('keeps what a killed process has written, and takes nothing more from it', async () => {
+    const { clock, disk } = makeDisk();
+    const file = await disk.open('/d/a', { create: true });
+    await clock.until(file.write(bytes('1234'), 0));
+    disk.kill();
+    await assert.rejects(file.write(bytes('late'), 0), { code: 'EIO' });
+    assert.equal(await textOf(await disk.open('/d/a')), '1234');
   });
 
   it('is of no use to a process that ran before the power was cut', async () => {

@@ -26,7 +26,8 @@ export interface DiskFault {
  * A disk in memory that forgets what was not synced. `powerCut` keeps what was synced plus a random part of the rest:
  * each unsynced write is lost, kept, torn at any byte or has a hole, in any order, as real disks do. Names are as
  * volatile as bytes: a file that was created but whose directory was not synced may be gone. A sync that fails drops
- * what it should have saved while readers go on seeing it, as Linux does. Directories are not modelled: every one exists.
+ * what it should have saved while readers go on seeing it, as Linux does. Directories are not modelled: one exists while
+ * it has a file in it.
  */
 export class TestDisk implements Files {
   readonly #clock: Clock;
@@ -50,7 +51,12 @@ export class TestDisk implements Files {
     this.#faults.push(fault);
   }
 
-  /** The disk as one process sees it: after a power cut it is of no use any more, not even for what it opens anew. */
+  /** The process is killed: everything it held is over, but what it has written stays. */
+  kill(): void {
+    this.#generation++;
+  }
+
+  /** The disk as one process sees it: of no use any more after its end, not even for what it opens anew. */
   mount(): Files {
     const { check } = this.#access();
     const whilePowered =
@@ -70,7 +76,7 @@ export class TestDisk implements Files {
 
   /** Everything held by open files is over; what `open` gives afterwards is what survived. */
   powerCut(): void {
-    this.#generation++;
+    this.kill();
     const survivors = new Map<string, Inode>();
     for (const inode of new Set([...this.#names.values(), ...this.#durableNames.values()])) this.#lose(inode);
     for (const [name, inode] of this.#names) {
@@ -107,8 +113,8 @@ export class TestDisk implements Files {
   }
 
   async list(directory: string): Promise<string[]> {
-    const names = [...this.#names.keys()].filter(name => path.dirname(name) === directory);
-    return names.map(name => path.basename(name)).sort();
+    const inside = [...this.#names.keys()].filter(name => name.startsWith(directory + path.sep));
+    return [...new Set(inside.map(name => path.relative(directory, name).split(path.sep)[0]))].sort();
   }
 
   async makeDirectory(_directory: string): Promise<void> {}
@@ -134,7 +140,7 @@ export class TestDisk implements Files {
   #access(): DiskAccess {
     const generation = this.#generation;
     const check = (filePath: string) => {
-      if (generation !== this.#generation) throw diskError('EIO', `${filePath} (the power was cut)`);
+      if (generation !== this.#generation) throw diskError('EIO', `${filePath} (this process has ended)`);
     };
     const fault = (operation: DiskFault['operation']) => {
       const index = this.#faults.findIndex(asked => asked.operation === operation);
