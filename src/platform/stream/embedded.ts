@@ -1,21 +1,34 @@
+import assert from 'node:assert/strict';
 import type { Clock } from '../../kernel/clock.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import { type File, type Files, joinPath } from '../../kernel/files.ts';
-import { streamClosed, streamFailed, streamFull } from './errors.ts';
+import { type Random, systemRandom } from '../../kernel/random.ts';
+import { streamBusy, streamClosed, streamCorrupt, streamFailed, streamFull } from './errors.ts';
 import { streamLimits } from './limits.ts';
 import type { Appended, SequenceNumber, ShardId, Stream } from './port.ts';
 import { blockHeaderBytes, type RecordBatch, readBlockHeader } from './record-batch.ts';
-import { findSegmentEnd, listSegments, type Segment, segmentPath } from './segment.ts';
+import {
+  type IntactBlocks,
+  type LastBlock,
+  listSegments,
+  readWhole,
+  rejectDamage,
+  type Segment,
+  segmentPath,
+  walkBlocks,
+} from './segment.ts';
 
 export interface EmbeddedStreamOptions {
   readonly files: Files;
   readonly clock: Clock;
+  /** Salts a new log. The system's when absent. */
+  readonly random?: Random;
   /** Created when absent. */
   readonly directory: string;
   readonly segmentBytesMax?: number;
   readonly retentionBytesMax?: number;
   readonly retentionMs?: number;
-  /** The record every consumer is done with, or null; older segments may be deleted, younger ones never. */
+  /** The record every consumer is done with, or null; segments up to it may be deleted, younger ones never. */
   readonly consumedUpTo?: () => SequenceNumber | null;
   /** Called after each group commit with the last durable sequence number. */
   readonly onDurable?: (lastSequenceNumber: SequenceNumber) => void;
@@ -38,12 +51,24 @@ interface Written {
   readonly bytes: number;
 }
 
+/** What opening found on the disk. */
+interface Recovered {
+  readonly file: File;
+  readonly fileBytes: number;
+  readonly tornBytes: number;
+  readonly nextSequenceNumber: SequenceNumber;
+  readonly last: LastBlock;
+}
+
 /**
  * A segmented append-only log. Everything that is waiting when the disk becomes free is written and synced together
  * (group commit), then acknowledged; while one group is on its way to the disk the next one gathers.
  */
 export class EmbeddedStream implements Stream {
   readonly #options: EmbeddedStreamOptions;
+  readonly #salt: number;
+  /** Bytes of a torn write that were cut off when it was opened; none of them was acknowledged. */
+  readonly tornBytes: number;
   #file: File;
   #fileBytes: number;
   #lastArrivalAtMs: number;
@@ -52,15 +77,18 @@ export class EmbeddedStream implements Stream {
   #waiting: Waiting[] = [];
   #pendingBytes = 0;
   #committing: Promise<void> | undefined;
-  #over: Error | undefined;
+  #closing: Promise<void> | undefined;
+  #failure: Error | undefined;
 
-  private constructor(options: EmbeddedStreamOptions, file: File, end: StreamEnd) {
+  private constructor(options: EmbeddedStreamOptions, recovered: Recovered) {
     this.#options = options;
-    this.#file = file;
-    this.#fileBytes = end.fileBytes;
-    this.#nextSequenceNumber = end.nextSequenceNumber;
-    this.#checksum = end.checksum;
-    this.#lastArrivalAtMs = end.lastArrivalAtMs;
+    this.#salt = recovered.last.salt;
+    this.tornBytes = recovered.tornBytes;
+    this.#file = recovered.file;
+    this.#fileBytes = recovered.fileBytes;
+    this.#nextSequenceNumber = recovered.nextSequenceNumber;
+    this.#checksum = recovered.last.checksum;
+    this.#lastArrivalAtMs = recovered.last.arrivalAtMs;
   }
 
   /** Opens or creates the log; cuts off a torn tail and nothing else. Throws `stream.corrupt`. */
@@ -68,17 +96,16 @@ export class EmbeddedStream implements Stream {
     const { files, directory } = options;
     const shardDirectory = joinPath(directory, onlyShard);
     await files.makeDirectory(shardDirectory);
-    await files.syncDirectory(directory);
     const segments = await listSegments(files, directory, onlyShard);
-    const newest = segments.at(-1) ?? { firstSequenceNumber: 1n, path: segmentPath(directory, onlyShard, 1n) };
-    const file = await files.open(newest.path, { create: true });
-    await files.syncDirectory(shardDirectory);
-    const end = await findSegmentEnd(file, newest);
-    if (end.intactBytes < end.fileBytes) {
-      await file.truncate(end.intactBytes);
-      await file.sync();
+    if (segments.length === 0) segments.push({ firstSequenceNumber: 1n, path: segmentPath(directory, onlyShard, 1n) });
+    const file = await files.open(segments[segments.length - 1].path, { create: true });
+    try {
+      await files.syncDirectory(shardDirectory);
+      return new EmbeddedStream(options, await recover(options, segments, file));
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    return new EmbeddedStream(options, file, { ...end, fileBytes: end.intactBytes });
   }
 
   get pendingBytes(): number {
@@ -91,7 +118,12 @@ export class EmbeddedStream implements Stream {
   }
 
   append(batch: RecordBatch): Promise<Appended> {
-    if (this.#over) return Promise.reject(this.#over);
+    assert(batch.count > 0); // Kinesis refuses an empty PutRecords, too.
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#closing) return Promise.reject(streamClosed());
+    if (this.#pendingBytes + batch.bytes > streamLimits.pendingBytesMax) {
+      return Promise.reject(streamBusy(this.#pendingBytes));
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ batch, resolve, reject });
       this.#pendingBytes += batch.bytes;
@@ -104,10 +136,9 @@ export class EmbeddedStream implements Stream {
   }
 
   /** Makes durable what was appended, then closes. */
-  async close(): Promise<void> {
-    await this.#committing;
-    this.#over ??= streamClosed();
-    await this.#file.close();
+  close(): Promise<void> {
+    this.#closing ??= Promise.resolve(this.#committing).then(() => this.#file.close());
+    return this.#closing;
   }
 
   async #commitAll(): Promise<void> {
@@ -121,7 +152,7 @@ export class EmbeddedStream implements Stream {
 
   async #commit(group: Waiting[]): Promise<void> {
     try {
-      if (this.#over) throw this.#over;
+      if (this.#failure) throw this.#failure;
       if (this.#fileBytes >= (this.#options.segmentBytesMax ?? streamLimits.segmentBytesMax)) await this.#roll();
       const written = await this.#writeAndSync(group);
       this.#fileBytes += written.bytes;
@@ -147,7 +178,13 @@ export class EmbeddedStream implements Stream {
     let checksum = this.#checksum;
     let bytes = 0;
     for (const { batch } of group) {
-      const block = batch.seal(nextSequenceNumber, this.#lastArrivalAtMs, checksum);
+      const block = batch.seal({
+        firstSequenceNumber: nextSequenceNumber,
+        arrivalAtMs: this.#lastArrivalAtMs,
+        previousChecksum: checksum,
+        groupBytesBefore: bytes,
+        salt: this.#salt,
+      });
       await this.#file.write(block.bytes, this.#fileBytes + bytes);
       checksum = block.checksum;
       nextSequenceNumber += BigInt(batch.count);
@@ -161,25 +198,28 @@ export class EmbeddedStream implements Stream {
 
   /** Disk full: take back what was written and stay in service. Anything else: this stream is over. */
   async #judgeFailure(cause: unknown): Promise<Error> {
+    if (this.#failure) return this.#failure;
     if (['ENOSPC', 'EDQUOT'].includes(codeOf(cause))) {
       try {
         await this.#file.truncate(this.#fileBytes);
+        await this.#file.sync(); // Else a power cut could bring refused records back.
         return streamFull(cause);
-      } catch (truncateFailure) {
-        cause = truncateFailure;
+      } catch (failedToTakeBack) {
+        cause = failedToTakeBack;
       }
     }
-    this.#over ??= codeOf(cause) === 'stream.failed' && cause instanceof Error ? cause : streamFailed(cause);
-    return this.#over;
+    this.#failure = codeOf(cause) === 'stream.failed' && cause instanceof Error ? cause : streamFailed(cause);
+    return this.#failure;
   }
 
   async #roll(): Promise<void> {
     const { files, directory } = this.#options;
     const next = await files.open(segmentPath(directory, onlyShard, this.#nextSequenceNumber), { create: true });
     await files.syncDirectory(joinPath(directory, onlyShard));
-    await this.#file.close();
+    const full = this.#file;
     this.#file = next;
     this.#fileBytes = 0;
+    await full.close();
     await this.#retire();
   }
 
@@ -197,16 +237,56 @@ export class EmbeddedStream implements Stream {
       const tooOld = clock.nowMs() - endedAtMs > (this.#options.retentionMs ?? streamLimits.retentionMs);
       if (consumed === null || lastOfSegment > consumed || !(tooMuch || tooOld)) return;
       await files.remove(segments[index].path);
+      // One by one, or a power cut could bring back an older one than it keeps, and leave a gap.
+      await files.syncDirectory(joinPath(directory, onlyShard));
       total -= sizes[index];
     }
   }
 }
 
-interface StreamEnd {
-  readonly fileBytes: number;
-  readonly nextSequenceNumber: SequenceNumber;
-  readonly checksum: number;
-  readonly lastArrivalAtMs: number;
+/**
+ * Reads the newest segment, and the one before it when the newest has no block yet; cuts off a torn tail. When it
+ * resolves, everything that is left is durable, whether or not the process before got to sync it.
+ */
+async function recover(options: EmbeddedStreamOptions, segments: Segment[], file: File): Promise<Recovered> {
+  const newest = segments[segments.length - 1];
+  const bytes = await readWhole(file);
+  const intact = walkBlocks(bytes, newest);
+  const last = intact.last ?? (await lastBlockBefore(options.files, segments));
+  if (intact.bytes < bytes.length) rejectDamage(bytes, newest, intact.bytes, last?.salt);
+  await file.truncate(intact.bytes);
+  // After a failed sync the page cache may show what the disk does not have and will not be asked for again: the last
+  // group is the only one that nobody may have heard to be safe, so it is written once more.
+  await file.write(bytes.subarray(intact.lastGroupPosition, intact.bytes), intact.lastGroupPosition);
+  await file.sync();
+  return {
+    file,
+    fileBytes: intact.bytes,
+    tornBytes: bytes.length - intact.bytes,
+    nextSequenceNumber: intact.nextSequenceNumber,
+    last: last ?? { checksum: 0, arrivalAtMs: 0, salt: newSalt(options.random ?? systemRandom) },
+  };
+}
+
+/** The block the first one of the newest segment follows; undefined when there is none. */
+async function lastBlockBefore(files: Files, segments: Segment[]): Promise<LastBlock | undefined> {
+  const [segment, newest] = segments.slice(-2);
+  if (!newest) return undefined;
+  const file = await files.open(segment.path);
+  try {
+    const bytes = await readWhole(file);
+    const intact: IntactBlocks = walkBlocks(bytes, segment);
+    if (intact.bytes < bytes.length || intact.nextSequenceNumber !== newest.firstSequenceNumber) {
+      throw streamCorrupt(segment.path, intact.bytes, `record ${newest.firstSequenceNumber - 1n} should be its last`);
+    }
+    return intact.last;
+  } finally {
+    await file.close();
+  }
+}
+
+function newSalt(random: Random): number {
+  return Buffer.from(random.bytes(4)).readUInt32LE();
 }
 
 async function sizeOf(files: Files, segment: Segment): Promise<number> {

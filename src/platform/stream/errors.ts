@@ -7,10 +7,25 @@ export const recordTooLarge = (bytes: number, bytesMax: number) =>
     fix: 'Send less per record, or store the payload as an object and send its key.',
   });
 
+export const partitionKeyNotValid = (reason: string) =>
+  new MimamoriError({
+    code: 'stream.partitionKeyNotValid',
+    message: `A partition key ${reason}.`,
+    fix: 'Use 1 to 256 characters of well-formed Unicode, such as a thing name.',
+  });
+
+export const streamBusy = (pendingBytes: number) =>
+  new MimamoriError({
+    code: 'stream.busy',
+    message: `${pendingBytes} bytes wait for the disk, which is as much as memory may hold; the records were not kept.`,
+    fix: 'Wait until earlier appends are durable, then append again.',
+    retryable: true,
+  });
+
 export const streamFull = (cause: unknown) =>
   new MimamoriError({
     code: 'stream.full',
-    message: 'The disk has no room for the record; it was not kept.',
+    message: 'The disk has no room for the records; none of them was kept.',
     fix: 'Free disk space. The stream takes records again by itself as soon as there is room.',
     retryable: true,
     cause,
@@ -28,7 +43,14 @@ export const streamCorrupt = (filePath: string, position: number, reason: string
   new MimamoriError({
     code: 'stream.corrupt',
     message: `${filePath} is damaged at byte ${position}: ${reason}. Nothing behind it is served.`,
-    fix: 'Restore the file from a backup, or move it away to go on without its records; they will be missing.',
+    fix: 'Restore the file from a backup. If it is not the newest: moving it and all older ones away gives up their records.',
+  });
+
+export const checkpointNotReached = (after: bigint, last: bigint) =>
+  new MimamoriError({
+    code: 'stream.checkpointNotReached',
+    message: `A consumer has handled record ${after}, but the stream ends at ${last}: records that were durable are gone.`,
+    fix: 'Restore the stream and the checkpoints from the same backup; new records would be taken for handled ones.',
   });
 
 export const streamClosed = () =>

@@ -7,13 +7,16 @@ export type ShardId = string;
 /** An append-only log. Order is kept within a partitionKey, not across keys. The model is that of Kinesis Data Streams. */
 export interface Stream {
   /**
-   * Resolves once every record of the batch would survive a power cut. The batch is the stream's from then on.
-   * Throws `stream.full` (nothing of the batch was kept, try later) or `stream.failed` (this stream is over).
+   * Resolves once every record of the batch, which must not be empty, would survive a power cut. Batches are kept in
+   * the order of the calls; a batch is the stream's from the call on. Rejects with `stream.full` or `stream.busy`
+   * (nothing of the batch was kept, try later), `stream.failed` (this stream is over; nothing is promised of the batch)
+   * or `stream.closed`.
    */
   append(batch: RecordBatch): Promise<Appended>;
   /** Bytes appended whose durability is still awaited: callers slow their senders down by it. */
   readonly pendingBytes: number;
   shards(): Promise<ShardId[]>;
+  /** Makes durable what was appended before, and refuses what comes after. */
   close(): Promise<void>;
 }
 
@@ -26,7 +29,8 @@ export interface Appended {
 export interface StreamReader {
   /**
    * Durable records after `after` (exclusive; null = oldest kept), oldest first; [] means caught up. Stops at the
-   * first storage block that passes `bytesMax`. Throws `stream.corrupt`.
+   * first storage block that passes `bytesMax`. What retention has removed is passed over. Throws `stream.corrupt`,
+   * once what stands before the damage was read, and `stream.checkpointNotReached`.
    */
   read(shardId: ShardId, after: SequenceNumber | null, bytesMax: number): Promise<StreamRecord[]>;
   /** Resolves when there is a record behind `after`, or when `signal` aborts. */

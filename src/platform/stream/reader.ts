@@ -1,6 +1,6 @@
+import { codeOf } from '../../kernel/errors.ts';
 import { type File, type Files, joinPath } from '../../kernel/files.ts';
-import { streamCorrupt } from './errors.ts';
-import { streamLimits } from './limits.ts';
+import { checkpointNotReached, streamCorrupt } from './errors.ts';
 import type { SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
 import { type BlockHeader, blockHeaderBytes, blockIsIntact, readBlockHeader, unpackRecords } from './record-batch.ts';
 import { listSegments, type Segment } from './segment.ts';
@@ -19,7 +19,15 @@ interface ReadPosition {
   readonly file: File;
   offset: number;
   nextSequenceNumber: SequenceNumber;
+  /** Of the block before; undefined when the reader has not come past it. */
+  checksum: number | undefined;
 }
+
+const readerLimits = {
+  chunkBytesMin: 64 * 1024, // ours: what a reader asks for while little comes
+  chunkBytesMax: 2 * 1024 * 1024, // ours: and while much comes; a larger block is read alone
+  openAttemptsMax: 3, // ours: retention may remove a file between listing and opening it
+} as const;
 
 /** Reads the log of the embedded engine from its files, never past what `tail` says is durable. One consumer each. */
 export class EmbeddedStreamReader implements StreamReader {
@@ -27,6 +35,7 @@ export class EmbeddedStreamReader implements StreamReader {
   readonly #directory: string;
   readonly #tail: StreamTail;
   #position: ReadPosition | undefined;
+  #chunkBytes: number = readerLimits.chunkBytesMin;
 
   constructor(options: { files: Files; directory: string; tail: StreamTail }) {
     this.#files = options.files;
@@ -35,22 +44,25 @@ export class EmbeddedStreamReader implements StreamReader {
   }
 
   async shards(): Promise<ShardId[]> {
-    return this.#files.list(this.#directory);
+    const names = await this.#files.list(this.#directory);
+    return names.filter(name => /^shardId-\d{12}$/.test(name));
   }
 
   async read(shardId: ShardId, after: SequenceNumber | null, bytesMax: number): Promise<StreamRecord[]> {
     const last = this.#tail.lastSequenceNumber();
     const wanted = (after ?? 0n) + 1n;
     const records: StreamRecord[] = [];
+    if (wanted > last + 1n) throw checkpointNotReached(wanted - 1n, last);
     if (wanted > last) return records;
-    let position = await this.#seek(shardId, wanted);
-    for (let bytes = 0; bytes < bytesMax && position.nextSequenceNumber <= last; ) {
-      const chunk = await this.#readBlocks(position, bytesMax - bytes);
-      if (chunk.length === 0) {
-        position = await this.#openSegmentOf(shardId, position.nextSequenceNumber, position);
-        continue;
+    try {
+      let position = await this.#seek(shardId, wanted);
+      for (let bytes = 0; bytes < bytesMax && position.nextSequenceNumber <= last; ) {
+        const chunk = await this.#readBlocks(position);
+        if (chunk.length === 0) position = await this.#openNextSegment(shardId, position);
+        else bytes += this.#unpack(chunk, position, last, wanted, records);
       }
-      bytes += this.#unpack(chunk, position, last, after, records);
+    } catch (error) {
+      if (records.length === 0) throw error; // What stands before damage is served; the next read throws.
     }
     return records;
   }
@@ -74,83 +86,104 @@ export class EmbeddedStreamReader implements StreamReader {
     this.#position = undefined;
   }
 
-  /** The position of the block that holds `wanted`, by going on where the last read stopped if possible. */
+  /** Goes on where the last read stopped if possible, else from the start of the segment that holds `wanted`. */
   async #seek(shardId: ShardId, wanted: SequenceNumber): Promise<ReadPosition> {
-    const at = this.#position;
-    if (at && at.nextSequenceNumber === wanted) return at;
-    const position = await this.#openSegmentOf(shardId, wanted, undefined);
-    const header = Buffer.allocUnsafe(blockHeaderBytes);
-    for (;;) {
-      const bytes = await position.file.read(header, position.offset);
-      const found = readBlockHeader(header.subarray(0, bytes), 0);
-      if (!found || found.firstSequenceNumber + BigInt(found.count) > wanted) return position;
-      position.offset += blockHeaderBytes + found.bodyBytes;
-      position.nextSequenceNumber = found.firstSequenceNumber + BigInt(found.count);
-    }
+    if (this.#position?.nextSequenceNumber === wanted) return this.#position;
+    return this.#open(shardId, undefined, segments => {
+      // The oldest kept when retention has removed it, as TRIM_HORIZON.
+      return segments.findLast(segment => segment.firstSequenceNumber <= wanted) ?? segments[0];
+    });
   }
 
-  /** Opens the newest segment that starts at or before `wanted` (or the oldest kept, when that is gone). */
-  async #openSegmentOf(
+  #openNextSegment(shardId: ShardId, leaving: ReadPosition): Promise<ReadPosition> {
+    const { nextSequenceNumber, segment: left } = leaving;
+    return this.#open(shardId, leaving, segments => {
+      const next = segments.find(({ firstSequenceNumber }) => firstSequenceNumber > left.firstSequenceNumber);
+      if (next?.firstSequenceNumber === nextSequenceNumber) return next;
+      // Retention has overtaken this reader; a gap behind a segment that is still there is damage.
+      return next === segments[0] ? next : undefined;
+    });
+  }
+
+  async #open(
     shardId: ShardId,
-    wanted: SequenceNumber,
     leaving: ReadPosition | undefined,
+    choose: (segments: Segment[]) => Segment | undefined,
   ): Promise<ReadPosition> {
-    const segments = await listSegments(this.#files, this.#directory, shardId);
-    const segment = segments.findLast(candidate => candidate.firstSequenceNumber <= wanted) ?? segments[0];
-    if (!segment || (leaving && segment.path === leaving.segment.path)) {
-      const where = leaving?.segment.path ?? joinPath(this.#directory, shardId);
-      throw streamCorrupt(where, leaving?.offset ?? 0, `record ${wanted}, which was made durable, is not there`);
+    for (let attempt = 1; ; attempt++) {
+      const segment = choose(await listSegments(this.#files, this.#directory, shardId));
+      if (!segment) {
+        const where = leaving?.segment.path ?? joinPath(this.#directory, shardId);
+        throw streamCorrupt(where, leaving?.offset ?? 0, 'the records behind it, which were durable, are not there');
+      }
+      try {
+        const file = await this.#files.open(segment.path);
+        await this.close();
+        const follows = leaving?.nextSequenceNumber === segment.firstSequenceNumber;
+        const checksum = follows ? leaving.checksum : undefined;
+        this.#position = { segment, file, offset: 0, nextSequenceNumber: segment.firstSequenceNumber, checksum };
+        return this.#position;
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT' || attempt === readerLimits.openAttemptsMax) throw error;
+      }
     }
-    await this.#position?.file.close();
-    this.#position = {
-      segment,
-      file: await this.#files.open(segment.path),
-      offset: 0,
-      nextSequenceNumber: segment.firstSequenceNumber,
-    };
-    return this.#position;
   }
 
   /** One read of at least one whole block, or nothing at the end of the file. */
-  async #readBlocks(position: ReadPosition, bytesWanted: number): Promise<Buffer> {
-    const atLeast = Math.max(bytesWanted, blockHeaderBytes);
-    const chunk = Buffer.allocUnsafe(Math.min(atLeast, streamLimits.blockBytesMax));
+  async #readBlocks(position: ReadPosition): Promise<Buffer> {
+    const chunk = Buffer.allocUnsafe(this.#chunkBytes);
     const bytes = await position.file.read(chunk, position.offset);
+    this.#adaptTo(bytes);
     const header = readBlockHeader(chunk.subarray(0, bytes), 0);
     if (!header) return chunk.subarray(0, 0);
     const blockBytes = blockHeaderBytes + header.bodyBytes;
-    if (blockBytes <= bytes) return chunk.subarray(0, bytes);
+    if (blockBytes <= bytes || bytes < chunk.length) return chunk.subarray(0, bytes);
     const whole = Buffer.allocUnsafe(blockBytes);
     return whole.subarray(0, await position.file.read(whole, position.offset));
   }
 
-  /** Unpacks the whole blocks of `chunk` up to the durable end, moving `position`; returns the bytes used. */
+  /** A reader that keeps up finds little each time, and should not take megabytes for it. */
+  #adaptTo(bytesFound: number): void {
+    const { chunkBytesMin, chunkBytesMax } = readerLimits;
+    if (bytesFound === this.#chunkBytes) this.#chunkBytes = Math.min(this.#chunkBytes * 2, chunkBytesMax);
+    else if (bytesFound < this.#chunkBytes / 4) this.#chunkBytes = Math.max(this.#chunkBytes / 2, chunkBytesMin);
+  }
+
+  /** Unpacks the whole blocks of `chunk` up to the durable end, moving `position`; returns the bytes of wanted ones. */
   #unpack(
     chunk: Buffer,
     position: ReadPosition,
     last: SequenceNumber,
-    after: SequenceNumber | null,
+    wanted: SequenceNumber,
     into: StreamRecord[],
   ): number {
-    let used = 0;
-    while (position.nextSequenceNumber <= last) {
+    let wantedBytes = 0;
+    for (let used = 0; position.nextSequenceNumber <= last; ) {
       const header = readBlockHeader(chunk, used);
-      if (!header || (used > 0 && used + blockHeaderBytes + header.bodyBytes > chunk.length)) break;
+      const blockBytes = blockHeaderBytes + (header?.bodyBytes ?? 0);
+      if (!header || (used > 0 && used + blockBytes > chunk.length)) break;
       this.#check(chunk, used, header, position);
-      unpackRecords(chunk, used, header, after, into);
-      used += blockHeaderBytes + header.bodyBytes;
-      position.offset += blockHeaderBytes + header.bodyBytes;
-      position.nextSequenceNumber += BigInt(header.count);
+      const nextSequenceNumber = position.nextSequenceNumber + BigInt(header.count);
+      if (nextSequenceNumber > wanted) {
+        unpackRecords(chunk, used, header, wanted, into);
+        wantedBytes += blockBytes;
+      }
+      used += blockBytes;
+      position.offset += blockBytes;
+      position.nextSequenceNumber = nextSequenceNumber;
+      position.checksum = header.checksum;
     }
-    return used;
+    return wantedBytes;
   }
 
   #check(chunk: Buffer, used: number, header: BlockHeader, position: ReadPosition): void {
-    if (header.firstSequenceNumber !== position.nextSequenceNumber) {
-      throw streamCorrupt(position.segment.path, position.offset, `expected record ${position.nextSequenceNumber}`);
+    const { segment, offset, nextSequenceNumber, checksum } = position;
+    if (header.firstSequenceNumber !== nextSequenceNumber) {
+      throw streamCorrupt(segment.path, offset, `expected record ${nextSequenceNumber}`);
     }
-    if (!blockIsIntact(chunk, used, header)) {
-      throw streamCorrupt(position.segment.path, position.offset, 'the checksum does not match');
+    if (!blockIsIntact(chunk, used, header)) throw streamCorrupt(segment.path, offset, 'the checksum does not match');
+    if (checksum !== undefined && header.previousChecksum !== checksum) {
+      throw streamCorrupt(segment.path, offset, 'the block does not follow the one before it');
     }
   }
 }

@@ -1,18 +1,23 @@
+import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { recordTooLarge } from './errors.ts';
+import { partitionKeyNotValid, recordTooLarge } from './errors.ts';
 import { streamLimits } from './limits.ts';
 import type { SequenceNumber, StreamRecord } from './port.ts';
 
 /**
- * The block is what one group commit writes: a header, then the records. Little endian.
+ * The block is what one batch becomes in the log: a header, then the records. Little endian.
  *   0 magic u32 · 4 crc32 of everything from byte 8 · 8 body bytes u32 · 12 record count u32
- *   16 first sequence number u64 · 24 arrival f64 (Unix epoch ms) · 32 crc32 of the block before (0 = none) · 36 zero u32
+ *   16 first sequence number u64 · 24 arrival f64 (Unix epoch ms) · 32 crc32 of the block before (0 = none) u32
+ *   36 bytes of the same group commit before this block u32 · 40 salt of the log u32
  * A record: bytes behind this field u32 · partition key bytes u16 · partition key (UTF-8) · data.
  * A block is valid as a whole or not at all, so a torn write loses only what was never acknowledged; the chained
- * checksum shows a block that is intact but from another time.
+ * checksum shows a block that is intact but from another time. A group is written only after the one before it was
+ * synced, so where a group starts tells a torn tail from damage; nobody who does not know the salt can write a payload
+ * that is taken for a block.
  */
-export const blockHeaderBytes = 40;
-const magic = 0x31534d4d; // "MMS1": the stream format, version 1
+export const blockHeaderBytes = 44;
+const magic = 0x32534d4d; // "MMS2": the stream format, version 2
+export const magicBytes = Buffer.from('MMS2', 'latin1');
 const recordHeaderBytes = 6;
 
 /** Records on their way into the log, packed as they arrive: no object, promise or copy per record. */
@@ -20,6 +25,7 @@ export class RecordBatch {
   #buffer: Buffer;
   #end = blockHeaderBytes;
   #count = 0;
+  #sealed = false;
 
   constructor(capacityBytes = 64 * 1024) {
     this.#buffer = Buffer.allocUnsafe(capacityBytes);
@@ -34,19 +40,24 @@ export class RecordBatch {
     return this.#end;
   }
 
-  /** Whether the batch should be appended before it takes more. */
+  /** Whether the next record should go into another batch: one as large as a record may be could be refused. */
   get isFull(): boolean {
-    return this.#end >= streamLimits.blockBytesMax;
+    return this.#end + recordHeaderBytes + streamLimits.recordBytesMax > streamLimits.blockBytesMax;
   }
 
-  /** Adds one record. Throws `stream.recordTooLarge`. */
+  /** Adds one record. Throws as `reserve` does. */
   add(partitionKey: string, data: Uint8Array): void {
     const at = this.reserve(partitionKey, data.length);
     this.buffer.set(data, at);
   }
 
-  /** Adds one record whose `dataBytes` bytes of data the caller writes into `buffer` at the returned position. */
+  /**
+   * Adds one record whose `dataBytes` bytes of data the caller writes into `buffer` at the returned position.
+   * Throws `stream.recordTooLarge` or `stream.partitionKeyNotValid`; the batch is then as it was.
+   */
   reserve(partitionKey: string, dataBytes: number): number {
+    assert(!this.#sealed); // The batch is the stream's: what came now would never be written.
+    checkPartitionKey(partitionKey);
     const keyBytesAtMost = partitionKey.length * 3; // A UTF-16 unit takes at most three bytes of UTF-8.
     const needed = recordHeaderBytes + keyBytesAtMost + dataBytes;
     if (keyBytesAtMost + dataBytes > streamLimits.recordBytesMax) {
@@ -60,6 +71,7 @@ export class RecordBatch {
     this.#buffer.writeUInt16LE(keyBytes, start + 4);
     const dataAt = start + recordHeaderBytes + keyBytes;
     this.#end = dataAt + dataBytes;
+    assert(this.#end <= streamLimits.blockBytesMax); // The caller asks `isFull` before it adds.
     this.#count++;
     return dataAt;
   }
@@ -70,15 +82,17 @@ export class RecordBatch {
   }
 
   /** Completes the header; the result is the block as it stands in the log. Called once, by the engine. */
-  seal(firstSequenceNumber: SequenceNumber, arrivalAtMs: number, previousChecksum: number): SealedBlock {
+  seal(place: BlockPlace): SealedBlock {
+    this.#sealed = true;
     const block = this.#buffer.subarray(0, this.#end);
     block.writeUInt32LE(magic, 0);
     block.writeUInt32LE(this.#end - blockHeaderBytes, 8);
     block.writeUInt32LE(this.#count, 12);
-    block.writeBigUInt64LE(firstSequenceNumber, 16);
-    block.writeDoubleLE(arrivalAtMs, 24);
-    block.writeUInt32LE(previousChecksum, 32);
-    block.writeUInt32LE(0, 36);
+    block.writeBigUInt64LE(place.firstSequenceNumber, 16);
+    block.writeDoubleLE(place.arrivalAtMs, 24);
+    block.writeUInt32LE(place.previousChecksum, 32);
+    block.writeUInt32LE(place.groupBytesBefore, 36);
+    block.writeUInt32LE(place.salt, 40);
     const checksum = crc32(block.subarray(8));
     block.writeUInt32LE(checksum, 4);
     return { bytes: block, checksum };
@@ -91,30 +105,57 @@ export class RecordBatch {
   }
 }
 
+function checkPartitionKey(partitionKey: string): void {
+  const { partitionKeyCharactersMax } = streamLimits;
+  if (partitionKey.length === 0) throw partitionKeyNotValid('is empty');
+  if (partitionKey.length > partitionKeyCharactersMax) {
+    // A character takes one or two UTF-16 units; counting is left to the few keys that may still be short enough.
+    const isTooLong = partitionKey.length > 2 * partitionKeyCharactersMax;
+    if (isTooLong || [...partitionKey].length > partitionKeyCharactersMax) {
+      throw partitionKeyNotValid(`is longer than ${partitionKeyCharactersMax} characters`);
+    }
+  }
+  // Stored as UTF-8, keys with lone surrogates would come back changed, and as one.
+  if (!partitionKey.isWellFormed()) throw partitionKeyNotValid('is not well-formed Unicode');
+}
+
+/** What a block says of its place in the log. */
+export interface BlockPlace {
+  readonly firstSequenceNumber: SequenceNumber;
+  readonly arrivalAtMs: number;
+  /** Checksum of the block before, in this segment or the one before it; 0 for the first of a log. */
+  readonly previousChecksum: number;
+  /** Bytes of the same group commit that stand before this block. */
+  readonly groupBytesBefore: number;
+  /** The same in every block of a log, and unknown outside. */
+  readonly salt: number;
+}
+
 export interface SealedBlock {
   readonly bytes: Buffer;
   readonly checksum: number;
 }
 
-export interface BlockHeader {
+export interface BlockHeader extends BlockPlace {
   readonly checksum: number;
   readonly bodyBytes: number;
   readonly count: number;
-  readonly firstSequenceNumber: SequenceNumber;
-  readonly arrivalAtMs: number;
-  readonly previousChecksum: number;
 }
 
 /** The header at `position`, or undefined when no block can start there. Says nothing about the body. */
 export function readBlockHeader(bytes: Buffer, position: number): BlockHeader | undefined {
   if (position + blockHeaderBytes > bytes.length || bytes.readUInt32LE(position) !== magic) return undefined;
+  const bodyBytes = bytes.readUInt32LE(position + 8);
+  if (blockHeaderBytes + bodyBytes > streamLimits.blockBytesMax) return undefined; // Damage must not cost memory.
   return {
     checksum: bytes.readUInt32LE(position + 4),
-    bodyBytes: bytes.readUInt32LE(position + 8),
+    bodyBytes,
     count: bytes.readUInt32LE(position + 12),
     firstSequenceNumber: bytes.readBigUInt64LE(position + 16),
     arrivalAtMs: bytes.readDoubleLE(position + 24),
     previousChecksum: bytes.readUInt32LE(position + 32),
+    groupBytesBefore: bytes.readUInt32LE(position + 36),
+    salt: bytes.readUInt32LE(position + 40),
   };
 }
 
@@ -124,26 +165,27 @@ export function blockIsIntact(bytes: Buffer, position: number, header: BlockHead
   return end <= bytes.length && crc32(bytes.subarray(position + 8, end)) === header.checksum;
 }
 
-/** The records of an intact block that come after `after`, appended to `into`. */
+/** The records of an intact block from `wanted` on, appended to `into`. Their data are views into `bytes`. */
 export function unpackRecords(
   bytes: Buffer,
   position: number,
   header: BlockHeader,
-  after: SequenceNumber | null,
+  wanted: SequenceNumber,
   into: StreamRecord[],
 ): void {
+  const { firstSequenceNumber, arrivalAtMs, count } = header;
+  const skip = wanted <= firstSequenceNumber ? 0 : Number(wanted - firstSequenceNumber);
   let at = position + blockHeaderBytes;
-  const skip =
-    after === null || after < header.firstSequenceNumber ? 0 : Number(after - header.firstSequenceNumber) + 1;
-  for (let index = 0; index < header.count; index++) {
+  let sequenceNumber = firstSequenceNumber;
+  for (let index = 0; index < count; index++, sequenceNumber++) {
     const next = at + 4 + bytes.readUInt32LE(at);
     if (index >= skip) {
       const dataAt = at + recordHeaderBytes + bytes.readUInt16LE(at + 4);
       into.push({
-        sequenceNumber: header.firstSequenceNumber + BigInt(index),
+        sequenceNumber,
         partitionKey: bytes.toString('utf8', at + recordHeaderBytes, dataAt),
         data: bytes.subarray(dataAt, next),
-        arrivalAtMs: header.arrivalAtMs,
+        arrivalAtMs,
       });
     }
     at = next;

@@ -1,7 +1,7 @@
 import { type File, type Files, joinPath } from '../../kernel/files.ts';
 import { streamCorrupt } from './errors.ts';
 import type { SequenceNumber, ShardId } from './port.ts';
-import { blockHeaderBytes, blockIsIntact, readBlockHeader } from './record-batch.ts';
+import { blockHeaderBytes, blockIsIntact, magicBytes, readBlockHeader } from './record-batch.ts';
 
 /** A log file holds consecutive blocks and is named after the first sequence number it may hold. */
 export interface Segment {
@@ -26,50 +26,62 @@ export async function listSegments(files: Files, directory: string, shardId: Sha
     }));
 }
 
-/** What a recovery found in the newest segment. */
-export interface SegmentEnd {
-  /** Bytes of intact blocks; what lies behind is a torn write that was never acknowledged. */
-  readonly intactBytes: number;
-  readonly fileBytes: number;
+export async function readWhole(file: File): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(await file.size());
+  return bytes.subarray(0, await file.read(bytes, 0));
+}
+
+/** The intact blocks a segment begins with. */
+export interface IntactBlocks {
+  /** Where they end. */
+  readonly bytes: number;
+  /** Where the last group commit among them starts. */
+  readonly lastGroupPosition: number;
   readonly nextSequenceNumber: SequenceNumber;
-  /** Checksum of the last intact block, 0 when there is none. */
+  readonly last: LastBlock | undefined;
+}
+
+/** What the next block must know of the one before it. */
+export interface LastBlock {
   readonly checksum: number;
-  readonly lastArrivalAtMs: number;
+  readonly arrivalAtMs: number;
+  readonly salt: number;
+}
+
+/** Walks a segment from its start to the first byte that no longer belongs to an intact block in its place. */
+export function walkBlocks(bytes: Buffer, segment: Segment): IntactBlocks {
+  let position = 0;
+  let lastGroupPosition = 0;
+  let nextSequenceNumber = segment.firstSequenceNumber;
+  let last: LastBlock | undefined;
+  for (;;) {
+    const header = readBlockHeader(bytes, position);
+    if (!header || !blockIsIntact(bytes, position, header)) break;
+    if (header.firstSequenceNumber !== nextSequenceNumber || (last && header.previousChecksum !== last.checksum)) {
+      throw streamCorrupt(segment.path, position, 'the block does not follow the one before it');
+    }
+    lastGroupPosition = position - header.groupBytesBefore;
+    position += blockHeaderBytes + header.bodyBytes;
+    nextSequenceNumber += BigInt(header.count);
+    last = header;
+  }
+  return { bytes: position, lastGroupPosition, nextSequenceNumber, last };
 }
 
 /**
- * Walks a segment to its end. A damaged block with an intact, later one behind it is not a torn tail but corruption
- * of acknowledged records: `stream.corrupt`.
+ * Decides what lies behind the intact blocks of the newest segment. A group of which parts did not reach the disk was
+ * never acknowledged: a torn tail, to be cut off. But an intact block of a later group proves that this one was synced
+ * and acknowledged, so what is broken now was whole: `stream.corrupt`.
+ * @param salt  of the log; undefined when no block before tells, then any block counts.
  */
-export async function findSegmentEnd(file: File, segment: Segment): Promise<SegmentEnd> {
-  const bytes = Buffer.allocUnsafe(await file.size());
-  const fileBytes = await file.read(bytes, 0);
-  let position = 0;
-  let nextSequenceNumber = segment.firstSequenceNumber;
-  let checksum = 0;
-  let lastArrivalAtMs = 0;
-  for (;;) {
-    const header = readBlockHeader(bytes, position);
-    if (!header || header.firstSequenceNumber !== nextSequenceNumber || !blockIsIntact(bytes, position, header)) break;
-    if (checksum !== 0 && header.previousChecksum !== checksum) {
-      throw streamCorrupt(segment.path, position, 'the block does not follow the one before it');
-    }
-    position += blockHeaderBytes + header.bodyBytes;
-    nextSequenceNumber += BigInt(header.count);
-    checksum = header.checksum;
-    lastArrivalAtMs = header.arrivalAtMs;
+export function rejectDamage(bytes: Buffer, segment: Segment, from: number, salt: number | undefined): void {
+  const start = bytes.toString('latin1', from, from + magicBytes.length);
+  if (/^MMS[013-9]$/.test(start)) {
+    throw streamCorrupt(segment.path, from, 'it was written by another version of the stream');
   }
-  if (laterBlockExists(bytes.subarray(0, fileBytes), position + 1, nextSequenceNumber)) {
-    throw streamCorrupt(segment.path, position, 'intact records follow damaged ones');
-  }
-  return { intactBytes: position, fileBytes, nextSequenceNumber, checksum, lastArrivalAtMs };
-}
-
-function laterBlockExists(bytes: Buffer, from: number, notBefore: SequenceNumber): boolean {
-  const magic = Buffer.from('MMS1', 'latin1');
-  for (let at = bytes.indexOf(magic, from); at >= 0; at = bytes.indexOf(magic, at + 1)) {
+  for (let at = bytes.indexOf(magicBytes, from); at >= 0; at = bytes.indexOf(magicBytes, at + 1)) {
     const header = readBlockHeader(bytes, at);
-    if (header && header.firstSequenceNumber >= notBefore && blockIsIntact(bytes, at, header)) return true;
+    if (!header || (salt !== undefined && header.salt !== salt) || at - header.groupBytesBefore <= from) continue;
+    if (blockIsIntact(bytes, at, header)) throw streamCorrupt(segment.path, from, 'later, intact records follow');
   }
-  return false;
 }
