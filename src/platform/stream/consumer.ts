@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type Clock, delay } from '../../kernel/clock.ts';
 import type { SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
 
@@ -10,7 +11,7 @@ export interface Selected<Event> {
 /** What an invocation says of the batch it was given, by index. Both empty: everything is done. */
 export interface Outcome {
   readonly failed: ReadonlyMap<number, unknown>;
-  /** Not tried, because an earlier record of the same key failed. Does not cost an attempt. */
+  /** Not tried, because an earlier record of the same key is among `failed`. Does not cost an attempt. */
   readonly skipped: ReadonlySet<number>;
 }
 
@@ -62,6 +63,7 @@ export const consumerDefaults = {
   readBytesMax: 2 * 1024 * 1024,
   attemptsMax: 3,
   retryDelayMs: 200, // doubled per attempt; the batch waits meanwhile
+  retryDelayMsMax: 60_000, // ours: doubling would soon mean for ever
   idleCheckpointMs: 1_000, // passing by other consumers' records need not be remembered more often
 } as const;
 
@@ -95,7 +97,10 @@ export class Consumer<Event> {
     return this.#processed;
   }
 
-  /** Works until `signal` aborts; finishes the batch in hand first. Rejects only when storage fails. */
+  /**
+   * Works until `signal` aborts; finishes the batch in hand first, unless it waits to be tried again. Rejects when
+   * storage fails: the checkpoint then stands before everything that is not done, and a new run starts from it.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { reader, shardId } = this.#options;
     this.#checkpoint = await this.#options.loadCheckpoint();
@@ -130,6 +135,7 @@ export class Consumer<Event> {
       const until = new AbortController();
       const stop = () => until.abort();
       signal.addEventListener('abort', stop);
+      if (signal.aborted) stop(); // While the last read was under way; the event has passed.
       const timer = this.#options.clock.setTimer(consumerDefaults.idleCheckpointMs - sinceMs, stop);
       await this.#options.reader.waitBeyond(this.#options.shardId, this.#checkpoint, until.signal);
       timer.cancel();
@@ -160,16 +166,17 @@ export class Consumer<Event> {
 
   /** Brings every record of the batch to its end: handled or dead-lettered. False when stopped on the way. */
   async #work(batch: Pending<Event>[], signal: AbortSignal): Promise<boolean> {
-    const suspects = this.#options.suspects;
-    const isSuspect = ({ record: { sequenceNumber } }: Pending<Event>) =>
-      suspects !== undefined && sequenceNumber >= suspects.first && sequenceNumber <= suspects.last;
-    if (!suspects || !batch.some(isSuspect)) return this.#settle(batch, signal);
-    for (const pending of batch) {
+    const { suspects } = this.#options;
+    if (!suspects) return this.#settle(batch, signal);
+    const start = indexFrom(batch, suspects.first);
+    const end = indexFrom(batch, suspects.last + 1n);
+    if (!(await this.#settle(batch.slice(0, start), signal))) return false;
+    for (const pending of batch.slice(start, end)) {
       pending.attempts = suspects.restarts.get(pending.record.sequenceNumber) ?? 0;
       const finished = await suspects.alone(() => this.#settle([pending], signal));
       if (!finished) return false;
     }
-    return true;
+    return this.#settle(batch.slice(end), signal);
   }
 
   /** Runs groups from a stack: a group that fails as a whole is replaced by its halves, so order is kept. */
@@ -182,14 +189,19 @@ export class Consumer<Event> {
         groups.push(group.slice(middle), group.slice(0, middle));
       } else if (rest.length > 0) {
         if (signal.aborted) return false;
-        const attempts = Math.max(...rest.map(pending => pending.attempts));
-        const retryDelayMs = this.#options.retryDelayMs ?? consumerDefaults.retryDelayMs;
-        await delay(this.#options.clock, retryDelayMs * 2 ** Math.max(0, attempts - 1), signal);
+        await delay(this.#options.clock, this.#retryDelayMs(rest), signal);
         if (signal.aborted) return false;
         groups.push(rest);
       }
     }
     return true;
+  }
+
+  #retryDelayMs(rest: Pending<Event>[]): number {
+    const attempts = rest.reduce((most, pending) => Math.max(most, pending.attempts), 0);
+    if (attempts === 0) return 0; // The record they waited for was dead-lettered: nothing is tried a second time.
+    const firstDelayMs = this.#options.retryDelayMs ?? consumerDefaults.retryDelayMs;
+    return Math.min(firstDelayMs * 2 ** (attempts - 1), consumerDefaults.retryDelayMsMax);
   }
 
   /** One invocation. Returns what must be tried again, or 'split' when the batch failed as a whole. */
@@ -198,28 +210,38 @@ export class Consumer<Event> {
     for (const pending of exhausted) await this.#bury(pending, new Error('It made the app thread hang or crash.'));
     const runnable = exhausted.length > 0 ? group.filter(pending => pending.attempts < this.#attemptsMax) : group;
     if (runnable.length === 0) return [];
-    const { marks } = this.#options;
-    marks?.enter(runnable[0].record.sequenceNumber, runnable[runnable.length - 1].record.sequenceNumber);
+    const outcome = await this.#invoke(runnable);
+    return outcome === 'thrown' ? 'split' : this.#sort(runnable, outcome);
+  }
+
+  /** What the handler throws is an outcome; a group of more than one that throws as a whole is 'thrown'. */
+  async #invoke(group: Pending<Event>[]): Promise<Outcome | 'thrown'> {
+    const { marks, invoke } = this.#options;
+    marks?.enter(group[0].record.sequenceNumber, group[group.length - 1].record.sequenceNumber);
     try {
-      return await this.#sort(runnable, await this.#options.invoke(runnable));
+      return await invoke(group);
     } catch (error) {
-      if (runnable.length > 1) return 'split';
-      return await this.#sort(runnable, { failed: new Map([[0, error]]), skipped: new Set() });
+      return group.length > 1 ? 'thrown' : { failed: new Map([[0, error]]), skipped: new Set() };
     } finally {
       marks?.leave();
     }
   }
 
+  /** What must be tried again, in its order; what has been tried often enough is dead-lettered. */
   async #sort(group: Pending<Event>[], { failed, skipped }: Outcome): Promise<Pending<Event>[]> {
     const again: Pending<Event>[] = [];
     if (failed.size === 0 && skipped.size === 0) return again;
+    assert(failed.size > 0); // Something failed, or what is skipped would be tried for ever.
+    let found = 0;
     for (const [index, pending] of group.entries()) {
       if (failed.has(index)) {
+        found++;
         pending.attempts++;
         if (pending.attempts >= this.#attemptsMax) await this.#bury(pending, failed.get(index));
         else again.push(pending);
       } else if (skipped.has(index)) again.push(pending);
     }
+    assert(found === failed.size); // Every failure is one of this batch, or it would count as handled.
     return again;
   }
 
@@ -233,6 +255,12 @@ export class Consumer<Event> {
   }
 }
 
+/** Where the records from `sequenceNumber` on begin. */
+function indexFrom(batch: Pending<unknown>[], sequenceNumber: SequenceNumber): number {
+  const index = batch.findIndex(({ record }) => record.sequenceNumber >= sequenceNumber);
+  return index < 0 ? batch.length : index;
+}
+
 /**
  * Turns a handler of one event into a handler of a batch: different partition keys run beside each other, at most
  * `lanesMax` at a time; the records of one key run one after the other, and wait when one of them fails.
@@ -244,9 +272,10 @@ export function eachRecord<Event>(
   return async batch => {
     const failed = new Map<number, unknown>();
     const skipped = new Set<number>();
-    const lanes = [...Map.groupBy(batch.keys(), index => batch[index].record.partitionKey).values()];
+    const lanes = Map.groupBy(batch.keys(), index => batch[index].record.partitionKey);
+    const waiting = lanes.values(); // One iterator for all runners: each takes the next lane.
     const runLanes = async () => {
-      for (let lane = lanes.shift(); lane; lane = lanes.shift()) {
+      for (const lane of waiting) {
         for (const [place, index] of lane.entries()) {
           try {
             await handle(batch[index]);
@@ -258,7 +287,7 @@ export function eachRecord<Event>(
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(lanesMax, lanes.length) }, runLanes));
+    await Promise.all(Array.from({ length: Math.min(lanesMax, lanes.size) }, runLanes));
     return { failed, skipped };
   };
 }
