@@ -1,7 +1,8 @@
+import assert from 'node:assert/strict';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
 import { codeOf } from '../../kernel/errors.ts';
-import { RecordBatch, type Stream } from '../../platform/stream/index.ts';
+import { RecordBatch, type Stream, streamLimits } from '../../platform/stream/index.ts';
 import { envelopeBytes, writeEnvelope } from './envelope.ts';
 
 /** Whoever waits to hear that its message is durable. One object per connection, not per message. */
@@ -12,15 +13,16 @@ export interface AckTarget {
 }
 
 const ingestLimits = {
-  gatheringBytesMax: 32 * 1024 * 1024, // ours: what may gather behind a slow disk before senders are slowed down
+  groupBatchesMax: 8, // ours: 32 MiB go to the disk together, and as much may gather before senders are slowed down
 } as const;
+assert(ingestLimits.groupBatchesMax * streamLimits.blockBytesMax <= streamLimits.pendingBytesMax); // never `stream.busy`
 
-/** What one group commit will answer, as parallel arrays: no object per message. */
+/** A batch and what its durability will answer, as parallel arrays: no object per message. */
 interface Gathering {
-  batch: RecordBatch;
-  targets: AckTarget[];
-  packetIds: number[];
-  reasonCodes: number[];
+  readonly batch: RecordBatch;
+  readonly targets: AckTarget[];
+  readonly packetIds: number[];
+  readonly reasonCodes: number[];
 }
 
 /**
@@ -33,7 +35,8 @@ export class Ingest {
   readonly #counters: Counters;
   readonly #afterAcks: () => void;
   readonly #onFailure: (error: unknown) => void;
-  #gathering: Gathering = newGathering();
+  /** Oldest first; the last one takes what comes, the others are full. Never empty. */
+  #gatherings: Gathering[] = [newGathering()];
   #commitIsDue = false;
   #committing = false;
   #whenDrained: (() => void)[] = [];
@@ -54,32 +57,45 @@ export class Ingest {
     this.#onFailure = options.onFailure;
   }
 
-  /** Takes a message into the next group. `target` hears of it when it is durable; QoS 0 has none. */
+  /**
+   * Takes a message into the next group. `target` hears of it when it is durable; QoS 0 has none. Throws
+   * `stream.recordTooLarge` or `stream.partitionKeyNotValid`, and has taken nothing then.
+   */
   offer(thingName: string, topic: string, payload: Uint8Array, target?: AckTarget, packetId = 0): void {
-    const gathering = this.#gathering;
+    const { batch } = this.#gathering();
     const topicBytes = Buffer.byteLength(topic);
-    const position = gathering.batch.reserve(thingName, envelopeBytes(topicBytes, payload.length));
-    writeEnvelope(gathering.batch.buffer, position, topic, topicBytes, payload);
+    const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length));
+    writeEnvelope(batch.buffer, position, topic, topicBytes, payload);
     if (target) this.answerInOrder(target, packetId, 0);
     else this.#schedule();
   }
 
   /** Sends an acknowledgement that needs no record in its turn: after those of everything offered before it. */
   answerInOrder(target: AckTarget, packetId: number, reasonCode: number): void {
-    this.#gathering.targets.push(target);
-    this.#gathering.packetIds.push(packetId);
-    this.#gathering.reasonCodes.push(reasonCode);
+    const gathering = this.#gatherings[this.#gatherings.length - 1];
+    gathering.targets.push(target);
+    gathering.packetIds.push(packetId);
+    gathering.reasonCodes.push(reasonCode);
     this.#schedule();
   }
 
   /** Whether so much waits for the disk that senders must be slowed down. */
   get isSaturated(): boolean {
-    return this.#gathering.batch.bytes > ingestLimits.gatheringBytesMax;
+    return this.#gatherings.length > ingestLimits.groupBatchesMax;
   }
 
   /** Calls `resume` once it is no longer saturated. */
   onceDrained(resume: () => void): void {
-    this.#whenDrained.push(resume);
+    if (this.isSaturated) this.#whenDrained.push(resume);
+    else this.#clock.soon(resume);
+  }
+
+  #gathering(): Gathering {
+    const newest = this.#gatherings[this.#gatherings.length - 1];
+    if (!newest.batch.isFull) return newest;
+    const next = newGathering();
+    this.#gatherings.push(next);
+    return next;
   }
 
   #schedule(): void {
@@ -93,31 +109,43 @@ export class Ingest {
 
   async #commit(): Promise<void> {
     this.#committing = true;
-    while (this.#gathering.batch.count > 0 || this.#gathering.targets.length > 0) {
-      const group = this.#gathering;
-      this.#gathering = newGathering();
-      this.#releaseSenders();
+    while (!isEmpty(this.#gatherings[0])) {
+      const group = this.#gatherings.splice(0, ingestLimits.groupBatchesMax);
+      if (this.#gatherings.length === 0) this.#gatherings.push(newGathering());
+      if (!this.isSaturated) this.#releaseSenders();
       await this.#commitGroup(group);
     }
     this.#committing = false;
   }
 
-  async #commitGroup(group: Gathering): Promise<void> {
-    this.#counters.add('ingest.received', group.batch.count);
-    try {
-      if (group.batch.count > 0) await this.#stream.append(group.batch);
-      this.#counters.add('ingest.durable', group.batch.count);
-      for (let index = 0; index < group.targets.length; index++) {
-        group.targets[index].acknowledge(group.packetIds[index], group.reasonCodes[index]);
-      }
-    } catch (error) {
-      this.#counters.add(`ingest.refused.${codeOf(error)}`, group.batch.count);
-      for (let index = 0; index < group.targets.length; index++) {
-        group.targets[index].refuse(group.packetIds[index], codeOf(error));
-      }
-      if (codeOf(error) === 'stream.failed') this.#onFailure(error);
+  async #commitGroup(group: Gathering[]): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      group.map(async ({ batch }) => {
+        if (batch.count > 0) await this.#stream.append(batch);
+      }),
+    );
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled') this.#acknowledge(group[index]);
+      else this.#refuse(group[index], outcome.reason);
     }
     this.#afterAcks();
+  }
+
+  #acknowledge({ batch, targets, packetIds, reasonCodes }: Gathering): void {
+    this.#counters.add('ingest.received', batch.count);
+    this.#counters.add('ingest.durable', batch.count);
+    for (let index = 0; index < targets.length; index++) {
+      targets[index].acknowledge(packetIds[index], reasonCodes[index]);
+    }
+  }
+
+  /** Of the whole batch nothing was kept. The sender tries again what it is refused, whatever the answer was. */
+  #refuse({ batch, targets, packetIds }: Gathering, error: unknown): void {
+    const code = codeOf(error);
+    this.#counters.add('ingest.received', batch.count);
+    this.#counters.add(`ingest.refused.${code}`, batch.count);
+    for (let index = 0; index < targets.length; index++) targets[index].refuse(packetIds[index], code);
+    if (code === 'stream.failed') this.#onFailure(error);
   }
 
   #releaseSenders(): void {
@@ -125,6 +153,10 @@ export class Ingest {
     this.#whenDrained = [];
     for (const resume of resumes) resume();
   }
+}
+
+function isEmpty({ batch, targets }: Gathering): boolean {
+  return batch.count === 0 && targets.length === 0;
 }
 
 function newGathering(): Gathering {
