@@ -12,7 +12,12 @@ interface Registered {
 }
 
 /** Publishes one detection after the other until the connection is cut; tells which were acknowledged. */
-async function detect(client: MqttClient, speakerId: string, times: Iterator<string>, acknowledged: Set<string>): Promise<void> {
+async function detect(
+  client: MqttClient,
+  speakerId: string,
+  times: Iterator<string>,
+  acknowledged: Set<string>,
+): Promise<void> {
   for (;;) {
     const at: string = times.next().value;
     await client.publish(`dt/speaker-app/detect-person/${speakerId}/enter`, JSON.stringify({ at }));
@@ -25,7 +30,10 @@ function* everySecond(): Generator<string, never> {
 }
 
 /** One world, many power cuts, and in the end what the phone sees. */
-async function campaign(seed: number, cuts: number): Promise<{ acknowledged: Set<string>; seen: string[]; played: number; told: number }> {
+async function campaign(
+  seed: number,
+  cuts: number,
+): Promise<{ acknowledged: Set<string>; seen: string[]; played: number; told: number }> {
   const random = seededRandom(seed);
   const world = new TestWorld(seed);
   let backend = await OneThreadBackend.start(app, world);
@@ -86,7 +94,8 @@ describe('the watch-over speaker when the power goes', () => {
       const { acknowledged, seen, played, told } = await campaign(seed, 8);
       const counts = new Map<string, number>();
       for (const at of seen) counts.set(at, (counts.get(at) ?? 0) + 1);
-      for (const at of acknowledged) assert.equal(counts.get(at), 1, `seed ${seed}: ${at} is there ${counts.get(at)} times`);
+      for (const at of acknowledged)
+        assert.equal(counts.get(at), 1, `seed ${seed}: ${at} is there ${counts.get(at)} times`);
       for (const [at, count] of counts) assert.equal(count, 1, `seed ${seed}: ${at} is there ${count} times`);
       assert(played > 0 && told >= played, `seed ${seed}: ${played} plays, ${told} sessions told`);
       total += acknowledged.size;
