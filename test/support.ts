@@ -60,6 +60,10 @@ export class BackendProcess {
     return new BackendProcess(child, first.urls);
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   /** A token as a user gets it. */
   static token(dataDirectory: string, user: string): string {
     const args = ['bin/mimamori.js', 'token', '--user', user, '--data', dataDirectory];

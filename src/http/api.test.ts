@@ -49,7 +49,7 @@ before(async () => {
     random: seededRandom(2),
     log: silentLog,
     announce: () => {},
-    onFailure: assert.fail,
+    onFailure: error => assert.fail(String(error)),
   });
   api = makeApi({ runtime, tokens, feed: new Feed(), log: silentLog, health: async () => ({}) });
   token = await tokens.issue({ user: 'alice', readOnly: false });
@@ -120,7 +120,7 @@ describe('the HTTP API', () => {
   });
 
   it('describes every route in OpenAPI and in the reference', async () => {
-    const openapi = await (await api.request('/openapi.json')).json();
+    const openapi = (await (await api.request('/openapi.json')).json()) as { paths: object };
     assert.deepEqual(Object.keys(openapi.paths), ['/v1/notes', '/v1/notes/{id}', '/v1/slow']);
     const docs = await (await api.request('/docs')).text();
     assert(docs.replaceAll('<wbr>', '').includes('/v1/notes/{id}'));
