@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { appTable, defineApp, defineModel } from '../../src/app/index.ts';
+import { appTable, type ContextOf, defineApp, defineModel, type TelemetryEvent } from '../../src/app/index.ts';
 
 /** The app under test: every reading is decoded, validated and stored, packed into one item per thing and batch. */
 const model = defineModel('bench', {
@@ -8,7 +8,7 @@ const model = defineModel('bench', {
   entities: {},
 });
 
-const storeReadings = model.onTelemetryBatch('sample', async (events, { table }) => {
+const store = async (events: TelemetryEvent<typeof model.telemetry.sample>[], { table }: ContextOf<typeof model>) => {
   const byThing = Map.groupBy(events, event => event.thingName);
   const puts = [...byThing].map(([thingName, readings]) =>
     table.put({
@@ -21,6 +21,9 @@ const storeReadings = model.onTelemetryBatch('sample', async (events, { table })
     }),
   );
   await Promise.all(puts);
-});
+};
+
+// A tenth of a second of a thing's readings makes one item: what a device sends ten times a second costs one write.
+const storeReadings = model.onTelemetryBatch('sample', store, { batchWindowMs: 100 });
 
 export default defineApp(model, { functions: { storeReadings }, routes: [] });

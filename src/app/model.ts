@@ -25,6 +25,13 @@ export interface FunctionOptions {
   readonly attemptsMax?: number;
 }
 
+export interface BatchFunctionOptions extends FunctionOptions {
+  /** At most so many messages at once; default 10,000. */
+  readonly batchItemsMax?: number;
+  /** Waits this long for a batch to fill once something is there; default 0, which takes what is there. */
+  readonly batchWindowMs?: number;
+}
+
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface RouteOptions {
@@ -45,7 +52,7 @@ export interface RouteOptions {
 export interface TelemetryFunction {
   readonly kind: 'telemetry';
   readonly context: string;
-  readonly options: FunctionOptions;
+  readonly options: BatchFunctionOptions;
   readonly handler:
     | { readonly each: (event: never, context: never) => Promise<void> }
     | { readonly batch: (events: never, context: never) => Promise<void> };
@@ -98,7 +105,7 @@ export class Model<T extends TelemetryMap, C extends CommandMap, E extends Entit
   onTelemetryBatch<Name extends keyof T & string>(
     context: Name,
     handler: (events: TelemetryEvent<T[Name]>[], context: AppContext<C, E>) => Promise<void>,
-    options: FunctionOptions = {},
+    options: BatchFunctionOptions = {},
   ): TelemetryFunction {
     return { kind: 'telemetry', context, options, handler: { batch: handler } };
   }

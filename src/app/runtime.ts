@@ -9,6 +9,7 @@ import type { Random } from '../kernel/random.ts';
 import { invoke } from '../platform/functions/index.ts';
 import {
   Consumer,
+  type ConsumerOptions,
   type DeadLetter,
   eachRecord,
   type InvocationMarks,
@@ -161,7 +162,7 @@ export class Runtime {
 
   #consumeTelemetry(name: string, declared: TelemetryFunction): void {
     const { clock } = this.#options;
-    const { timeoutMs, attemptsMax } = declared.options;
+    const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = declared.options;
     const select = (record: StreamRecord) => this.#decodeTelemetry(record, declared.context);
     const limits = { functionName: name, clock, timeoutMs };
     if ('each' in declared.handler) {
@@ -176,7 +177,7 @@ export class Runtime {
         await invoke(limits, () => handler(events, this.context));
         return allDone;
       };
-      this.#consume(name, select, run, { attemptsMax });
+      this.#consume(name, select, run, { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs });
     }
   }
 
@@ -238,7 +239,7 @@ export class Runtime {
     name: string,
     select: (record: StreamRecord) => Event | undefined,
     run: (batch: Selected<Event>[]) => Promise<typeof allDone>,
-    limits: { attemptsMax?: number },
+    limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>,
   ): void {
     const reader = this.#options.openReader();
     const consumer = new Consumer<Event>({
@@ -251,7 +252,7 @@ export class Runtime {
       loadCheckpoint: () => this.#loadCheckpoint(name),
       saveCheckpoint: upTo => this.#saveCheckpoint(name, upTo),
       deadLetter: letter => this.#keepDeadLetter(letter),
-      attemptsMax: limits.attemptsMax,
+      ...limits,
       marks: this.#options.marksOf?.(name),
       suspects: this.#options.suspectsOf?.(name),
     });

@@ -100,6 +100,32 @@ describe('consumer', () => {
     await world.clock.until(running);
   });
 
+  it('lets a batch gather for its window, and does not wait when it is full (covers S1-16)', async () => {
+    const { world, stream } = await start();
+    const consumer = world.consumer({
+      batchWindowMs: 500,
+      batchRecordsMax: 10,
+      invoke: world.noting(async () => allDone),
+    });
+    const running = consumer.run(world.stop.signal);
+    await world.clock.advance(100);
+    for (let index = 0; index < 3; index++) {
+      await world.append(stream, `a:${index}`);
+      await world.clock.advance(100);
+    }
+    assert.equal(world.invocations.length, 0);
+    await world.clock.advance(250);
+    assert.deepEqual(world.invocations.splice(0), [['a:0', 'a:1', 'a:2']]);
+    await world.append(stream, ...numbered(25));
+    await world.clock.advance(600);
+    assert.deepEqual(
+      world.invocations.map(({ length }) => length),
+      [10, 10, 5],
+    );
+    world.stop.abort();
+    await world.clock.until(running);
+  });
+
   it('starts behind its checkpoint', async () => {
     const { world } = await start('a:1', 'a:2', 'a:3');
     world.checkpoints.push(2n);

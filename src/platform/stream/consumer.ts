@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Clock, delay } from '../../kernel/clock.ts';
+import { consumerEnded } from './errors.ts';
 import type { SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
 
 /** A record as its function will see it. */
@@ -52,6 +53,8 @@ export interface ConsumerOptions<Event> {
   readonly saveCheckpoint: (upTo: SequenceNumber) => Promise<void>;
   readonly deadLetter: (letter: DeadLetter) => Promise<void>;
   readonly batchRecordsMax?: number;
+  /** Waits this long for a batch to fill once something is there; 0 (the default) takes what is there. */
+  readonly batchWindowMs?: number;
   readonly attemptsMax?: number;
   readonly retryDelayMs?: number;
   readonly marks?: InvocationMarks;
@@ -104,13 +107,33 @@ export class Consumer<Event> {
   async run(signal: AbortSignal): Promise<void> {
     const { reader, shardId } = this.#options;
     this.#checkpoint = await this.#options.loadCheckpoint();
+    let behind = true;
     while (!signal.aborted) {
+      if (!behind) await this.#gather(signal);
       const records = await reader.read(shardId, this.#checkpoint, consumerDefaults.readBytesMax);
+      behind = this.#isFull(records);
       if (records.length > 0) await this.#consume(records, signal);
       else if (this.#unsaved) await this.#settleIdle(signal);
       else await reader.waitBeyond(shardId, this.#checkpoint, signal);
     }
     if (this.#unsaved) await this.#save();
+  }
+
+  /** Once something is there, lets more come until the window is over. */
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { batchWindowMs = 0, reader, shardId, clock } = this.#options;
+    if (batchWindowMs === 0) return;
+    if (this.#unsaved) await this.#settleIdle(signal);
+    await reader.waitBeyond(shardId, this.#checkpoint, signal);
+    await delay(clock, batchWindowMs, signal);
+  }
+
+  /** Whether more than one batch's worth was there: then waiting for more would only make us later. */
+  #isFull(records: StreamRecord[]): boolean {
+    if (records.length >= (this.#options.batchRecordsMax ?? consumerDefaults.batchRecordsMax)) return true;
+    let bytes = 0;
+    for (const { data } of records) bytes += data.length;
+    return bytes >= consumerDefaults.readBytesMax;
   }
 
   async #consume(records: StreamRecord[], signal: AbortSignal): Promise<void> {
@@ -207,7 +230,7 @@ export class Consumer<Event> {
   /** One invocation. Returns what must be tried again, or 'split' when the batch failed as a whole. */
   async #attempt(group: Pending<Event>[]): Promise<Pending<Event>[] | 'split'> {
     const exhausted = group.filter(pending => pending.attempts >= this.#attemptsMax);
-    for (const pending of exhausted) await this.#bury(pending, new Error('It made the app thread hang or crash.'));
+    for (const pending of exhausted) await this.#bury(pending, consumerEnded(this.#options.name, pending.attempts));
     const runnable = exhausted.length > 0 ? group.filter(pending => pending.attempts < this.#attemptsMax) : group;
     if (runnable.length === 0) return [];
     const outcome = await this.#invoke(runnable);

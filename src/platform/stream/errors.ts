@@ -60,3 +60,10 @@ export const streamClosed = () =>
     fix: 'Append before closing; during a shutdown, send again after the restart.',
     retryable: true,
   });
+
+export const consumerEnded = (consumer: string, times: number) =>
+  new MimamoriError({
+    code: 'stream.consumerEnded',
+    message: `The thread of ${consumer} had to be ended ${times} times while it handled this record alone.`,
+    fix: 'Find the endless loop, the leak or the exit that the record leads to; then send it in again.',
+  });
