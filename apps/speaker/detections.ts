@@ -18,16 +18,22 @@ export const whenPersonDetected = model.onTelemetry('detect-person', async (dete
     recordedAt,
     order: `${recordedAt}#${String(sequenceNumber).padStart(20, '0')}`,
   }).then(() => true, entityIsThere.already);
+  const updates: Promise<unknown>[] = [];
   if (isNew) {
+    announce(audienceOf(speaker.owner), {
+      type,
+      speakerId,
+      name: speaker.name,
+      at,
+      latencyMs: clock.nowMs() - receivedAtMs,
+    });
     const presence = type === 'enter' ? 'home' : 'away';
-    await entities.Speaker.update(speakerId, current =>
-      current.presence === presence ? undefined : { presence, presenceSince: at },
+    updates.push(
+      entities.Speaker.update(speakerId, current =>
+        current.presence === presence ? undefined : { presence, presenceSince: at },
+      ),
     );
   }
   // Also when it is a repetition: the first attempt may have ended between the event and its plays.
-  await playDue(speakerId, type, context);
-  await playDue(speakerId, 'now', context);
-  if (!isNew) return;
-  const latencyMs = clock.nowMs() - receivedAtMs;
-  announce(audienceOf(speaker.owner), { type, speakerId, name: speaker.name, at, latencyMs });
+  await Promise.all([...updates, playDue(speakerId, type, context), playDue(speakerId, 'now', context)]);
 });

@@ -23,9 +23,10 @@ export async function playDue(speakerId: string, trigger: 'enter' | 'leave' | 'n
           expiresAtMs,
         });
       }
-      await entities.Message.update(messageId, current =>
+      const updated = await entities.Message.update(messageId, current =>
         current.status === 'waiting' ? { status: isExpired ? 'expired' : 'sending' } : undefined,
-      ).catch(entityIsThere.orGone); // Deleted by its owner while we were at it.
+      ).catch(entityIsThere.orGone);
+      if (!updated) await commands['play-message'].cancel(messageId); // Deleted by its owner while we were at it.
     }
     cursor = page.next;
   } while (cursor);
