@@ -61,10 +61,9 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
       process.exit(1); // Recovery is what a start does: whoever keeps us running starts us again.
     },
   });
-  const page = `${backend.httpUrl}/`;
-  reporter.started({ http: backend.httpUrl, mqtt: backend.mqttUrl, page, docs: `${backend.httpUrl}/docs` });
-  const simulation = simulationUrl && (await simulate(simulationUrl, appUrl, options, backend, reporter));
+  let simulation: Worker | undefined;
   const summary = setInterval(async () => reporter.summary(await backend.gateway.counters()), summaryMs);
+  // Before anybody is told that we run: whoever reads the first line may send a signal at once.
   stopOnSignal(async () => {
     clearInterval(summary);
     reporter.stopping();
@@ -72,6 +71,9 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     await backend.close();
     reporter.stopped();
   });
+  const page = `${backend.httpUrl}/`;
+  reporter.started({ http: backend.httpUrl, mqtt: backend.mqttUrl, page, docs: `${backend.httpUrl}/docs` });
+  if (simulationUrl) simulation = await simulate(simulationUrl, appUrl, options, backend, reporter);
 }
 
 const summaryMs = 10_000;
