@@ -5,5 +5,5 @@ export { ApiError, notFound } from './errors.ts';
 export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, type TelemetryMap } from './model.ts';
 export { openApiOf, statusOf } from './openapi.ts';
 export { problemsOf } from './problems.ts';
-export { Runtime, type RuntimeOptions } from './runtime.ts';
+export { consumerNames, Runtime, type RuntimeOptions } from './runtime.ts';
 export { commandTopic, devicePolicy, telemetryTopic } from './topics.ts';

@@ -70,6 +70,12 @@ type CommandEvent =
     }
   | { readonly kind: 'cameBack'; readonly thingName: string };
 
+/** Every consumer of an app, in a fixed order: the commands' own first. */
+export function consumerNames(app: App): string[] {
+  const functions = Object.entries(app.functions).filter(([, declared]) => declared.kind === 'telemetry');
+  return [commandsConsumer, ...functions.map(([name]) => name)];
+}
+
 /** What is asked of a consumer while it runs. */
 type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed'>;
 

@@ -32,12 +32,6 @@ export async function loadApp(appUrl: string): Promise<App> {
   return module.default;
 }
 
-/** Every consumer of an app, in a fixed order: the runtime's own first. */
-export function consumerNames(app: App): string[] {
-  const functions = Object.entries(app.functions).filter(([, declared]) => declared.kind === 'telemetry');
-  return ['$commands', ...functions.map(([name]) => name)];
-}
-
 const appNotFound = (appPath: string) =>
   new MimamoriError({
     code: 'app.notFound',

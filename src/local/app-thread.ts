@@ -3,7 +3,7 @@
  * crash; the gateway thread ends it and starts another.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { appTable, devicePolicy, Runtime } from '../app/index.ts';
+import { appTable, consumerNames, devicePolicy, Runtime } from '../app/index.ts';
 import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
@@ -12,7 +12,7 @@ import { openLog } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
 import { openEmbeddedTable } from '../platform/table/index.ts';
-import { consumerNames, loadApp } from './app-module.ts';
+import { loadApp } from './app-module.ts';
 import { healthOf } from './health.ts';
 import { factsOf, IotClient } from './iot-bridge.ts';
 import type { AppThreadData, ToApp, ToGateway } from './messages.ts';
