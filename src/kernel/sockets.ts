@@ -81,8 +81,10 @@ class TcpSocket implements Socket {
 
   end(): void {
     this.#socket.end();
+    this.#socket.resume(); // Paused, it would not notice that the peer has closed its side.
     // A peer that never closes its side would keep the descriptor for ever.
-    setTimeout(() => this.#socket.destroy(), closeWaitMs).unref();
+    const waiting = setTimeout(() => this.#socket.destroy(), closeWaitMs).unref();
+    this.#socket.once('close', () => clearTimeout(waiting));
   }
 
   destroy(): void {
@@ -102,7 +104,8 @@ export const systemSockets: Sockets = {
         server.on('error', () => {}); // EMFILE while accepting: Node goes on by itself once a descriptor is free.
         const bound = server.address();
         const port = typeof bound === 'object' && bound ? bound.port : address.port;
-        resolve({ port, close: () => new Promise(closed => server.close(() => closed())) });
+        // Node calls back only when the last accepted socket is closed too; no more are accepted at once.
+        resolve({ port, close: async () => void server.close() });
       });
     });
   },
