@@ -1,5 +1,7 @@
-import { covers, matches } from '../mqtt/topics.ts';
+import assert from 'node:assert/strict';
+import { covers, isTopicFilter, matches } from '../mqtt/topics.ts';
 import type { DevicePolicy } from '../port.ts';
+import { isThingName } from './registry.ts';
 
 const ownName = '{thing}';
 
@@ -11,29 +13,55 @@ export interface PublishVerdict {
 
 /** The one place that decides what a device may do, whichever door it came in by. Unknown means no. */
 export class PolicyEngine {
+  readonly #onReplaced: () => void;
   #policy: DevicePolicy;
+  #version = 0;
 
-  constructor(policy: DevicePolicy) {
-    this.#policy = policy;
+  constructor(policy: DevicePolicy, onReplaced: () => void = () => {}) {
+    this.#policy = checked(policy);
+    this.#onReplaced = onReplaced;
   }
 
+  /** Changes with every policy: a remembered verdict of another version counts no more. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A policy that is not valid is an error of ours; the one before it stays in force (hostile A06). */
   replace(policy: DevicePolicy): void {
-    this.#policy = policy;
+    this.#policy = checked(policy);
+    this.#version++;
+    this.#onReplaced();
   }
 
   judgePublish(thingName: string, topic: string): PublishVerdict {
-    const matching = (templates: readonly string[]) =>
-      templates.some(template => matches(fill(template, thingName), topic));
-    return { allowed: matching(this.#policy.publish), ingest: matching(this.#policy.ingest) };
+    const allowed = this.#anyOf(this.#policy.publish, thingName, filter => matches(filter, topic));
+    // Only what is allowed is taken in, whatever the list of telemetry says.
+    return {
+      allowed,
+      ingest: allowed && this.#anyOf(this.#policy.ingest, thingName, filter => matches(filter, topic)),
+    };
   }
 
   /** A filter is allowed only when everything it could ever match is. */
   maySubscribe(thingName: string, topicFilter: string): boolean {
-    return this.#policy.subscribe.some(template => covers(fill(template, thingName), topicFilter));
+    return this.#anyOf(this.#policy.subscribe, thingName, filter => covers(filter, topicFilter));
+  }
+
+  /** Thing names cannot hold wildcards or slashes, so what is filled in stays one literal level; others have no rights. */
+  #anyOf(templates: readonly string[], thingName: string, holds: (topicFilter: string) => boolean): boolean {
+    return isThingName(thingName) && templates.some(template => holds(fill(template, thingName)));
   }
 }
 
-/** Thing names cannot hold wildcards or slashes (`isThingName`), so what is filled in stays one literal level. */
+function checked(policy: DevicePolicy): DevicePolicy {
+  for (const template of [...policy.publish, ...policy.subscribe, ...policy.ingest]) {
+    assert(isTopicFilter(template) && !template.startsWith('$share/'), `${template} is not a topic filter`);
+  }
+  return policy;
+}
+
+/** Level by level, after the template has been taken apart: a name never becomes part of the pattern (hostile A01). */
 function fill(template: string, thingName: string): string {
   return template
     .split('/')

@@ -9,6 +9,8 @@ import { thingLimits } from './limits.ts';
 const formatVersion = 1;
 const saltAt = 1;
 const hashAt = saltAt + thingLimits.saltBytes;
+const hashBytes = 32;
+const recordBytes = hashAt + hashBytes;
 
 /** The things that may connect, by name. The name is the MQTT client id. */
 export class ThingRegistry {
@@ -36,17 +38,19 @@ export class ThingRegistry {
     return { clientId: thingName, username: thingName, password };
   }
 
-  /** Content if there was none. */
+  /** Content if there was none. Who connects from now on is refused; durable when it resolves. */
   async delete(thingName: string): Promise<void> {
+    if (!isThingName(thingName)) return;
     await this.#store.write(transaction => transaction.delete(keyOf(thingName)));
   }
 
   /** Whether `password` is the thing's secret. An unknown thing costs the same time as a wrong secret. */
   verify(thingName: string, password: Uint8Array): boolean {
     const record = isThingName(thingName) ? this.#store.get(keyOf(thingName)) : undefined;
-    const known = record !== undefined && record[0] === formatVersion;
+    // A record that is not as we write it admits nobody (hostile A06).
+    const known = record?.length === recordBytes && record[0] === formatVersion;
     const salt = known ? record.subarray(saltAt, hashAt) : new Uint8Array(thingLimits.saltBytes);
-    const expected = known ? record.subarray(hashAt) : new Uint8Array(32);
+    const expected = known ? record.subarray(hashAt) : new Uint8Array(hashBytes);
     return timingSafeEqual(hash(salt, password), expected) && known;
   }
 }
