@@ -19,6 +19,7 @@ export type LifecycleEvent =
   | {
       readonly type: 'disconnected';
       readonly clientId: string;
+      readonly clientInitiatedDisconnect: boolean;
       readonly disconnectReason: DisconnectReason;
       readonly versionNumber: number;
     }
@@ -32,6 +33,7 @@ export type DisconnectReason =
   | 'CLIENT_ERROR'
   | 'AUTH_ERROR'
   | 'FORBIDDEN_ACCESS'
+  | 'SERVER_ERROR'
   | 'SERVER_INITIATED_DISCONNECT';
 
 interface Presence {
@@ -40,6 +42,14 @@ interface Presence {
   /** Rises with each connect; a disconnect repeats the number of its connect. */
   versionNumber: number;
 }
+
+interface DelayedWill {
+  readonly timer: Timer;
+  readonly publish: () => void;
+}
+
+/** Who gets a message, and at which QoS. */
+export type Recipients = ReadonlyMap<Session, 0 | 1>;
 
 /**
  * Sessions, their subscriptions, and who gets what. One connection owns a session at any instant; a newer one takes it
@@ -53,7 +63,7 @@ export class Broker {
   readonly #sessions = new Map<string, Session>();
   readonly #owners = new Map<string, Connection>();
   readonly #expiries = new Map<string, Timer>();
-  readonly #delayedWills = new Map<string, { timer: Timer; publish: () => void }>();
+  readonly #delayedWills = new Map<string, DelayedWill>();
   readonly #presence = new Map<string, Presence>();
   /** Which client ids each thing was seen with. */
   readonly #clients = new Map<string, Set<string>>();
@@ -72,17 +82,13 @@ export class Broker {
     this.#publishWill = options.publishWill;
   }
 
-  get isFull(): boolean {
-    return this.#sessions.size >= brokerLimits.sessionsMax;
-  }
-
-  /** Whether nobody subscribes to anything. */
-  get isQuiet(): boolean {
-    return this.#tree.size === 0;
-  }
-
-  has(clientId: string): boolean {
-    return this.#sessions.has(clientId);
+  /** Whether this client may have a session: its own from before, or one more. */
+  hasRoomFor(clientId: string): boolean {
+    if (this.#sessions.has(clientId)) return true;
+    if (this.#sessions.size >= brokerLimits.sessionsMax) return false;
+    const thingName = thingOfClient(clientId);
+    const others = this.#clients.get(thingName)?.size ?? 0;
+    return clientId === thingName || others < brokerLimits.sessionsPerThingMax;
   }
 
   /**
@@ -98,9 +104,10 @@ export class Broker {
     if (known && options.cleanStart) this.#end(known);
     this.#settleDelayedWill(clientId, options.cleanStart);
     const resumed = options.cleanStart ? undefined : known;
-    const session =
-      resumed ?? new Session({ clientId, thingName: thingOfClient(clientId), expirySeconds: options.expirySeconds });
-    session.expirySeconds = options.expirySeconds;
+    const { expirySeconds } = options;
+    const thingName = thingOfClient(clientId);
+    const session = resumed ?? new Session({ clientId, thingName, expirySeconds, counters: this.#counters });
+    session.expirySeconds = expirySeconds;
     session.link = connection;
     this.#sessions.set(clientId, session);
     this.#owners.set(clientId, connection);
@@ -120,7 +127,14 @@ export class Broker {
     const presence = this.#presence.get(clientId);
     const versionNumber = presence?.versionNumber ?? 0;
     this.#presence.set(clientId, { connected: false, sinceMs: this.#clock.nowMs(), versionNumber });
-    this.#onLifecycle({ type: 'disconnected', clientId, disconnectReason: reason, versionNumber });
+    const clientInitiatedDisconnect = reason === 'CLIENT_INITIATED_DISCONNECT';
+    this.#onLifecycle({
+      type: 'disconnected',
+      clientId,
+      clientInitiatedDisconnect,
+      disconnectReason: reason,
+      versionNumber,
+    });
     if (will) this.#leaveWill(session, will);
     if (session.expirySeconds === 0) this.#end(session);
     else
@@ -139,30 +153,49 @@ export class Broker {
     if (topics.length > 0) this.#onLifecycle({ type: 'subscribed', clientId: session.clientId, topics });
   }
 
-  /** True when there was such a subscription. */
-  unsubscribe(session: Session, topicFilter: string): boolean {
-    if (!session.subscriptions.delete(topicFilter)) return false;
-    this.#tree.delete(topicFilter, session);
-    this.#onLifecycle({ type: 'unsubscribed', clientId: session.clientId, topics: [topicFilter] });
-    return true;
+  /** Says for each filter whether there was such a subscription. */
+  unsubscribe(session: Session, topicFilters: readonly string[]): boolean[] {
+    const were = topicFilters.map(topicFilter => session.subscriptions.delete(topicFilter));
+    const topics = topicFilters.filter((_, index) => were[index]);
+    for (const topicFilter of topics) this.#tree.delete(topicFilter, session);
+    if (topics.length > 0) this.#onLifecycle({ type: 'unsubscribed', clientId: session.clientId, topics });
+    return were;
+  }
+
+  /** Ends the subscriptions that are not allowed any more: the policy has changed. */
+  revise(isAllowed: (thingName: string, topicFilter: string) => boolean): void {
+    for (const session of this.#sessions.values()) {
+      const filters = [...session.subscriptions.keys()];
+      this.unsubscribe(
+        session,
+        filters.filter(topicFilter => !isAllowed(session.thingName, topicFilter)),
+      );
+    }
   }
 
   /**
-   * Offers a message to every session that asked for it, one copy each, at the highest QoS granted [MQTT5 3.3.4-2].
-   * @returns how many of them are connected.
+   * Who gets a message on `topic`: every session that asked for it once, at the highest QoS granted [MQTT5 3.3.4-2].
+   * Undefined when nobody did, so that a publish nobody wants costs no copy.
    */
-  publish(message: Message, from?: Session): number {
-    if (this.#tree.size === 0) return 0;
-    const wanted = new Map<Session, QoS>();
-    this.#tree.match(message.topic, (session, subscription) => {
+  recipients(topic: string, qos: QoS, from?: Session): Recipients | undefined {
+    if (this.#tree.size === 0) return undefined;
+    let recipients: Map<Session, 0 | 1> | undefined;
+    this.#tree.match(topic, (session, subscription) => {
       if (subscription.noLocal && session === from) return; // [MQTT5 3.8.3-3]
-      const qos = Math.min(message.qos, subscription.qos) === 0 ? 0 : 1;
-      wanted.set(session, Math.max(qos, wanted.get(session) ?? 0) === 0 ? 0 : 1);
+      recipients ??= new Map();
+      const granted = qos === 0 || subscription.qos === 0 ? 0 : 1;
+      if (granted === 1 || !recipients.has(session)) recipients.set(session, granted);
     });
+    return recipients;
+  }
+
+  /** @returns how many of the recipients are connected and were handed the message. */
+  deliver(message: Message, recipients: Recipients): number {
+    const nowMs = this.#clock.nowMs();
     let connected = 0;
-    for (const [session, qos] of wanted) {
-      const fate = session.offer(message, qos);
-      if (fate === 'dropped') this.#counters.add(`mqtt.dropped.qos${qos}`);
+    for (const [session, qos] of recipients) {
+      const fate = session.offer(message, qos, nowMs);
+      if (fate === 'dropped') this.#counters.add(qos === 0 ? 'mqtt.dropped.qos0' : 'mqtt.dropped.qos1');
       else if (session.link) connected++;
     }
     return connected;
@@ -183,6 +216,7 @@ export class Broker {
   /** Ends the connections of a thing and forgets its sessions, because the thing was deleted. */
   evict(thingName: string): void {
     for (const clientId of [...(this.#clients.get(thingName) ?? [])]) {
+      this.#dropDelayedWill(clientId); // With the thing goes its right to publish.
       this.#owners.get(clientId)?.evicted();
       const session = this.#sessions.get(clientId);
       if (session) this.#end(session);
@@ -237,11 +271,15 @@ export class Broker {
 
   /** A delayed will is published when its session ends and cancelled when the session goes on [MQTT5 3.1.3-9]. */
   #settleDelayedWill(clientId: string, sessionEnded: boolean): void {
+    const delayed = this.#dropDelayedWill(clientId);
+    if (sessionEnded) delayed?.publish();
+  }
+
+  #dropDelayedWill(clientId: string): DelayedWill | undefined {
     const delayed = this.#delayedWills.get(clientId);
-    if (!delayed) return;
-    delayed.timer.cancel();
+    delayed?.timer.cancel();
     this.#delayedWills.delete(clientId);
-    if (sessionEnded) delayed.publish();
+    return delayed;
   }
 }
 

@@ -52,15 +52,16 @@ function checkCredentials(packet: ConnectPacket, judge: Judge): number | undefin
   return judge.authenticate(thingName, packet.password) ? undefined : reasonCodes.badUserNameOrPassword;
 }
 
-function checkWill({ will, clientId }: ConnectPacket, judge: Judge): number | undefined {
+function checkWill({ will, clientId, protocolVersion }: ConnectPacket, judge: Judge): number | undefined {
   if (!will) return undefined;
   if (will.qos === 2) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-12]
-  if (will.retain) return reasonCodes.retainNotSupported; // [MQTT5 3.2.2-13]
+  // 3.1.1 cannot be told so: its will is published as its retained messages are, to who is there [MQTT5 3.2.2-13].
+  if (will.retain && protocolVersion === 5) return reasonCodes.retainNotSupported;
   return judge.policy.judgePublish(thingOfClient(clientId), will.topic).allowed ? undefined : reasonCodes.notAuthorized;
 }
 
-function checkRoom(packet: ConnectPacket, judge: Judge): number | undefined {
-  return judge.broker.isFull && !judge.broker.has(packet.clientId) ? reasonCodes.serverBusy : undefined;
+function checkRoom({ clientId }: ConnectPacket, { broker }: Judge): number | undefined {
+  return broker.hasRoomFor(clientId) ? undefined : reasonCodes.serverBusy;
 }
 
 /** MQTT 3.1.1 has five return codes for what 5 says with many [MQTT311 table 3.1]. */

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
+import { messageOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { Listener, Socket, Sockets } from '../../kernel/sockets.ts';
@@ -11,8 +12,11 @@ import { PolicyEngine, ThingRegistry, thingOfClient } from '../things/index.ts';
 import { Broker, type LifecycleEvent } from './broker.ts';
 import { Connection } from './connection.ts';
 import { encode } from './encode.ts';
-import type { ProtocolVersion, PublishPacket, QoS, Will } from './packets.ts';
+import { messageExpiryNotValid, messageTooLarge, topicNotValid } from './errors.ts';
+import { mqttLimits } from './limits.ts';
+import type { ProtocolVersion, PublishPacket, PublishProperties, QoS, Received, Will } from './packets.ts';
 import type { Message, Session } from './session.ts';
+import { isTopicName } from './topics.ts';
 
 /** What every connection works with. */
 export interface GatewayCore {
@@ -23,11 +27,15 @@ export interface GatewayCore {
   readonly ingest: Ingest;
   readonly policy: PolicyEngine;
   readonly connections: Set<Connection>;
-  /** Connections with something to write at the end of this turn. */
-  readonly dirty: Connection[];
+  /** Counts the turns of the event loop in which bytes arrived. */
+  readonly turn: number;
+  /** Bytes are about to be handled: makes sure that `turn` counts on when this turn is over. */
+  beginTurn(): void;
+  /** The connection has something to write at the end of this turn. */
+  markDirty(connection: Connection): void;
   authenticate(thingName: string, password: Uint8Array): boolean;
   /** Offers a client's publish to the subscribers. */
-  route(packet: PublishPacket, from: Session): void;
+  route(packet: PublishPacket & Received, from: Session): void;
   encodeMessage(message: Message, delivery: MessageDelivery): Buffer;
   /** Writes what was gathered, one call per connection. */
   flush(): void;
@@ -70,12 +78,14 @@ export class Gateway implements GatewayCore, Iot {
   readonly ingest: Ingest;
   readonly policy: PolicyEngine;
   readonly connections = new Set<Connection>();
-  readonly dirty: Connection[] = [];
   readonly counts: Counters;
+  turn = 0;
   readonly #things: ThingRegistry;
   readonly #sockets: Sockets;
   #listener: Listener | undefined;
   #deadlines: Timer;
+  #dirty: Connection[] = [];
+  #turnHasBegun = false;
 
   constructor(options: GatewayOptions) {
     this.clock = options.clock;
@@ -83,7 +93,9 @@ export class Gateway implements GatewayCore, Iot {
     this.log = options.log;
     this.#sockets = options.sockets;
     this.#things = new ThingRegistry({ store: options.store, random: options.random });
-    this.policy = new PolicyEngine(options.policy);
+    this.policy = new PolicyEngine(options.policy, () =>
+      this.broker.revise((thingName, topicFilter) => this.policy.maySubscribe(thingName, topicFilter)),
+    );
     this.ingest = new Ingest({
       stream: options.stream,
       clock: options.clock,
@@ -110,11 +122,21 @@ export class Gateway implements GatewayCore, Iot {
     this.connections.add(new Connection(this, socket));
   }
 
-  /** Tells every client, makes durable what was received, and stops. */
+  /** Takes nothing more, acknowledges what was received once it is durable, tells every client, and stops. */
   async close(): Promise<void> {
     await this.#listener?.close();
+    for (const connection of this.connections) connection.stopReading();
+    await this.#received();
     for (const connection of [...this.connections]) connection.shutDown();
+    await this.#received(); // What the ends of connections left: their lifecycle events and wills.
     this.halt();
+  }
+
+  /** Resolves when everything offered to the ingest so far was made durable or refused. */
+  #received(): Promise<void> {
+    return new Promise(resolve =>
+      this.ingest.answerInOrder({ acknowledge: () => resolve(), refuse: () => resolve() }, 0, 0),
+    );
   }
 
   /** Frees the timers, and nothing else: what a process that dies leaves behind. */
@@ -129,11 +151,31 @@ export class Gateway implements GatewayCore, Iot {
     return this.#things.verify(thingName, password);
   }
 
-  route(packet: PublishPacket, from: Session): void {
-    if (this.broker.isQuiet) return; // Nobody subscribes to anything.
-    const { topic, qos, properties } = packet;
-    const payload = Buffer.from(packet.payload); // A queued message must not keep the socket's whole read alive.
-    this.broker.publish({ topic, payload, qos, properties, expiresAtMs: this.#expiresAt(properties) }, from);
+  beginTurn(): void {
+    if (this.#turnHasBegun) return;
+    this.#turnHasBegun = true;
+    this.clock.soon(() => {
+      this.#turnHasBegun = false;
+      this.turn++;
+    });
+  }
+
+  markDirty(connection: Connection): void {
+    this.#dirty.push(connection);
+  }
+
+  route({ topic, qos, payload, properties, byteLength }: PublishPacket & Received, from: Session): void {
+    const recipients = this.broker.recipients(topic, qos, from);
+    if (!recipients) return;
+    const message = {
+      topic,
+      payload: Buffer.from(payload), // A queued message must not keep the socket's whole read alive.
+      qos,
+      properties: ownProperties(properties),
+      expiresAtMs: this.#expiresAt(properties),
+      bytes: byteLength,
+    };
+    this.broker.deliver(message, recipients);
   }
 
   encodeMessage(message: Message, { qos, packetId, dup, version }: MessageDelivery): Buffer {
@@ -150,17 +192,26 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   flush(): void {
-    const dirty = this.dirty.splice(0);
+    if (this.#dirty.length === 0) return;
+    const dirty = this.#dirty;
+    this.#dirty = [];
     for (const connection of dirty) connection.flush();
   }
 
   // --- The Iot port -----------------------------------------------------------------------------------------------
 
+  /** Throws `mqtt.topicNotValid`, `mqtt.messageTooLarge`, `mqtt.messageExpiryNotValid`. */
   async publish({ topic, payload, qos, messageExpirySeconds }: OutgoingMessage): Promise<PublishReceipt> {
+    if (!isTopicName(topic)) throw topicNotValid();
+    const bytes = payload.length + Buffer.byteLength(topic) + outgoingOverheadBytes;
+    if (bytes > mqttLimits.packetBytesMax) throw messageTooLarge(payload.length);
+    if (messageExpirySeconds !== undefined && !isExpiry(messageExpirySeconds)) throw messageExpiryNotValid();
     const properties =
       messageExpirySeconds === undefined ? undefined : { messageExpiryIntervalSeconds: messageExpirySeconds };
-    const message = { topic, payload, qos, properties, expiresAtMs: this.#expiresAt(properties) };
-    const subscribers = this.broker.publish(message);
+    const recipients = this.broker.recipients(topic, qos);
+    if (!recipients) return { subscribers: 0 };
+    const message = { topic, payload, qos, properties, expiresAtMs: this.#expiresAt(properties), bytes };
+    const subscribers = this.broker.deliver(message, recipients);
     this.flush();
     return { subscribers };
   }
@@ -170,9 +221,10 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   async deleteThing(thingName: string): Promise<void> {
-    await this.#things.delete(thingName);
+    const deleted = this.#things.delete(thingName); // Who connects from here on is refused.
     this.broker.evict(thingName);
     this.flush();
+    await deleted;
   }
 
   async listConnections(thingNames: readonly string[]): Promise<ConnectionState[]> {
@@ -191,31 +243,59 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   /** Checked again when it happens: the policy may have changed since CONNECT. */
-  #publishWill(thingName: string, will: Will): void {
-    const verdict = this.policy.judgePublish(thingName, will.topic);
-    if (!verdict.allowed) return this.counts.add('mqtt.refused.will');
-    if (verdict.ingest) this.ingest.offer(thingName, will.topic, will.payload);
-    this.broker.publish({
-      topic: will.topic,
-      payload: will.payload,
-      qos: will.qos,
-      properties: undefined,
-      expiresAtMs: this.#expiresAt(will.properties),
+  #publishWill(thingName: string, { topic, payload, qos, properties }: Will): void {
+    this.#contain('A will was lost by an error of ours.', () => {
+      const verdict = this.policy.judgePublish(thingName, topic);
+      if (!verdict.allowed) return this.counts.add('mqtt.refused.will');
+      if (verdict.ingest) this.ingest.offer(thingName, topic, payload);
+      const recipients = this.broker.recipients(topic, qos);
+      if (!recipients) return;
+      const { willDelayIntervalSeconds: _, ...forwarded } = properties ?? {};
+      const expiresAtMs = this.#expiresAt(properties);
+      const bytes = mqttLimits.packetBytesBeforeConnectMax; // At most: it came in a CONNECT.
+      this.broker.deliver({ topic, payload, qos, properties: forwarded, expiresAtMs, bytes }, recipients);
+      this.flush(); // A will may be due when nothing else happens.
     });
   }
 
   #recordLifecycle(event: LifecycleEvent): void {
-    const { type, ...facts } = event;
-    const payload = JSON.stringify({ ...facts, eventType: type, timestamp: this.clock.nowMs() });
-    const { clientId } = event;
-    this.ingest.offer(thingOfClient(clientId), lifecycleTopics[type] + clientId, Buffer.from(payload));
+    this.#contain('A lifecycle event was lost by an error of ours.', () => {
+      const { type, ...facts } = event;
+      const payload = JSON.stringify({ ...facts, eventType: type, timestamp: this.clock.nowMs() });
+      const { clientId } = event;
+      this.ingest.offer(thingOfClient(clientId), lifecycleTopics[type] + clientId, Buffer.from(payload));
+    });
   }
 
   #checkDeadlinesLater(): Timer {
     return this.clock.setTimer(1_000, () => {
       const nowMs = this.clock.monotonicMs();
       for (const connection of this.connections) connection.checkDeadlines(nowMs);
+      this.flush();
       this.#deadlines = this.#checkDeadlinesLater();
     });
   }
+
+  /** What happens on the way must not keep a session from ending (hostile R03). */
+  #contain(complaint: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.counts.add('mqtt.failed.broker');
+      this.log.warn({ error: messageOf(error) }, complaint);
+    }
+  }
+}
+
+const outgoingOverheadBytes = 32; // ours: fixed header, packet id and message expiry take 18 at most
+
+/** A whole number that fits the property's four bytes [MQTT5 3.3.2.3.3]. */
+function isExpiry(seconds: number): boolean {
+  return Number.isInteger(seconds) && seconds >= 1 && seconds <= 0xffff_ffff;
+}
+
+/** Binary data is a view into what was read from the socket. */
+function ownProperties(properties: PublishProperties | undefined): PublishProperties | undefined {
+  if (properties?.correlationData === undefined) return properties;
+  return { ...properties, correlationData: Buffer.from(properties.correlationData) };
 }
