@@ -1,11 +1,11 @@
-import { EventEmitter, once } from 'node:events';
 import { decode } from '../iot/mqtt/decode.ts';
 import { encode } from '../iot/mqtt/encode.ts';
 import { mqttLimits } from '../iot/mqtt/limits.ts';
-import type { Packet, ProtocolVersion, Will } from '../iot/mqtt/packets.ts';
+import type { ConnackPacket, Packet, ProtocolVersion, PublishPacket, Will } from '../iot/mqtt/packets.ts';
+import { PartialPacket } from '../iot/mqtt/partial-packet.ts';
 import type { Clock, Timer } from '../kernel/clock.ts';
-import { MimamoriError } from '../kernel/errors.ts';
 import type { Socket, Sockets } from '../kernel/sockets.ts';
+import { busy, disconnected, packetTooLarge, refused } from './errors.ts';
 
 export interface MqttClientOptions {
   readonly sockets: Sockets;
@@ -20,13 +20,25 @@ export interface MqttClientOptions {
   /** Default true. */
   readonly cleanStart?: boolean;
   readonly sessionExpirySeconds?: number;
+  /** Default 60; 0 sends no pings unless the server asks for them. */
   readonly keepAliveSeconds?: number;
   readonly will?: Will;
+  /** What it throws ends the connection, as the cause of `device.disconnected`. */
   readonly onMessage?: (topic: string, payload: Uint8Array) => void;
   readonly onClose?: () => void;
 }
 
-const clientLimits = { connectTimeoutMs: 10_000, keepAliveSecondsDefault: 60 } as const;
+const clientLimits = {
+  connectTimeoutMs: 10_000, // ours, as the server's deadline for CONNECT
+  keepAliveSecondsDefault: 60,
+  waitingMax: 10_000, // ours: publishes and subscribes that are not answered yet
+  packetIdMax: 65_535, // [MQTT311 2.3.1] [MQTT5 2.2.1]
+} as const;
+
+interface Waiter {
+  readonly resolve: (answer: Packet) => void;
+  readonly reject: (error: Error) => void;
+}
 
 /**
  * One MQTT connection of a device: connect, publish, subscribe, and messages as they come. It does not reconnect and
@@ -36,11 +48,20 @@ export class MqttClient {
   readonly #options: MqttClientOptions;
   readonly #socket: Socket;
   readonly #version: ProtocolVersion;
-  readonly #answers = new EventEmitter().setMaxListeners(0);
-  #rest: Buffer = Buffer.alloc(0);
+  #connack: Waiter | undefined;
+  /** By packet id: who waits for its PUBACK or SUBACK. */
+  readonly #waiters = new Map<number, Waiter>();
+  /** Publishes the server has no room for in its window yet [MQTT5 3.3.4-7], oldest first. */
+  readonly #outbox: PublishPacket[] = [];
+  #unacknowledged = 0;
+  #receiveMaximum: number = clientLimits.packetIdMax;
+  #packetBytesMax = Number.POSITIVE_INFINITY;
+  #partial: PartialPacket | undefined;
   #nextPacketId = 1;
   #ping: Timer | undefined;
+  #heardSincePing = true;
   #closed = false;
+  #cause: unknown;
 
   private constructor(options: MqttClientOptions, socket: Socket) {
     this.#options = options;
@@ -55,54 +76,58 @@ export class MqttClient {
     const client = new MqttClient(options, await sockets.connect({ host, port }));
     const deadline = clock.setTimer(clientLimits.connectTimeoutMs, () => client.drop());
     const keepAliveSeconds = options.keepAliveSeconds ?? clientLimits.keepAliveSecondsDefault;
-    client.#send({
-      type: 'connect',
-      protocolVersion: client.#version,
-      clientId: options.clientId,
-      cleanStart: options.cleanStart ?? true,
-      keepAliveSeconds,
-      username: options.username,
-      password: Buffer.from(options.password),
-      will: options.will,
-      properties:
-        client.#version === 5 && options.sessionExpirySeconds !== undefined
-          ? { sessionExpiryIntervalSeconds: options.sessionExpirySeconds }
-          : undefined,
-    });
     try {
-      const connack = await client.#answer('connack');
-      if (connack.type === 'connack' && connack.reasonCode !== 0) throw refused(options.clientId, connack.reasonCode);
+      const answer = new Promise<Packet>((resolve, reject) => {
+        client.#connack = { resolve, reject };
+      });
+      answer.catch(() => {}); // Awaited below; sending may already have failed.
+      client.#send({
+        type: 'connect',
+        protocolVersion: client.#version,
+        clientId: options.clientId,
+        cleanStart: options.cleanStart ?? true,
+        keepAliveSeconds,
+        username: options.username,
+        password: Buffer.from(options.password),
+        will: options.will,
+        properties:
+          client.#version === 5 && options.sessionExpirySeconds !== undefined
+            ? { sessionExpiryIntervalSeconds: options.sessionExpirySeconds }
+            : undefined,
+      });
+      const connack = await answer;
+      if (connack.type === 'connack') client.#open(connack, keepAliveSeconds);
+    } catch (error) {
+      client.drop();
+      throw error;
     } finally {
       deadline.cancel();
     }
-    client.#pingLater(keepAliveSeconds * 1_000 * 0.8);
     return client;
   }
 
-  /** QoS 1: resolves once the server has acknowledged it. Throws `device.refused`, `device.disconnected`. */
+  /**
+   * QoS 1: resolves once the server has acknowledged it. Throws `device.refused`, `device.disconnected`,
+   * `device.busy`, `device.packetTooLarge`.
+   */
   async publish(topic: string, payload: Uint8Array | string): Promise<void> {
     const packetId = this.#takePacketId();
-    const answer = this.#answer(`puback ${packetId}`);
-    const properties = undefined;
-    this.#send({
-      type: 'publish',
-      topic,
-      payload: Buffer.from(payload),
-      qos: 1,
-      dup: false,
-      retain: false,
-      packetId,
-      properties,
-    });
+    const packet = { type: 'publish', topic, payload: Buffer.from(payload), qos: 1, packetId } as const;
+    const publish: PublishPacket = { ...packet, dup: false, retain: false };
+    const bytes = encode(publish, this.#version).length;
+    if (bytes > this.#packetBytesMax) throw packetTooLarge(bytes, this.#packetBytesMax); // [MQTT5 3.2.2-15]
+    const answer = this.#answerTo(packetId);
+    this.#outbox.push(publish);
+    this.#sendOutbox();
     const puback = await answer;
     if (puback.type === 'puback' && puback.reasonCode >= 0x80) throw refused(topic, puback.reasonCode);
   }
 
-  /** QoS 1. Throws `device.refused`, `device.disconnected`. */
+  /** QoS 1. Throws `device.refused`, `device.disconnected`, `device.busy`. */
   async subscribe(topicFilter: string): Promise<void> {
     const packetId = this.#takePacketId();
-    const answer = this.#answer(`suback ${packetId}`);
     const subscription = { topicFilter, qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
+    const answer = this.#answerTo(packetId);
     this.#send({ type: 'subscribe', packetId, subscriptions: [subscription] });
     const suback = await answer;
     if (suback.type === 'suback' && suback.reasonCodes[0] >= 0x80) throw refused(topicFilter, suback.reasonCodes[0]);
@@ -123,7 +148,17 @@ export class MqttClient {
   }
 
   #receive(chunk: Buffer): void {
-    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
+    if (this.#closed) return;
+    this.#heardSincePing = true;
+    try {
+      this.#handleAll(this.#partial ? this.#partial.join(chunk) : chunk);
+    } catch (error) {
+      this.#cause = error; // Out of `onMessage`: a socket's callback must not throw (hostile R03).
+      this.drop();
+    }
+  }
+
+  #handleAll(bytes: Buffer): void {
     const context = { version: this.#version, packetBytesMax: mqttLimits.packetBytesMax, from: 'server' } as const;
     let position = 0;
     while (position < bytes.length && !this.#closed) {
@@ -133,21 +168,23 @@ export class MqttClient {
       position += packet.byteLength;
       this.#handle(packet);
     }
-    this.#rest = bytes.subarray(position);
+    if (this.#closed || position === bytes.length) this.#partial = undefined;
+    else if (position > 0 || !this.#partial) this.#partial = new PartialPacket(bytes, position);
   }
 
   #handle(packet: Packet): void {
     switch (packet.type) {
       case 'connack':
-        this.#answers.emit('connack', packet);
+        this.#connack?.resolve(packet);
+        this.#connack = undefined;
         return;
       case 'puback':
       case 'suback':
-        this.#answers.emit(`${packet.type} ${packet.packetId}`, packet);
-        return;
+        return this.#settle(packet.packetId, packet);
       case 'publish':
-        if (packet.qos === 1) this.#send({ type: 'puback', packetId: packet.packetId, reasonCode: 0 });
+        // The device has it before the server may forget it.
         this.#options.onMessage?.(packet.topic, packet.payload);
+        if (packet.qos === 1) this.#send({ type: 'puback', packetId: packet.packetId, reasonCode: 0 });
         return;
       case 'disconnect':
         return this.drop();
@@ -155,23 +192,42 @@ export class MqttClient {
     }
   }
 
-  async #answer(name: string): Promise<Packet> {
-    if (this.#closed) throw disconnected(this.#options.clientId);
-    const gone = new AbortController();
-    const onClosed = () => gone.abort();
-    this.#answers.once('closed', onClosed);
-    try {
-      const [packet] = await once(this.#answers, name, { signal: gone.signal });
-      return packet;
-    } catch {
-      throw disconnected(this.#options.clientId);
-    } finally {
-      this.#answers.off('closed', onClosed);
+  #settle(packetId: number, answer: Packet): void {
+    const waiter = this.#waiters.get(packetId);
+    if (!waiter) return; // An answer to nothing we asked.
+    this.#waiters.delete(packetId);
+    if (answer.type === 'puback') this.#unacknowledged--;
+    waiter.resolve(answer);
+    this.#sendOutbox();
+  }
+
+  #open({ reasonCode, properties }: ConnackPacket, keepAliveSeconds: number): void {
+    if (reasonCode !== 0) throw refused(this.#options.clientId, reasonCode);
+    this.#receiveMaximum = properties?.receiveMaximum ?? clientLimits.packetIdMax;
+    this.#packetBytesMax = properties?.maximumPacketSizeBytes ?? mqttLimits.packetBytesMax;
+    const seconds = properties?.serverKeepAliveSeconds ?? keepAliveSeconds; // [MQTT5 3.2.2-21]
+    if (seconds > 0) this.#pingLater(seconds * 1_000 * 0.8);
+  }
+
+  #answerTo(packetId: number): Promise<Packet> {
+    if (this.#closed) throw disconnected(this.#options.clientId, this.#cause);
+    return new Promise((resolve, reject) => this.#waiters.set(packetId, { resolve, reject }));
+  }
+
+  #sendOutbox(): void {
+    while (this.#unacknowledged < this.#receiveMaximum) {
+      const publish = this.#outbox.shift();
+      if (!publish) return;
+      this.#unacknowledged++;
+      this.#send(publish);
     }
   }
 
+  /** A server that has said nothing since the last ping was sent is gone. */
   #pingLater(delayMs: number): void {
     this.#ping = this.#options.clock.setTimer(delayMs, () => {
+      if (!this.#heardSincePing) return this.drop();
+      this.#heardSincePing = false;
       this.#send({ type: 'pingreq' });
       this.#pingLater(delayMs);
     });
@@ -181,9 +237,13 @@ export class MqttClient {
     if (!this.#closed) this.#socket.write(encode(packet, this.#version));
   }
 
+  /** One that nobody waits for [MQTT311 2.3.1-2] [MQTT5 2.2.1-3]. */
   #takePacketId(): number {
+    if (this.#waiters.size >= clientLimits.waitingMax) throw busy(clientLimits.waitingMax);
+    while (this.#waiters.has(this.#nextPacketId))
+      this.#nextPacketId = (this.#nextPacketId % clientLimits.packetIdMax) + 1;
     const packetId = this.#nextPacketId;
-    this.#nextPacketId = (packetId % 65_535) + 1;
+    this.#nextPacketId = (packetId % clientLimits.packetIdMax) + 1;
     return packetId;
   }
 
@@ -191,22 +251,11 @@ export class MqttClient {
     if (this.#closed) return;
     this.#closed = true;
     this.#ping?.cancel();
-    this.#answers.emit('closed');
+    this.#outbox.length = 0;
+    const waiters = [...this.#waiters.values()];
+    if (this.#connack) waiters.push(this.#connack);
+    this.#waiters.clear();
+    for (const { reject } of waiters) reject(disconnected(this.#options.clientId, this.#cause));
     this.#options.onClose?.();
   }
 }
-
-const refused = (what: string, reasonCode: number) =>
-  new MimamoriError({
-    code: 'device.refused',
-    message: `The server refused ${what} with reason 0x${reasonCode.toString(16).padStart(2, '0')}.`,
-    fix: 'Check the credentials, and that the topic is one of this device.',
-  });
-
-const disconnected = (clientId: string) =>
-  new MimamoriError({
-    code: 'device.disconnected',
-    message: `The connection of ${clientId} has ended.`,
-    fix: 'Connect again; what was not acknowledged must be sent again.',
-    retryable: true,
-  });
