@@ -14,22 +14,18 @@ interface Speaker {
 let backend: BackendProcess;
 let token: string;
 
-function stopAfterwards(): void {
-  before(async context => {
-    // A suite has no folder of its own; the one of its context is removed with it.
-    const folder = temporaryFolder(context as Parameters<typeof temporaryFolder>[0]);
-    backend = await BackendProcess.start(folder);
-    token = BackendProcess.token(folder, 'alice');
-  });
-  after(() => backend.kill());
-}
-
 function register(name: string): Promise<Speaker> {
   return backend.call(token, 'POST', '/v1/speakers', { name });
 }
 
 describe('clients that others have written', () => {
-  stopAfterwards();
+  before(async () => {
+    const folder = temporaryFolder();
+    backend = await BackendProcess.start(folder);
+    token = BackendProcess.token(folder, 'alice');
+  });
+  after(() => backend?.kill());
+
   const skip = missing('mosquitto_sub');
 
   for (const version of ['mqttv311', 'mqttv5']) {
@@ -105,7 +101,7 @@ describe('clients that others have written', () => {
       const wrong = { speakerId, credentials: { ...credentials, password: 'wrong' } };
       const { code, said } = await publish(wrong, `dt/speaker-app/detect-person/${speakerId}/enter`, '{}');
       assert.notEqual(code, 0);
-      assert.match(said, /[Bb]ad user ?name or password/);
+      assert.match(said, /bad user ?name or password/i);
     });
 
     it(`mosquitto ${version}: another speaker's topic is refused`, { skip }, async () => {
@@ -131,7 +127,7 @@ describe('clients that others have written', () => {
         '-t',
         cmd,
         '-W',
-        '5',
+        '1',
         '-E',
       ]);
       const { code, said: complaint } = await finished(listening);
@@ -159,10 +155,12 @@ describe('clients that others have written', () => {
         ...(protocolVersion === 5 && { properties: { sessionExpiryInterval: 600 } }),
       };
       const first = await connect(speaker, lasting);
+      // MQTT.js does not keep to the Receive Maximum that it is told, so the test does.
+      const publishes = protocolVersion === 5 ? 100 : 150;
       const [granted] = await first.subscribeAsync(`${cmd}/req`, { qos: 1 });
       assert.equal(granted.qos, 1);
       await Promise.all(
-        Array.from({ length: 150 }, (_, n) =>
+        Array.from({ length: publishes }, (_, n) =>
           first.publishAsync(
             `dt/speaker-app/detect-person/${speakerId}/leave`,
             JSON.stringify({ at: new Date(n).toISOString() }),
@@ -183,8 +181,8 @@ describe('clients that others have written', () => {
         reconnectPeriod: 0,
         ...lasting,
       });
-      const [, payload] = await once(again, 'message');
-      assert.equal(JSON.parse(payload).text, 'While you were away');
+      const payload = await new Promise<Buffer>(resolve => again.once('message', (_topic, bytes) => resolve(bytes)));
+      assert.equal(JSON.parse(String(payload)).text, 'While you were away');
       await again.endAsync();
     });
 
