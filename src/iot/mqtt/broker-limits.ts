@@ -12,7 +12,8 @@ export const brokerLimits = {
   sessionsPerThingMax: 16, // ours: one device must not take the sessions of all others
   subscriptionsPerSessionMax: 100, // AWS IoT Core quota is 50
   filtersPerSubscribeMax: 32, // AWS IoT Core quota is 8
-  receiveMaximum: 100, // AWS IoT Core: unacknowledged QoS 1 per connection, each way
+  receiveMaximum: 100, // AWS IoT Core: QoS 1 in flight to a client
+  unacknowledgedMax: 1_000, // ours: QoS 1 of a client that waits for the disk; beyond it the client is not read
   inflightBytesMax: 4 * 1024 * 1024, // per session, to the client; one message may always be in flight
   queuedMessagesMax: 1_000, // per session; the newest is dropped and counted beyond it
   queuedBytesMax: 4 * 1024 * 1024, // per session

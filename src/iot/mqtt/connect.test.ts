@@ -15,7 +15,6 @@ describe('connecting', () => {
     const world = await GatewayWorld.start();
     const { connack } = await world.connect('one');
     assert.deepEqual(connack?.properties, {
-      receiveMaximum: 100,
       maximumQoS: 1,
       retainAvailable: 0,
       maximumPacketSizeBytes: mqttLimits.packetBytesMax,

@@ -91,7 +91,6 @@ function announce(
 ): ConnackProperties | undefined {
   if (packet.protocolVersion === 4) return undefined;
   const properties: ConnackProperties = {
-    receiveMaximum: brokerLimits.receiveMaximum,
     maximumQoS: 1,
     retainAvailable: 0,
     maximumPacketSizeBytes: mqttLimits.packetBytesMax,

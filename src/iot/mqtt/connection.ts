@@ -171,8 +171,9 @@ export class Connection implements SessionLink, AckTarget {
     } else if (this.#packetsThisTurn >= brokerLimits.packetsPerTurnMax) {
       this.#hold('soon');
       clock.soon(() => this.#proceed());
-    } else if (this.#version === 4 && this.#unacknowledged >= brokerLimits.receiveMaximum) {
-      this.#hold('window'); // 3.1.1 has no Receive Maximum that the client could have kept to.
+    } else if (this.#unacknowledged >= brokerLimits.unacknowledgedMax) {
+      // Slowing down does for both versions what a small Receive Maximum does for those clients of 5 that heed it.
+      this.#hold('window');
     } else if (this.#waitingBytes >= brokerLimits.bufferedAnswersBytesMax) {
       this.#hold('room');
     }
@@ -303,9 +304,6 @@ export class Connection implements SessionLink, AckTarget {
   #refusalOf(packet: PublishPacket): number | undefined {
     if (packet.qos === 2) return reasonCodes.qosNotSupported; // Announced as Maximum QoS 1 [MQTT5 3.2.2-11].
     if (packet.properties?.topicAlias !== undefined) return reasonCodes.topicAliasInvalid; // Maximum is 0 [MQTT5 3.1.2-26].
-    if (packet.qos === 1 && this.#unacknowledged >= brokerLimits.receiveMaximum) {
-      return reasonCodes.receiveMaximumExceeded; // [MQTT5 3.3.4-9]
-    }
     if (packet.retain) {
       if (this.#version === 5) return reasonCodes.retainNotSupported; // Announced as Retain Available 0 [MQTT5 3.2.2-14].
       this.#core.counts.add('mqtt.ignored.retain'); // 3.1.1 cannot say so: the message itself is delivered.
