@@ -16,7 +16,9 @@ const store = async (events: TelemetryEvent<typeof model.telemetry.sample>[], { 
       Item: {
         PK: `Series-${thingName}`,
         SK: `reading-${String(readings[0].sequenceNumber).padStart(20, '0')}`,
-        Samples: readings.map(({ payload }) => payload),
+        At: readings.map(({ payload }) => payload.at),
+        Value: readings.map(({ payload }) => payload.value),
+        Pad: readings.map(({ payload }) => payload.pad),
       },
     }),
   );

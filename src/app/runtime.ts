@@ -1,5 +1,5 @@
 import type { Iot } from '../iot/port.ts';
-import { readEnvelope } from '../iot/rules/index.ts';
+import { readEnvelope, topicBegins } from '../iot/rules/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
@@ -14,6 +14,7 @@ import {
   eachRecord,
   type InvocationMarks,
   onlyShard,
+  type RecordFilter,
   type Selected,
   type SequenceNumber,
   type StreamReader,
@@ -28,7 +29,7 @@ import { appTable, type EntityMap, makeRepositories } from './entities.ts';
 import { telemetryNotValid } from './errors.ts';
 import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
 import { problemsOf } from './problems.ts';
-import { meaningOfTopic } from './topics.ts';
+import { anyTelemetryPrefix, telemetryPrefix, topicReader } from './topics.ts';
 
 export interface RuntimeOptions {
   readonly app: App;
@@ -89,6 +90,7 @@ export class Runtime {
   readonly context: AnyContext;
   readonly #options: RuntimeOptions;
   readonly #tracker: CommandTracker;
+  readonly #meaningOf: ReturnType<typeof topicReader>;
   readonly #consumers: Progress[] = [];
   readonly #readers: StreamReader[] = [];
   readonly #stop = new AbortController();
@@ -98,6 +100,7 @@ export class Runtime {
     const { app, table, iot, clock, log } = options;
     this.app = app;
     this.#options = options;
+    this.#meaningOf = topicReader(app.model.application);
     this.#tracker = new CommandTracker({
       application: app.model.application,
       commands: app.model.commands,
@@ -134,7 +137,10 @@ export class Runtime {
       commandsConsumer,
       record => this.#selectForCommands(record),
       eachRecord(({ event }) => this.#track(event)),
-      {},
+      {
+        // Telemetry is most of the stream, and never a command's business.
+        wants: (bytes, start, end) => !topicBegins(bytes, start, end, anyTelemetryPrefix),
+      },
     );
     for (const [name, declared] of Object.entries(this.app.functions)) {
       if (declared.kind === 'telemetry') this.#consumeTelemetry(name, declared);
@@ -170,12 +176,14 @@ export class Runtime {
     const { clock } = this.#options;
     const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = declared.options;
     const select = (record: StreamRecord) => this.#decodeTelemetry(record, declared.context);
+    const prefix = telemetryPrefix(this.app.model.application, declared.context);
+    const wants: RecordFilter = (bytes, start, end) => topicBegins(bytes, start, end, prefix);
     const limits = { functionName: name, clock, timeoutMs };
     if ('each' in declared.handler) {
       // The event has been validated against the schemas that the handler's type was made from.
       const handler = declared.handler.each as (event: DecodedTelemetry, context: AnyContext) => Promise<void>;
       const run = ({ event }: Selected<DecodedTelemetry>) => invoke(limits, () => handler(event, this.context));
-      this.#consume(name, select, eachRecord(run), { attemptsMax });
+      this.#consume(name, select, eachRecord(run), { attemptsMax, wants });
     } else {
       const handler = declared.handler.batch as (events: DecodedTelemetry[], context: AnyContext) => Promise<void>;
       const run = async (batch: Selected<DecodedTelemetry>[]) => {
@@ -183,13 +191,13 @@ export class Runtime {
         await invoke(limits, () => handler(events, this.context));
         return allDone;
       };
-      this.#consume(name, select, run, { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs });
+      this.#consume(name, select, run, { attemptsMax, wants, batchRecordsMax: batchItemsMax, batchWindowMs });
     }
   }
 
   #decodeTelemetry(record: StreamRecord, context: string): DecodedTelemetry | undefined {
     const message = readEnvelope(record.data);
-    const meaning = message && meaningOfTopic(this.app.model.application, message.topic);
+    const meaning = message && this.#meaningOf(message.topic);
     if (!message || meaning?.kind !== 'telemetry' || meaning.context !== context) return undefined;
     const types: TelemetryTypes = this.app.model.telemetry[context];
     if (!Object.hasOwn(types, meaning.type)) return undefined;
@@ -209,7 +217,7 @@ export class Runtime {
 
   #selectForCommands(record: StreamRecord): CommandEvent | undefined {
     const message = readEnvelope(record.data);
-    const meaning = message && meaningOfTopic(this.app.model.application, message.topic);
+    const meaning = message && this.#meaningOf(message.topic);
     if (!message || !meaning || meaning.kind === 'telemetry') return undefined;
     const { thingName } = meaning;
     if (meaning.kind === 'lifecycle') {
@@ -245,7 +253,7 @@ export class Runtime {
     name: string,
     select: (record: StreamRecord) => Event | undefined,
     run: (batch: Selected<Event>[]) => Promise<typeof allDone>,
-    limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>,
+    limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs' | 'wants'>,
   ): void {
     const reader = this.#options.openReader();
     const consumer = new Consumer<Event>({

@@ -26,6 +26,28 @@ export function commandTopic(
   return `cmd/${application}/${command}/${thingName}/${direction}`;
 }
 
+/** What the topics of a context's telemetry begin with. */
+export function telemetryPrefix(application: string, context: string): Buffer {
+  return Buffer.from(`dt/${application}/${context}/`);
+}
+
+/** What the topics of all telemetry begin with. */
+export const anyTelemetryPrefix = Buffer.from('dt/');
+
+const knownTopicsMax = 20_000; // ours: topics that a `topicReader` remembers; then it starts over
+
+/** `meaningOfTopic` of one application, remembering what it has seen: most topics come again and again. */
+export function topicReader(application: string): (topic: string) => TopicMeaning | undefined {
+  const known = new Map<string, TopicMeaning | undefined>();
+  return topic => {
+    if (known.has(topic)) return known.get(topic);
+    const meaning = meaningOfTopic(application, topic);
+    if (known.size >= knownTopicsMax) known.clear();
+    known.set(topic, meaning);
+    return meaning;
+  };
+}
+
 /** Undefined for a topic this application does not know. */
 export function meaningOfTopic(application: string, topic: string): TopicMeaning | undefined {
   const levels = topic.split('/');

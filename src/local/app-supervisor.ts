@@ -32,6 +32,7 @@ const supervisorLimits = {
   steadyMs: 10_000, // ours: up this long, and the next restart is at once again
   stopMs: 5_000,
   heapMegabytesMaxDefault: 1_024, // ours
+  youngMegabytesMax: 192, // ours: a batch of thousands dies young instead of being copied about
 } as const;
 
 /**
@@ -93,7 +94,10 @@ export class AppSupervisor {
     this.#opened = false;
     const worker = new Worker(moduleBeside('app-thread'), {
       workerData: { ...threadData, httpPort: this.#httpPort, suspects: this.#suspects },
-      resourceLimits: { maxOldGenerationSizeMb: heapMegabytesMax },
+      resourceLimits: {
+        maxOldGenerationSizeMb: heapMegabytesMax,
+        maxYoungGenerationSizeMb: supervisorLimits.youngMegabytesMax,
+      },
     });
     this.#worker = worker;
     let reason = 'it ended by itself';

@@ -29,6 +29,12 @@ export function writeEnvelope(
   into.set(payload, position + headerBytes + topicBytes);
 }
 
+/** Whether the envelope in `bytes` from `start` to `end` has a topic that begins with `prefix`, without decoding it. */
+export function topicBegins(bytes: Buffer, start: number, end: number, prefix: Buffer): boolean {
+  const topicAt = start + headerBytes;
+  return topicAt + prefix.length <= end && prefix.compare(bytes, topicAt, topicAt + prefix.length) === 0;
+}
+
 /** Undefined when it is not an envelope of a version we know. */
 export function readEnvelope(data: Buffer): DeviceMessage | undefined {
   if (data.length < headerBytes || data[0] !== version) return undefined;

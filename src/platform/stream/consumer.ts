@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Clock, delay } from '../../kernel/clock.ts';
 import { consumerEnded } from './errors.ts';
-import type { SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
+import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
 
 /** A record as its function will see it. */
 export interface Selected<Event> {
@@ -45,6 +45,8 @@ export interface ConsumerOptions<Event> {
   readonly reader: StreamReader;
   readonly shardId: ShardId;
   readonly clock: Clock;
+  /** Records it refuses are passed by before they cost anything; default: none. */
+  readonly wants?: RecordFilter;
   /** The event a record means to this consumer, or undefined to pass it by. What it throws dead-letters the record. */
   readonly select: (record: StreamRecord) => Event | undefined;
   /** Handles events, in order per partition key. Throwing fails the whole batch. */
@@ -105,12 +107,12 @@ export class Consumer<Event> {
    * storage fails: the checkpoint then stands before everything that is not done, and a new run starts from it.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { reader, shardId } = this.#options;
+    const { reader, shardId, wants } = this.#options;
     this.#checkpoint = await this.#options.loadCheckpoint();
     let behind = true;
     while (!signal.aborted) {
       if (!behind) await this.#gather(signal);
-      const records = await reader.read(shardId, this.#checkpoint, consumerDefaults.readBytesMax);
+      const records = await reader.read(shardId, this.#checkpoint, consumerDefaults.readBytesMax, wants);
       behind = this.#isFull(records);
       if (records.length > 0) await this.#consume(records, signal);
       else if (this.#unsaved) await this.#settleIdle(signal);

@@ -91,6 +91,27 @@ export function streamContract(engine: string, makeWorld: () => Promise<StreamWo
       assert.deepEqual(await reader.read(shardId, all[3].sequenceNumber, readBytesMax), []);
     });
 
+    test('leaves out what is not wanted, except for the last record, which tells how far it came', async opened => {
+      const { world, stream, reader, shardId } = opened;
+      const wants = (bytes: Buffer, start: number, end: number) => bytes.toString('utf8', start, end).endsWith('yes');
+      const names = async (after: bigint | null) => {
+        const records = await reader.read(shardId, after, readBytesMax, wants);
+        return records.map(({ data }) => data.toString());
+      };
+      for (const group of [
+        ['1 yes', '2 no'],
+        ['3 no', '4 no'],
+        ['5 yes', '6 yes'],
+        ['7 no', '8 no'],
+      ]) {
+        await world.until(stream.append(batchOf(...group.map((name): [string, Buffer] => ['a', Buffer.from(name)]))));
+      }
+      assert.deepEqual(await names(null), ['1 yes', '5 yes', '6 yes', '8 no']);
+      const [, , sixth, eighth] = await reader.read(shardId, null, readBytesMax, wants);
+      assert.deepEqual(await names(sixth.sequenceNumber), ['8 no']);
+      assert.deepEqual(await names(eighth.sequenceNumber), []);
+    });
+
     test('gives every reader everything', async ({ world, stream, reader, shardId }) => {
       await world.until(stream.append(batchOf(['a', text(1)])));
       const other = await world.openReader();

@@ -11,6 +11,6 @@ export {
 export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
 export { streamLimits } from './limits.ts';
 export { LocalTail } from './local-tail.ts';
-export type { Appended, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';
+export type { Appended, RecordFilter, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';
 export { EmbeddedStreamReader, type StreamTail } from './reader.ts';
 export { RecordBatch } from './record-batch.ts';

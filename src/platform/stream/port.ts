@@ -26,13 +26,17 @@ export interface Appended {
   readonly firstSequenceNumber: SequenceNumber;
 }
 
+/** Whether the record whose data lie in `bytes` from `start` to `end` is wanted at all. Looks, and keeps nothing. */
+export type RecordFilter = (bytes: Buffer, start: number, end: number) => boolean;
+
 export interface StreamReader {
   /**
    * Durable records after `after` (exclusive; null = oldest kept), oldest first; [] means caught up. Stops at the
    * first storage block that passes `bytesMax`. What retention has removed is passed over. Throws `stream.corrupt`,
    * once what stands before the damage was read, and `stream.checkpointNotReached`.
+   * Records that `wants` refuses are left out, except for the last one: it tells how far the reader has come.
    */
-  read(shardId: ShardId, after: SequenceNumber | null, bytesMax: number): Promise<StreamRecord[]>;
+  read(shardId: ShardId, after: SequenceNumber | null, bytesMax: number, wants?: RecordFilter): Promise<StreamRecord[]>;
   /** Resolves when there is a record behind `after`, or when `signal` aborts. */
   waitBeyond(shardId: ShardId, after: SequenceNumber | null, signal: AbortSignal): Promise<void>;
   shards(): Promise<ShardId[]>;

@@ -1,8 +1,15 @@
 import { codeOf } from '../../kernel/errors.ts';
 import { type File, type Files, joinPath } from '../../kernel/files.ts';
 import { checkpointNotReached, streamCorrupt } from './errors.ts';
-import type { SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
-import { type BlockHeader, blockHeaderBytes, blockIsIntact, readBlockHeader, unpackRecords } from './record-batch.ts';
+import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
+import {
+  type BlockHeader,
+  blockHeaderBytes,
+  blockIsIntact,
+  readBlockHeader,
+  type Unpacking,
+  unpackRecords,
+} from './record-batch.ts';
 import { listSegments, type Segment } from './segment.ts';
 
 /** How a reader, which may live on another thread than the writer, learns what is durable. */
@@ -48,7 +55,12 @@ export class EmbeddedStreamReader implements StreamReader {
     return names.filter(name => /^shardId-\d{12}$/.test(name));
   }
 
-  async read(shardId: ShardId, after: SequenceNumber | null, bytesMax: number): Promise<StreamRecord[]> {
+  async read(
+    shardId: ShardId,
+    after: SequenceNumber | null,
+    bytesMax: number,
+    wants?: RecordFilter,
+  ): Promise<StreamRecord[]> {
     const last = this.#tail.lastSequenceNumber();
     const wanted = (after ?? 0n) + 1n;
     const records: StreamRecord[] = [];
@@ -59,7 +71,7 @@ export class EmbeddedStreamReader implements StreamReader {
       for (let bytes = 0; bytes < bytesMax && position.nextSequenceNumber <= last; ) {
         const chunk = await this.#readBlocks(position);
         if (chunk.length === 0) position = await this.#openNextSegment(shardId, position);
-        else bytes += this.#unpack(chunk, position, last, wanted, records);
+        else bytes += this.#unpack(chunk, position, last, { wanted, wants, into: records });
       }
     } catch (error) {
       if (records.length === 0) throw error; // What stands before damage is served; the next read throws.
@@ -150,13 +162,7 @@ export class EmbeddedStreamReader implements StreamReader {
   }
 
   /** Unpacks the whole blocks of `chunk` up to the durable end, moving `position`; returns the bytes of wanted ones. */
-  #unpack(
-    chunk: Buffer,
-    position: ReadPosition,
-    last: SequenceNumber,
-    wanted: SequenceNumber,
-    into: StreamRecord[],
-  ): number {
+  #unpack(chunk: Buffer, position: ReadPosition, last: SequenceNumber, unpacking: Unpacking): number {
     let wantedBytes = 0;
     for (let used = 0; position.nextSequenceNumber <= last; ) {
       const header = readBlockHeader(chunk, used);
@@ -164,8 +170,8 @@ export class EmbeddedStreamReader implements StreamReader {
       if (!header || (used > 0 && used + blockBytes > chunk.length)) break;
       this.#check(chunk, used, header, position);
       const nextSequenceNumber = position.nextSequenceNumber + BigInt(header.count);
-      if (nextSequenceNumber > wanted) {
-        unpackRecords(chunk, used, header, wanted, into);
+      if (nextSequenceNumber > unpacking.wanted) {
+        unpackRecords(chunk, used, header, unpacking);
         wantedBytes += blockBytes;
       }
       used += blockBytes;

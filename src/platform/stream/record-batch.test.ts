@@ -25,7 +25,7 @@ function unpack(bytes: Buffer, position: number, wanted: bigint): StreamRecord[]
   const header = readBlockHeader(bytes, position);
   if (!header || !blockIsIntact(bytes, position, header)) return undefined;
   const records: StreamRecord[] = [];
-  unpackRecords(bytes, position, header, wanted, records);
+  unpackRecords(bytes, position, header, { wanted, wants: undefined, into: records });
   return records;
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { partitionKeyNotValid, recordTooLarge } from './errors.ts';
 import { streamLimits } from './limits.ts';
-import type { SequenceNumber, StreamRecord } from './port.ts';
+import type { RecordFilter, SequenceNumber, StreamRecord } from './port.ts';
 
 /**
  * The block is what one batch becomes in the log: a header, then the records. Little endian.
@@ -165,29 +165,43 @@ export function blockIsIntact(bytes: Buffer, position: number, header: BlockHead
   return end <= bytes.length && crc32(bytes.subarray(position + 8, end)) === header.checksum;
 }
 
-/** The records of an intact block from `wanted` on, appended to `into`. Their data are views into `bytes`. */
-export function unpackRecords(
-  bytes: Buffer,
-  position: number,
-  header: BlockHeader,
-  wanted: SequenceNumber,
-  into: StreamRecord[],
-): void {
+/** Which records of a block are unpacked, and into what. */
+export interface Unpacking {
+  /** The first sequence number. */
+  readonly wanted: SequenceNumber;
+  readonly wants: RecordFilter | undefined;
+  readonly into: StreamRecord[];
+}
+
+/**
+ * Unpacks the wanted records of an intact block, and its last one in any case, which replaces a last one that was there
+ * only for that reason. Their data are views into `bytes`.
+ */
+export function unpackRecords(bytes: Buffer, position: number, header: BlockHeader, unpacking: Unpacking): void {
   const { firstSequenceNumber, arrivalAtMs, count } = header;
+  const { wanted, wants, into } = unpacking;
   const skip = wanted <= firstSequenceNumber ? 0 : Number(wanted - firstSequenceNumber);
+  dropMarker(into, wants);
   let at = position + blockHeaderBytes;
-  let sequenceNumber = firstSequenceNumber;
-  for (let index = 0; index < count; index++, sequenceNumber++) {
+  for (let index = 0; index < count; index++) {
     const next = at + 4 + bytes.readUInt32LE(at);
     if (index >= skip) {
       const dataAt = at + recordHeaderBytes + bytes.readUInt16LE(at + 4);
-      into.push({
-        sequenceNumber,
-        partitionKey: bytes.toString('utf8', at + recordHeaderBytes, dataAt),
-        data: bytes.subarray(dataAt, next),
-        arrivalAtMs,
-      });
+      if (!wants || index === count - 1 || wants(bytes, dataAt, next)) {
+        into.push({
+          sequenceNumber: firstSequenceNumber + BigInt(index),
+          partitionKey: bytes.toString('utf8', at + recordHeaderBytes, dataAt),
+          data: bytes.subarray(dataAt, next),
+          arrivalAtMs,
+        });
+      }
     }
     at = next;
   }
+}
+
+/** Takes out the record that stands for how far the block before reached, unless it is wanted. */
+function dropMarker(into: StreamRecord[], wants: RecordFilter | undefined): void {
+  const last = into.at(-1);
+  if (last && wants && !wants(last.data, 0, last.data.length)) into.pop();
 }
