@@ -33,6 +33,7 @@ const commandLimits = {
   attemptsMaxDefault: 3,
   lifetimeMsDefault: 24 * 3_600_000,
   pendingPerPageMax: 100,
+  awaitedMax: 10_000, // ours: commands for absent things that are kept in memory so as to expire on time
   resultRetryMsMax: 60_000,
 } as const;
 
@@ -75,6 +76,8 @@ export interface CommandTrackerOptions {
 export class CommandTracker {
   readonly #options: CommandTrackerOptions;
   readonly #active = new Map<string, Active>();
+  /** Commands whose end is being dealt with: an answer and a time-out may come together, and one of them counts. */
+  readonly #ending = new Map<string, Promise<void>>();
   #closed = false;
 
   constructor(options: CommandTrackerOptions) {
@@ -193,6 +196,8 @@ export class CommandTracker {
       active.attempts++;
       active.state = 'awaitingAnswer';
       this.#publishLater(active, timeoutMs);
+    } else if (this.#active.size > commandLimits.awaitedMax && !active.thingCameBack) {
+      this.#active.delete(stored.SessionId); // It lies in the table; its thing's return brings it back.
     } else {
       active.state = 'awaitingThing';
       this.#publishLater(active, active.thingCameBack ? 0 : remainingMs);
@@ -214,7 +219,16 @@ export class CommandTracker {
   }
 
   /** The function first, then the record of its being done: a crash in between repeats the function, never skips it. */
-  async #finish(stored: StoredCommand, outcome: EndedCommand['outcome'], response: unknown): Promise<void> {
+  #finish(stored: StoredCommand, outcome: EndedCommand['outcome'], response: unknown): Promise<void> {
+    const { SessionId } = stored;
+    const ending =
+      this.#ending.get(SessionId) ??
+      this.#runResult(stored, outcome, response).finally(() => this.#ending.delete(SessionId));
+    this.#ending.set(SessionId, ending);
+    return ending;
+  }
+
+  async #runResult(stored: StoredCommand, outcome: EndedCommand['outcome'], response: unknown): Promise<void> {
     await this.#options.onResult(stored.Command, {
       thingName: stored.ThingName,
       sessionId: stored.SessionId,

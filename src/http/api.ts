@@ -21,11 +21,11 @@ import {
   tooManyWatchers,
   unauthorized,
 } from './problems.ts';
-import type { Caller, TokenIssuer } from './tokens.ts';
+import type { Caller, Tokens } from './tokens.ts';
 
 export interface ApiOptions {
   readonly runtime: Runtime;
-  readonly tokens: TokenIssuer;
+  readonly tokens: Tokens;
   readonly feed: Feed;
   readonly log: Log;
   /** A user whose data anybody may look at, e.g. the simulated household; its page opens without a token. */

@@ -2,4 +2,4 @@ export { makeApi } from './api.ts';
 export { Feed } from './feed.ts';
 export { httpLimits } from './limits.ts';
 export { type HttpListener, listenHttp } from './server.ts';
-export { loadSigningKey, TokenIssuer } from './tokens.ts';
+export { type Caller, loadSigningKey, TokenIssuer, type Tokens } from './tokens.ts';

@@ -10,6 +10,13 @@ export interface Caller {
   readonly readOnly: boolean;
 }
 
+/** What the API needs of whoever issues tokens. */
+export interface Tokens {
+  issue(caller: Caller, lifetimeSeconds?: number): Promise<string>;
+  /** Undefined for anything but a whole, current token. */
+  check(token: string): Promise<Caller | undefined>;
+}
+
 const issuer = 'mimamori';
 const keyBytes = 32;
 
@@ -31,7 +38,7 @@ export async function loadSigningKey(files: Files, directory: string, random: Ra
 }
 
 /** Issues and checks the bearer tokens of one application: HS256 with the local key, and nothing else. */
-export class TokenIssuer {
+export class TokenIssuer implements Tokens {
   readonly #key: Uint8Array;
   readonly #audience: string;
   readonly #clock: Clock;
@@ -54,7 +61,6 @@ export class TokenIssuer {
       .sign(this.#key);
   }
 
-  /** Undefined for anything but a whole, current token of ours. */
   async check(token: string): Promise<Caller | undefined> {
     if (token.length > httpLimits.tokenBytesMax) return undefined;
     try {
