@@ -272,22 +272,3 @@ describe('who may do what with a speaker (covers S0-28, S0-29)', () => {
     assert.equal(backend.runtime.counters.get('functions.deadLettered'), 1);
   });
 });
-
-describe('a command whose answer and time-out come together', () => {
-  it('has one end', async () => {
-    const { speaker, clock } = await household();
-    await speaker.connect();
-    speaker.answer = 'nothing';
-    await speaker.register({ text: 'Hello', playOn: 'now' });
-    // Three attempts of ten seconds each; every start of this last second is tried, so that the two ends meet.
-    await clock.advance(29_990);
-    const { sessionId } = speaker.told[0];
-    const topic = `cmd/speaker-app/play-message/${speaker.speakerId}/res`;
-    for (let early = 0; early < 20; early++) {
-      speaker.client?.publish(topic, JSON.stringify({ sessionId, status: 'played' })).catch(() => {});
-      await clock.advance(1);
-    }
-    await clock.advance(10_000);
-    assert.equal((await speaker.types()).length, 1);
-  });
-});

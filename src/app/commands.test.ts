@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { z } from 'zod';
+import type { Iot, OutgoingMessage } from '../iot/port.ts';
+import { delay } from '../kernel/clock.ts';
+import { silentLog } from '../kernel/log.ts';
+import { openMemoryStore } from '../kernel/memory-store.ts';
+import { VirtualClock } from '../kernel/virtual-clock.ts';
+import { openEmbeddedTable } from '../platform/table/index.ts';
+import { CommandTracker, type EndedCommand } from './commands.ts';
+import { appTable } from './entities.ts';
+
+const blink = { request: z.object({ sessionId: z.string() }), response: z.object({ sessionId: z.string() }) };
+const topic = 'cmd/app/blink/lamp/res';
+
+/** A tracker whose thing is there or not, and whose result function takes half a second. */
+async function start() {
+  const clock = new VirtualClock();
+  const table = await clock.until(
+    openEmbeddedTable({ store: await openMemoryStore({ clock }), clock, tables: [appTable] }),
+  );
+  const world = { clock, subscribers: 1, published: [] as OutgoingMessage[], ended: [] as EndedCommand[], failures: 0 };
+  const publish = async (message: OutgoingMessage) => {
+    world.published.push(message);
+    return { subscribers: world.subscribers };
+  };
+  const tracker = new CommandTracker({
+    application: 'app',
+    commands: { blink },
+    table,
+    iot: { publish } as Pick<Iot, 'publish'> as Iot, // The tracker publishes and nothing else.
+    clock,
+    log: silentLog,
+    onResult: async (_command, result) => {
+      await delay(clock, 500);
+      if (world.failures-- > 0) throw new Error('not yet');
+      world.ended.push(result);
+    },
+  });
+  const send = () => clock.until(tracker.send('blink', { thingName: 'lamp', sessionId: 's1', request: {} }));
+  return { world, tracker, clock, send };
+}
+
+describe('a command', () => {
+  it('has one end when its answer and its time-out come together', async () => {
+    const { world, tracker, clock, send } = await start();
+    await send();
+    await clock.advance(30_100); // Three attempts of ten seconds: the result function for the time-out is at work.
+    await clock.until(tracker.receive('blink', 'lamp', topic, { sessionId: 's1' }));
+    await clock.advance(60_000);
+    assert.deepEqual(
+      world.ended.map(({ outcome }) => outcome),
+      ['timedOut'],
+    );
+  });
+
+  it('is published once per attempt and not any more after its end', async () => {
+    const { world, tracker, clock, send } = await start();
+    await send();
+    await send(); // A redelivered event.
+    await clock.advance(5_000);
+    assert.equal(world.published.length, 1);
+    await clock.until(tracker.receive('blink', 'lamp', topic, { sessionId: 's1' }));
+    await clock.advance(120_000);
+    assert.equal(world.published.length, 1);
+    assert.equal(world.ended.length, 1);
+  });
+
+  it('has its result function tried again until it succeeds', async () => {
+    const { world, clock, send } = await start();
+    world.failures = 3;
+    await send();
+    await clock.advance(60_000);
+    assert.equal(world.ended.length, 1);
+  });
+
+  it('costs no attempt while its thing is away', async () => {
+    const { world, tracker, clock, send } = await start();
+    world.subscribers = 0;
+    await send();
+    await clock.advance(3_600_000);
+    assert.equal(world.published.length, 1);
+    world.subscribers = 1;
+    await clock.until(tracker.thingCameBack('lamp'));
+    await clock.advance(25_000);
+    assert.equal(world.published.length, 4); // The vain one, and three attempts.
+  });
+
+  it('is refused from a thing that it was not sent to', async () => {
+    const { world, tracker, clock, send } = await start();
+    await send();
+    const foreign = tracker.receive('blink', 'other', topic, { sessionId: 's1' });
+    await assert.rejects(clock.until(foreign), { code: 'command.notKnown' });
+    assert.deepEqual(world.ended, []);
+  });
+});
