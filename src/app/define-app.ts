@@ -23,7 +23,16 @@ export function defineApp(model: { readonly application: string }, parts: AppPar
   return app;
 }
 
+export const appLimits = {
+  telemetryFunctionsMax: 63, // ours: each is a consumer that reads the stream for itself and is watched for hanging
+} as const;
+
 function checkFunctions({ model, functions }: App): void {
+  const consumers = Object.values(functions).filter(({ kind }) => kind === 'telemetry').length;
+  if (consumers > appLimits.telemetryFunctionsMax) {
+    const fix = `Let one function handle several types of a context; at most ${appLimits.telemetryFunctionsMax} read the stream.`;
+    throw appNotValid(`The app has ${consumers} telemetry functions.`, fix);
+  }
   const resultOf = new Map<string, string>();
   for (const [name, declared] of Object.entries(functions)) {
     const known =

@@ -1,5 +1,5 @@
 export type { Announcement, AppContext, CommandResult, ContextOf, TelemetryEvent } from './context.ts';
-export { type App, defineApp } from './define-app.ts';
+export { type App, appLimits, defineApp } from './define-app.ts';
 export { appTable, type EntityMap, entityIsThere, type Page } from './entities.ts';
 export { ApiError, notFound } from './errors.ts';
 export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, type TelemetryMap } from './model.ts';

@@ -1,3 +1,4 @@
+import { appLimits } from '../app/index.ts';
 import type { InvocationMarks, SequenceNumber, StreamTail } from '../platform/stream/index.ts';
 
 /**
@@ -13,7 +14,7 @@ const slots = {
   marks: 4,
 } as const;
 
-export const consumersMax = 64;
+export const consumersMax = appLimits.telemetryFunctionsMax + 1; // The commands' own is one more.
 
 export function newSharedState(): SharedArrayBuffer {
   return new SharedArrayBuffer((slots.marks + consumersMax * 2) * 8);
