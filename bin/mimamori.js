@@ -11,7 +11,9 @@ if (major >= 24) {
 } else {
   const pinned = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
   if (!existsSync(pinned)) {
-    console.error(`mimamori needs Node 24 or later, this is ${process.version}. Run \`npm ci\`, which brings one along.`);
+    console.error(
+      `mimamori needs Node 24 or later, this is ${process.version}. Run \`npm ci\`, which brings one along.`,
+    );
     process.exit(1);
   }
   const child = spawn(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
