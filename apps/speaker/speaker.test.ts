@@ -262,6 +262,23 @@ describe('who may do what with a speaker (covers S0-28, S0-29)', () => {
     assert.equal(backend.runtime.counters.get('functions.deadLettered'), 1);
   });
 
+  it("does not let one device's worthless answers hold up another's", async () => {
+    const { backend, speaker, clock } = await household();
+    await speaker.connect();
+    const bad = await TestSpeaker.register(backend, 'bob');
+    await bad.connect();
+    const topic = `cmd/speaker-app/play-message/${bad.speakerId}/res`;
+    const answers = Array.from({ length: 60 }, (_, n) => JSON.stringify({ sessionId: `none-${n}`, status: 'played' }));
+    answers.push('{"sessionId":"x","status":"played","detail":"\\ud800"}', 'no JSON', '{}');
+    const flood = Promise.all(answers.map(answer => bad.client?.publish(topic, answer)));
+    await speaker.register({ text: 'Hello', playOn: 'now' });
+    await clock.until(flood);
+    await clock.advance(1_000);
+    assert.deepEqual(await speaker.types(), ['played']);
+    assert.equal(speaker.told.length, 1);
+    assert.equal(backend.runtime.counters.get('functions.deadLettered'), answers.length);
+  });
+
   it('sets aside a detection that does not fit its schema and goes on with the next', async () => {
     const { backend, speaker, clock } = await household();
     await speaker.connect();

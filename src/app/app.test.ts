@@ -160,7 +160,16 @@ describe('entities (covers S0-16, S0-18)', () => {
     }
     const { next } = await until(Note.list.byOwner({ owner: 'bob' }, { limit: 1 }));
     assert(next);
-    for (const cursor of [next, 'x', '', Buffer.from('{"PK":1}').toString('base64url')]) {
+    const forge = (cursor: object) => Buffer.from(JSON.stringify(cursor)).toString('base64url');
+    const own = { PK: 'Note-alice-a', SK: 'Note-byOwner', SortKey: 'alice#a' };
+    const forged = [
+      { PK: 1 },
+      { ...own, PK: '' },
+      { ...own, PK: '\ud800' },
+      { ...own, SortKey: `alice#${'x'.repeat(2_000)}` },
+      { ...own, SK: 'Note' },
+    ].map(forge);
+    for (const cursor of [next, 'x', '', ...forged]) {
       await assert.rejects(until(Note.list.byOwner({ owner: 'alice' }, { cursor })), { code: 'entity.cursorNotValid' });
     }
   });

@@ -9,9 +9,9 @@ import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { openEmbeddedTable } from '../platform/table/index.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import { appTable } from './entities.ts';
+import type { CommandMap } from './model.ts';
 
 const blink = { request: z.object({ sessionId: z.string() }), response: z.object({ sessionId: z.string() }) };
-const topic = 'cmd/app/blink/lamp/res';
 
 /** A tracker whose thing is there or not, and whose result function takes half a second. */
 async function start() {
@@ -19,26 +19,37 @@ async function start() {
   const table = await clock.until(
     openEmbeddedTable({ store: await openMemoryStore({ clock }), clock, tables: [appTable] }),
   );
-  const world = { clock, subscribers: 1, published: [] as OutgoingMessage[], ended: [] as EndedCommand[], failures: 0 };
+  const world = {
+    clock,
+    subscribers: 1,
+    published: [] as OutgoingMessage[],
+    ended: [] as EndedCommand[],
+    givenUp: [] as EndedCommand[],
+    failures: 0,
+  };
   const publish = async (message: OutgoingMessage) => {
     world.published.push(message);
     return { subscribers: world.subscribers };
   };
-  const tracker = new CommandTracker({
-    application: 'app',
-    commands: { blink },
-    table,
-    iot: { publish } as Pick<Iot, 'publish'> as Iot, // The tracker publishes and nothing else.
-    clock,
-    log: silentLog,
-    onResult: async (_command, result) => {
-      await delay(clock, 500);
-      if (world.failures-- > 0) throw new Error('not yet');
-      world.ended.push(result);
-    },
-  });
+  const trackerOf = (commands: CommandMap) =>
+    new CommandTracker({
+      application: 'app',
+      commands,
+      table,
+      iot: { publish } as Pick<Iot, 'publish'> as Iot, // The tracker publishes and nothing else.
+      clock,
+      log: silentLog,
+      onFailure: error => assert.fail(String(error)),
+      onResultGivenUp: async (_command, result) => void world.givenUp.push(result),
+      onResult: async (_command, result) => {
+        await delay(clock, 500);
+        if (world.failures-- > 0) throw new Error('not yet');
+        world.ended.push(result);
+      },
+    });
+  const tracker = trackerOf({ blink });
   const send = () => clock.until(tracker.send('blink', { thingName: 'lamp', sessionId: 's1', request: {} }));
-  return { world, tracker, clock, send };
+  return { world, tracker, trackerOf, table, clock, send };
 }
 
 describe('a command', () => {
@@ -46,7 +57,7 @@ describe('a command', () => {
     const { world, tracker, clock, send } = await start();
     await send();
     await clock.advance(30_100); // Three attempts of ten seconds: the result function for the time-out is at work.
-    await clock.until(tracker.receive('blink', 'lamp', topic, { sessionId: 's1' }));
+    await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
     await clock.advance(60_000);
     assert.deepEqual(
       world.ended.map(({ outcome }) => outcome),
@@ -60,7 +71,7 @@ describe('a command', () => {
     await send(); // A redelivered event.
     await clock.advance(5_000);
     assert.equal(world.published.length, 1);
-    await clock.until(tracker.receive('blink', 'lamp', topic, { sessionId: 's1' }));
+    await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
     await clock.advance(120_000);
     assert.equal(world.published.length, 1);
     assert.equal(world.ended.length, 1);
@@ -72,6 +83,45 @@ describe('a command', () => {
     await send();
     await clock.advance(60_000);
     assert.equal(world.ended.length, 1);
+  });
+
+  it('sets its result aside when the function keeps failing, and asks the thing no more', async () => {
+    const { world, tracker, clock, send } = await start();
+    world.failures = Number.POSITIVE_INFINITY;
+    await send();
+    await clock.advance(100);
+    await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
+    await clock.advance(600_000);
+    assert.equal(world.published.length, 1);
+    assert.deepEqual(
+      world.givenUp.map(({ outcome, response }) => [outcome, response?.sessionId]),
+      [['answered', 's1']],
+    );
+  });
+
+  it('is not sent any more once it is cancelled, and has no result', async () => {
+    const { world, tracker, clock, send } = await start();
+    await send();
+    await clock.until(tracker.cancel('s1'));
+    await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
+    await clock.advance(120_000);
+    assert.equal(world.published.length, 1);
+    assert.deepEqual(world.ended, []);
+  });
+
+  it('that the model has no more is left alone, and the others go on', async () => {
+    const { world, clock, send, table, trackerOf } = await start();
+    world.subscribers = 0;
+    await send();
+    const next = trackerOf({ shine: blink });
+    await clock.until(next.resume());
+    await clock.until(next.send('shine', { thingName: 'lamp', sessionId: 's2', request: {} }));
+    world.subscribers = 1;
+    await clock.until(next.thingCameBack('lamp'));
+    await clock.advance(5_000);
+    assert.equal(world.published.at(-1)?.topic, 'cmd/app/shine/lamp/req');
+    const { Item } = await table.get({ TableName: appTable.tableName, Key: { PK: 'Command-s1', SK: 'Command' } });
+    assert.equal(Item?.Outcome, 'pending');
   });
 
   it('costs no attempt while its thing is away', async () => {
@@ -89,8 +139,8 @@ describe('a command', () => {
   it('is refused from a thing that it was not sent to', async () => {
     const { world, tracker, clock, send } = await start();
     await send();
-    const foreign = tracker.receive('blink', 'other', topic, { sessionId: 's1' });
-    await assert.rejects(clock.until(foreign), { code: 'command.notKnown' });
+    assert.equal(await clock.until(tracker.receive('blink', 'other', { sessionId: 's1' })), false);
+    assert.equal(await clock.until(tracker.receive('blink', 'lamp', { sessionId: 'none' })), false);
     assert.deepEqual(world.ended, []);
   });
 });

@@ -1,17 +1,18 @@
+import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
 import type { Clock, Timer } from '../kernel/clock.ts';
-import { codeOf, messageOf } from '../kernel/errors.ts';
+import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Table } from '../platform/table/index.ts';
 import { appTable, indexName } from './entities.ts';
-import { commandNotKnown, entityNotValid, telemetryNotValid } from './errors.ts';
+import { entityNotValid } from './errors.ts';
 import type { CommandDefinition, CommandMap } from './model.ts';
 import { problemsOf } from './problems.ts';
 import { commandTopic } from './topics.ts';
 
 /**
- * One command as it lies in the table: PK=Command-<sessionId>, SK=Command. While it is not finished it carries
- * SortKey=<thing>#<created>, so that GSI1 lists exactly the pending ones, per thing and in order.
+ * One command as it lies in the table: PK=Command-<sessionId>, SK=Command. Until its result has been handled it carries
+ * SortKey=<thing>#<created>, so that GSI1 lists exactly the open ones, per thing and in order.
  */
 interface StoredCommand {
   readonly PK: string;
@@ -23,7 +24,11 @@ interface StoredCommand {
   readonly Request: Record<string, unknown>;
   readonly CreatedAtMs: number;
   readonly ExpiresAtMs: number;
+  /** Leaves `pending` once, by a conditional write: whoever comes second finds that it has ended. */
   readonly Outcome: 'pending' | 'cancelled' | EndedCommand['outcome'];
+  readonly Answer?: Record<string, unknown>;
+  /** Counted before each run of the result function, so that one that hangs or crashes is counted too. */
+  readonly ResultAttempts?: number;
 }
 
 const sortKey = 'Command';
@@ -34,7 +39,8 @@ const commandLimits = {
   lifetimeMsDefault: 24 * 3_600_000,
   pendingPerPageMax: 100,
   awaitedMax: 10_000, // ours: commands for absent things that are kept in memory so as to expire on time
-  resultRetryMsMax: 60_000,
+  resultAttemptsMax: 5, // ours: with the delays between them, half a minute
+  resultRetryMs: 1_000, // doubled per attempt
 } as const;
 
 /** How a command ended, before types are known. */
@@ -44,14 +50,14 @@ export interface EndedCommand {
   readonly request: Record<string, unknown>;
   readonly sentAtMs: number;
   readonly outcome: 'answered' | 'timedOut' | 'expired';
-  readonly response: unknown;
+  readonly response: Record<string, unknown> | undefined;
 }
 
 /** A command that is being sent or waits for its answer or its end. */
 interface Active {
   readonly stored: StoredCommand;
   attempts: number;
-  state: 'publishing' | 'awaitingAnswer' | 'awaitingThing';
+  state: 'publishing' | 'awaitingAnswer' | 'awaitingThing' | 'ended';
   /** The thing came back while a publish was under way. */
   thingCameBack: boolean;
   timer: Timer | undefined;
@@ -64,29 +70,36 @@ export interface CommandTrackerOptions {
   readonly iot: Iot;
   readonly clock: Clock;
   readonly log: Log;
+  /** Storage has failed. */
+  readonly onFailure: (error: unknown) => void;
   /** Runs the app's function for the result; at least once per command, so it must be idempotent. */
   readonly onResult: (command: string, result: EndedCommand) => Promise<void>;
+  /** The function has failed too often: keeps the result with the reason. */
+  readonly onResultGivenUp: (command: string, result: EndedCommand, error: unknown, attempts: number) => Promise<void>;
 }
 
 /**
  * Commands from the moment they are stored to their end. A request is published when its thing is there; without an
  * answer it is published again, a few times; while the thing is away it waits in the table until the thing subscribes
- * again or the command expires. Nothing depends on memory: a restart takes up what is pending.
+ * again or the command expires. How a command ended is stored before its function runs, so it has one end, and a
+ * restart takes up whatever is open (the attempts at sending start over then).
  */
 export class CommandTracker {
   readonly #options: CommandTrackerOptions;
   readonly #active = new Map<string, Active>();
-  /** Commands whose end is being dealt with: an answer and a time-out may come together, and one of them counts. */
-  readonly #ending = new Map<string, Promise<void>>();
   #closed = false;
 
   constructor(options: CommandTrackerOptions) {
     this.#options = options;
   }
 
-  /** Takes up every command that was pending when the app stopped. */
+  /** Takes up every command that was open when the app stopped, one after the other. */
   async resume(): Promise<void> {
-    for await (const stored of this.#pending('')) this.#start(stored);
+    for await (const stored of this.#open('')) {
+      if (this.#closed) return;
+      if (stored.Outcome === 'pending') await this.#start(stored);
+      else this.#retryResultLater(stored, interrupted(stored.Command));
+    }
   }
 
   close(): void {
@@ -122,43 +135,39 @@ export class CommandTracker {
       if (codeOf(error) === 'table.conditionFailed') return; // Sent before: the event came a second time.
       throw error;
     }
-    this.#start(stored);
+    void this.#start(stored);
   }
 
   async cancel(sessionId: string): Promise<void> {
     const stored = await this.#load(sessionId);
-    if (stored?.Outcome === 'pending') await this.#close(stored, 'cancelled');
+    if (stored && (await this.#claim(stored, 'cancelled', undefined))) await this.#markHandled(stored);
   }
 
-  /** An answer from the stream. Throws what makes the record a dead letter. */
-  async receive(command: string, thingName: string, topic: string, payload: unknown): Promise<void> {
-    const definition = this.#definition(command);
-    const parsed = definition.response.safeParse(payload);
-    if (!parsed.success) throw telemetryNotValid(topic, problemsOf(parsed.error));
-    const sessionId = String(parsed.data.sessionId);
-    const stored = await this.#load(sessionId);
+  /** An answer that fits its schema. False when it answers nothing that the thing was asked. */
+  async receive(command: string, thingName: string, response: Record<string, unknown>): Promise<boolean> {
+    const stored = await this.#load(String(response.sessionId));
     // The thing is the one the gateway has authenticated: nobody answers for another.
-    if (!stored || stored.ThingName !== thingName || stored.Command !== command)
-      throw commandNotKnown(sessionId, thingName);
-    if (stored.Outcome !== 'pending') return; // A second answer, or one that came too late.
-    await this.#finish(stored, 'answered', parsed.data);
+    if (!stored || stored.ThingName !== thingName || stored.Command !== command) return false;
+    await this.#end(stored, 'answered', response); // Nothing happens for a second answer, or one that came too late.
+    return true;
   }
 
   /** The thing has connected or subscribed: what waits for it goes out. */
   async thingCameBack(thingName: string): Promise<void> {
-    for await (const stored of this.#pending(`${thingName}#`)) {
+    for await (const stored of this.#open(`${thingName}#`)) {
       const active = this.#active.get(stored.SessionId);
-      if (!active) this.#start(stored);
+      if (!active && stored.Outcome === 'pending') void this.#start(stored);
+      else if (!active) continue;
       else if (active.state === 'publishing') active.thingCameBack = true;
       else if (active.state === 'awaitingThing') this.#publishLater(active, 0);
     }
   }
 
-  #start(stored: StoredCommand): void {
-    if (this.#closed || this.#active.has(stored.SessionId)) return;
+  #start(stored: StoredCommand): Promise<void> {
+    if (this.#closed || this.#active.has(stored.SessionId)) return Promise.resolve();
     const active: Active = { stored, attempts: 0, state: 'awaitingThing', thingCameBack: false, timer: undefined };
     this.#active.set(stored.SessionId, active);
-    this.#publishLater(active, 0);
+    return this.#publish(active);
   }
 
   #publishLater(active: Active, delayMs: number): void {
@@ -166,89 +175,154 @@ export class CommandTracker {
     active.timer = this.#options.clock.setTimer(delayMs, () => void this.#publish(active));
   }
 
+  /** Never rejects: what goes wrong costs an attempt and is tried again. */
   async #publish(active: Active): Promise<void> {
-    const { application, iot, clock } = this.#options;
     const { stored } = active;
     const { timeoutMs, attemptsMax } = this.#patience(stored.Command);
-    const remainingMs = stored.ExpiresAtMs - clock.nowMs();
-    if (remainingMs <= 0) return this.#end(active, 'expired');
-    if (active.attempts >= attemptsMax) return this.#end(active, 'timedOut');
-    active.state = 'publishing';
-    active.thingCameBack = false;
-    const subscribers = await iot
-      .publish({
-        topic: commandTopic(application, stored.Command, stored.ThingName, 'req'),
-        payload: Buffer.from(JSON.stringify(stored.Request)),
-        qos: 1,
-        // A copy queued for a sleeping session must not outlive the attempt it belongs to.
-        messageExpirySeconds: Math.max(1, Math.ceil(Math.min(timeoutMs, remainingMs) / 1_000)),
-      })
-      .then(receipt => receipt.subscribers)
-      .catch(error => {
-        this.#options.log.error(
-          { sessionId: stored.SessionId, code: codeOf(error) },
-          'A command could not be published.',
-        );
-        return 0;
-      });
-    if (!this.#active.has(stored.SessionId)) return; // Answered meanwhile, or closed.
-    if (subscribers > 0) {
-      active.attempts++;
-      active.state = 'awaitingAnswer';
-      this.#publishLater(active, timeoutMs);
-    } else if (this.#active.size > commandLimits.awaitedMax && !active.thingCameBack) {
-      this.#active.delete(stored.SessionId); // It lies in the table; its thing's return brings it back.
-    } else {
-      active.state = 'awaitingThing';
-      this.#publishLater(active, active.thingCameBack ? 0 : remainingMs);
-    }
-  }
-
-  async #end(active: Active, outcome: 'timedOut' | 'expired', attempt = 0): Promise<void> {
+    if (active.state === 'publishing' || active.state === 'ended') return;
     try {
-      await this.#finish(active.stored, outcome, undefined);
+      const remainingMs = stored.ExpiresAtMs - this.#options.clock.nowMs();
+      if (remainingMs <= 0) return await this.#end(stored, 'expired', undefined);
+      if (active.attempts >= attemptsMax) return await this.#end(stored, 'timedOut', undefined);
+      active.state = 'publishing';
+      active.thingCameBack = false;
+      const subscribers = await this.#publishRequest(stored, Math.min(timeoutMs, remainingMs));
+      if (this.#hasEnded(active)) return; // Answered meanwhile, or closed.
+      if (subscribers === 0) return this.#awaitThing(active, remainingMs);
+      active.attempts++;
     } catch (error) {
       this.#options.log.error(
-        { sessionId: active.stored.SessionId, code: codeOf(error), reason: messageOf(error) },
-        'The function for a command result failed; it is tried again.',
+        { sessionId: stored.SessionId, code: codeOf(error), reason: messageOf(error) },
+        'A command could not be sent or ended; it is tried again.',
       );
-      const delayMs = Math.min(1_000 * 2 ** attempt, commandLimits.resultRetryMsMax);
-      if (!this.#closed)
-        active.timer = this.#options.clock.setTimer(delayMs, () => void this.#end(active, outcome, attempt + 1));
+      if (this.#hasEnded(active)) return;
+      active.attempts = Math.min(active.attempts + 1, attemptsMax);
+    }
+    active.state = 'awaitingAnswer';
+    this.#publishLater(active, timeoutMs);
+  }
+
+  async #publishRequest(stored: StoredCommand, lifetimeMs: number): Promise<number> {
+    const { subscribers } = await this.#options.iot.publish({
+      topic: commandTopic(this.#options.application, stored.Command, stored.ThingName, 'req'),
+      payload: Buffer.from(JSON.stringify(stored.Request)),
+      qos: 1,
+      // A copy queued for a sleeping session must not outlive the attempt it belongs to.
+      messageExpirySeconds: Math.max(1, Math.ceil(lifetimeMs / 1_000)),
+    });
+    return subscribers;
+  }
+
+  #awaitThing(active: Active, remainingMs: number): void {
+    active.state = 'awaitingThing';
+    if (active.thingCameBack) this.#publishLater(active, 0);
+    else if (this.#active.size <= commandLimits.awaitedMax) this.#publishLater(active, remainingMs);
+    else this.#active.delete(active.stored.SessionId); // It lies in the table; its thing's return brings it back.
+  }
+
+  #hasEnded(active: Active): boolean {
+    return this.#closed || this.#active.get(active.stored.SessionId) !== active || active.state === 'ended';
+  }
+
+  /** Stores how the command ended, unless it has ended already; then runs the function for it. */
+  async #end(
+    stored: StoredCommand,
+    outcome: EndedCommand['outcome'],
+    response: EndedCommand['response'],
+  ): Promise<void> {
+    const ended = await this.#claim(stored, outcome, response);
+    if (ended) await this.#runResult(ended);
+  }
+
+  /** The command as it is now, or undefined when it had ended before. */
+  async #claim(
+    stored: StoredCommand,
+    outcome: StoredCommand['Outcome'],
+    response: EndedCommand['response'],
+  ): Promise<StoredCommand | undefined> {
+    try {
+      const { Attributes } = await this.#options.table.update({
+        TableName: appTable.tableName,
+        Key: { PK: stored.PK, SK: stored.SK },
+        ConditionExpression: 'Outcome = :pending',
+        UpdateExpression: `SET Outcome = :outcome, ResultAttempts = :one${response ? ', Answer = :response' : ''}`,
+        ExpressionAttributeValues: {
+          ':pending': 'pending',
+          ':outcome': outcome,
+          ':one': 1,
+          ...(response && { ':response': response }),
+        },
+        ReturnValues: 'ALL_NEW',
+      });
+      this.#forget(stored);
+      return Attributes as StoredCommand | undefined; // As `send` put it there.
+    } catch (error) {
+      if (codeOf(error) === 'table.conditionFailed') return undefined;
+      throw error;
     }
   }
 
-  /** The function first, then the record of its being done: a crash in between repeats the function, never skips it. */
-  #finish(stored: StoredCommand, outcome: EndedCommand['outcome'], response: unknown): Promise<void> {
-    const { SessionId } = stored;
-    const ending =
-      this.#ending.get(SessionId) ??
-      this.#runResult(stored, outcome, response).finally(() => this.#ending.delete(SessionId));
-    this.#ending.set(SessionId, ending);
-    return ending;
+  async #runResult(stored: StoredCommand): Promise<void> {
+    try {
+      await this.#options.onResult(stored.Command, resultOf(stored));
+    } catch (error) {
+      this.#options.log.error(
+        { sessionId: stored.SessionId, code: codeOf(error), reason: messageOf(error) },
+        'The function for a command result failed.',
+      );
+      return this.#retryResultLater(stored, error);
+    }
+    await this.#markHandled(stored);
   }
 
-  async #runResult(stored: StoredCommand, outcome: EndedCommand['outcome'], response: unknown): Promise<void> {
-    await this.#options.onResult(stored.Command, {
-      thingName: stored.ThingName,
-      sessionId: stored.SessionId,
-      request: stored.Request,
-      sentAtMs: stored.CreatedAtMs,
-      outcome,
-      response,
+  #retryResultLater(stored: StoredCommand, reason: unknown): void {
+    const delayMs = commandLimits.resultRetryMs * 2 ** ((stored.ResultAttempts ?? 1) - 1);
+    this.#options.clock.setTimer(delayMs, () => {
+      if (this.#closed) return;
+      this.#retryResult(stored, reason).catch(error => {
+        if (codeOf(error) === 'store.full') this.#retryResultLater(stored, reason);
+        else this.#options.onFailure(error);
+      });
     });
-    await this.#close(stored, outcome);
   }
 
-  async #close(stored: StoredCommand, outcome: StoredCommand['Outcome']): Promise<void> {
+  /** Counts first, then runs: a function that hangs or ends its thread uses up its attempts as one that throws does. */
+  async #retryResult(stored: StoredCommand, reason: unknown): Promise<void> {
+    const attempts = stored.ResultAttempts ?? 0;
+    if (!Object.hasOwn(this.#options.commands, stored.Command)) return this.#leave(stored);
+    if (attempts >= commandLimits.resultAttemptsMax) {
+      await this.#options.onResultGivenUp(stored.Command, resultOf(stored), reason, attempts);
+      return this.#markHandled(stored);
+    }
     await this.#options.table.update({
       TableName: appTable.tableName,
       Key: { PK: stored.PK, SK: stored.SK },
-      UpdateExpression: 'SET Outcome = :outcome REMOVE SortKey',
-      ExpressionAttributeValues: { ':outcome': outcome },
+      UpdateExpression: 'SET ResultAttempts = :attempts',
+      ExpressionAttributeValues: { ':attempts': attempts + 1 },
     });
-    this.#active.get(stored.SessionId)?.timer?.cancel();
+    await this.#runResult({ ...stored, ResultAttempts: attempts + 1 });
+  }
+
+  /** The command is open no more. */
+  async #markHandled(stored: StoredCommand): Promise<void> {
+    await this.#options.table.update({
+      TableName: appTable.tableName,
+      Key: { PK: stored.PK, SK: stored.SK },
+      UpdateExpression: 'REMOVE SortKey',
+    });
+  }
+
+  #forget(stored: StoredCommand): void {
+    const active = this.#active.get(stored.SessionId);
+    if (!active) return;
+    active.state = 'ended';
+    active.timer?.cancel();
     this.#active.delete(stored.SessionId);
+  }
+
+  /** A command that the model does not have any more: it stays in the table, in case the model gets it back. */
+  #leave({ Command, SessionId }: StoredCommand): void {
+    this.#options.log.warn({ command: Command, sessionId: SessionId }, 'An open command is not in the model any more.');
   }
 
   async #load(sessionId: string): Promise<StoredCommand | undefined> {
@@ -260,8 +334,8 @@ export class CommandTracker {
     return answer.Item as StoredCommand | undefined; // As `send` put it there.
   }
 
-  /** Pending commands whose SortKey begins with `prefix`, oldest first per thing. */
-  async *#pending(prefix: string): AsyncGenerator<StoredCommand> {
+  /** Open commands of the model whose SortKey begins with `prefix`, oldest first per thing. */
+  async *#open(prefix: string): AsyncGenerator<StoredCommand> {
     let from: Record<string, unknown> | undefined;
     do {
       const page = await this.#options.table.query({
@@ -272,7 +346,11 @@ export class CommandTracker {
         Limit: commandLimits.pendingPerPageMax,
         ExclusiveStartKey: from,
       });
-      yield* (page.Items ?? []) as StoredCommand[]; // As `send` put them there.
+      // As `send` put them there.
+      for (const stored of (page.Items ?? []) as StoredCommand[]) {
+        if (Object.hasOwn(this.#options.commands, stored.Command)) yield stored;
+        else this.#leave(stored);
+      }
       from = page.LastEvaluatedKey;
     } while (from);
   }
@@ -289,6 +367,25 @@ export class CommandTracker {
     };
   }
 }
+
+function resultOf(stored: StoredCommand): EndedCommand {
+  assert(stored.Outcome !== 'pending' && stored.Outcome !== 'cancelled'); // Neither is a result.
+  return {
+    thingName: stored.ThingName,
+    sessionId: stored.SessionId,
+    request: stored.Request,
+    sentAtMs: stored.CreatedAtMs,
+    outcome: stored.Outcome,
+    response: stored.Answer,
+  };
+}
+
+const interrupted = (command: string) =>
+  new MimamoriError({
+    code: 'command.resultInterrupted',
+    message: `The app ended while the result function of ${command} was at work.`,
+    fix: 'If it comes again and again, find the endless loop, the leak or the exit in that function.',
+  });
 
 function partitionKeyOf(sessionId: string): string {
   return `Command-${sessionId}`;

@@ -282,7 +282,13 @@ function isConditionFailure(error: unknown): boolean {
   return codeOf(error) === 'table.transactionCanceled' || codeOf(error) === 'table.conditionFailed';
 }
 
-const cursorShape = z.strictObject({ PK: z.string(), SK: z.string(), SortKey: z.string() });
+/** Within DynamoDB's limits for keys, so that what passes here is a key the table takes. */
+const keyText = (bytesMax: number) =>
+  z
+    .string()
+    .min(1)
+    .refine(text => text.isWellFormed() && Buffer.byteLength(text) <= bytesMax);
+const cursorShape = z.strictObject({ PK: keyText(2_048), SK: keyText(1_024), SortKey: keyText(1_024) });
 
 function writeCursor(key: Record<string, unknown>): string {
   return Buffer.from(JSON.stringify(key)).toString('base64url');

@@ -4,6 +4,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
 import { idMaker } from '../kernel/ids.ts';
+import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { invoke } from '../platform/functions/index.ts';
@@ -26,7 +27,7 @@ import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
 import type { App } from './define-app.ts';
 import { appTable, type EntityMap, makeRepositories } from './entities.ts';
-import { telemetryNotValid } from './errors.ts';
+import { commandNotKnown, telemetryNotValid } from './errors.ts';
 import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
 import { problemsOf } from './problems.ts';
 import { anyTelemetryPrefix, telemetryPrefix, topicReader } from './topics.ts';
@@ -66,8 +67,7 @@ type CommandEvent =
       readonly kind: 'answer';
       readonly command: string;
       readonly thingName: string;
-      readonly topic: string;
-      readonly payload: unknown;
+      readonly response: Record<string, unknown>;
     }
   | { readonly kind: 'cameBack'; readonly thingName: string };
 
@@ -109,6 +109,8 @@ export class Runtime {
       clock,
       log,
       onResult: (command, result) => this.#runResultFunction(command, result),
+      onResultGivenUp: (command, result, error, attempts) => this.#keepDeadResult(command, result, error, attempts),
+      onFailure: options.onFailure,
     });
     const tracker = this.#tracker;
     this.context = {
@@ -132,11 +134,11 @@ export class Runtime {
   }
 
   async start(): Promise<void> {
-    await this.#tracker.resume();
+    this.#running.push(this.#tracker.resume().catch(error => this.#options.onFailure(error)));
     this.#consume(
       commandsConsumer,
       record => this.#selectForCommands(record),
-      eachRecord(({ event }) => this.#track(event)),
+      eachRecord(selected => this.#track(selected)),
       {
         // Telemetry is most of the stream, and never a command's business.
         wants: (bytes, start, end) => !topicBegins(bytes, start, end, anyTelemetryPrefix),
@@ -201,7 +203,7 @@ export class Runtime {
     if (!message || meaning?.kind !== 'telemetry' || meaning.context !== context) return undefined;
     const types: TelemetryTypes = this.app.model.telemetry[context];
     if (!Object.hasOwn(types, meaning.type)) return undefined;
-    const parsed = types[meaning.type].safeParse(parseJson(message.topic, message.payload));
+    const parsed = types[meaning.type].safeParse(readJson(message.topic, message.payload));
     if (!parsed.success) throw telemetryNotValid(message.topic, problemsOf(parsed.error));
     return {
       type: meaning.type,
@@ -225,13 +227,18 @@ export class Runtime {
       return isBack ? { kind: 'cameBack', thingName } : undefined;
     }
     if (!Object.hasOwn(this.app.model.commands, meaning.command)) return undefined;
-    const payload = parseJson(message.topic, message.payload);
-    return { kind: 'answer', command: meaning.command, thingName, topic: message.topic, payload };
+    const { response } = this.app.model.commands[meaning.command];
+    const parsed = response.safeParse(readJson(message.topic, message.payload));
+    if (!parsed.success) throw telemetryNotValid(message.topic, problemsOf(parsed.error));
+    return { kind: 'answer', command: meaning.command, thingName, response: parsed.data };
   }
 
-  #track(event: CommandEvent): Promise<void> {
+  async #track({ event, record }: Selected<CommandEvent>): Promise<void> {
     if (event.kind === 'cameBack') return this.#tracker.thingCameBack(event.thingName);
-    return this.#tracker.receive(event.command, event.thingName, event.topic, event.payload);
+    if (await this.#tracker.receive(event.command, event.thingName, event.response)) return;
+    // Set aside at once: trying again would not make it known, and would keep others waiting.
+    const error = commandNotKnown(String(event.response.sessionId), event.thingName);
+    await this.#keepDeadLetter({ consumer: commandsConsumer, shardId: onlyShard, record, error, attempts: 1 });
   }
 
   async #runResultFunction(command: string, result: EndedCommand): Promise<void> {
@@ -286,6 +293,25 @@ export class Runtime {
     await this.#options.table.put({ TableName: appTable.tableName, Item });
   }
 
+  async #keepDeadResult(command: string, result: EndedCommand, error: unknown, attempts: number): Promise<void> {
+    this.counters.add('functions.deadLettered');
+    const { thingName, sessionId, request, response, outcome } = result;
+    await this.#options.table.put({
+      TableName: appTable.tableName,
+      Item: {
+        PK: `DeadLetter-${commandsConsumer}`,
+        SK: `${command}-${sessionId}`,
+        ThingName: thingName,
+        Request: request,
+        Response: response ?? null,
+        Outcome: outcome,
+        ErrorCode: codeOf(error),
+        ErrorMessage: messageOf(error).slice(0, 1_000),
+        Attempts: attempts,
+      },
+    });
+  }
+
   /** The whole record with its reason, so that it can be looked at and sent in again. Stored before the checkpoint moves. */
   async #keepDeadLetter({ consumer, shardId, record, error, attempts }: DeadLetter): Promise<void> {
     const message = readEnvelope(record.data);
@@ -316,10 +342,10 @@ const allDone: { readonly failed: ReadonlyMap<number, unknown>; readonly skipped
   skipped: new Set(),
 };
 
-function parseJson(topic: string, payload: Buffer): unknown {
+function readJson(topic: string, payload: Buffer): unknown {
   try {
-    return JSON.parse(payload.toString());
+    return parseJson(payload.toString());
   } catch {
-    throw telemetryNotValid(topic, 'the payload is not JSON');
+    throw telemetryNotValid(topic, 'the payload is not JSON in well-formed Unicode');
   }
 }

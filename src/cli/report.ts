@@ -42,8 +42,7 @@ function jsonReporter(latencies: Latencies, measure: Measure): Reporter {
       latencies.add(announcement.latencyMs);
       print({ event: announcement.type, ...announcement });
     },
-    summary: counters =>
-      print({ event: 'summary', ...measure(counters), deadLettered: counters['functions.deadLettered'] ?? 0 }),
+    summary: counters => print({ event: 'summary', ...measure(counters) }),
     note: text => print({ event: 'note', text }),
     failed: error => print({ event: 'error', ...factsOf(error) }),
     stopping: () => print({ event: 'stopping' }),

@@ -82,6 +82,7 @@ describe('the HTTP API', () => {
       400,
       'api.inputNotValid',
     ],
+    ['half a surrogate pair', '{"text":"\\ud800"}', undefined, 400, 'api.inputNotValid'],
     ['another content type (hostile H06)', 'text=a', 'application/x-www-form-urlencoded', 415, 'api.notJson'],
     ['a content type with junk (hostile H06)', '{"text":"a"}', 'application/json; charset=utf-16', 415, 'api.notJson'],
     [
@@ -116,6 +117,14 @@ describe('the HTTP API', () => {
     for (const path of ['/v1/nothing', '/v1/notes/../secret', '/demo-token', '//v1/notes', '/v1/notes%2F1']) {
       const { status, body } = await call('GET', path);
       assert.deepEqual([status, body.code], [404, 'api.noSuchRoute'], path);
+    }
+  });
+
+  it('takes an id that nobody can have for one that is not there', async () => {
+    for (const id of ['x'.repeat(9_000), '%ED%A0%80']) {
+      const { status, body } = await call('DELETE', `/v1/notes/${id}`);
+      assert(status === 404 || status === 204, `${status}`); // What is not UTF-8 is taken as the text it stands for.
+      if (id.length > 256) assert.equal(body.code, 'api.noSuchRoute');
     }
   });
 

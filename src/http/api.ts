@@ -5,6 +5,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
 import { openApiOf, problemsOf, type Route, type Runtime, statusOf } from '../app/index.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
+import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
 import { invoke } from '../platform/functions/index.ts';
 import { docsPage } from './docs-page.ts';
@@ -105,7 +106,9 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
   api.on(route.method, path, async c => {
     const { user, readOnly } = await authenticate(c, options);
     if (readOnly && route.method !== 'GET') throw readOnlyToken();
-    const request = { params: c.req.param(), query: readQuery(c, route), body: await readBody(c, route), user };
+    const params = c.req.param();
+    if (!Object.values<string>(params).every(isParameter)) throw noSuchRoute(c.req.method, c.req.path);
+    const request = { params, query: readQuery(c, route), body: await readBody(c, route), user };
     const limits = {
       functionName: `${route.method} ${route.path}`,
       clock: runtime.context.clock,
@@ -116,6 +119,11 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
     const status = statusOf(route.options);
     return status === 204 ? c.body(null, 204) : c.json(answer as object, status); // As `answer`'s schema types it.
   });
+}
+
+/** An id is short; anything longer is nobody's, and not worth asking the table for. */
+function isParameter(value: string): boolean {
+  return value.length <= httpLimits.parameterCharactersMax && value.isWellFormed();
 }
 
 async function authenticate(c: Context, { tokens }: ApiOptions): Promise<Caller> {
@@ -140,9 +148,9 @@ async function readBody(c: Context, { options }: Route): Promise<unknown> {
   if (isTooDeep(text)) throw inputNotValid('body', `it nests deeper than ${httpLimits.jsonDepthMax} levels`);
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
-    throw inputNotValid('body', 'it is not JSON');
+    throw inputNotValid('body', 'it is not JSON in well-formed Unicode');
   }
   const parsed = options.body.safeParse(json);
   if (!parsed.success) throw inputNotValid('body', problemsOf(parsed.error));
@@ -153,7 +161,7 @@ function answerProblem(c: Context, error: unknown, log: Log): Response {
   const problem = problemOf(error);
   if (problem.status >= 500) {
     log.error(
-      { method: c.req.method, path: c.req.path, code: codeOf(error), reason: messageOf(error) },
+      { method: c.req.method, path: c.req.path.slice(0, 200), code: codeOf(error), reason: messageOf(error) },
       'A request failed.',
     );
   }

@@ -1,6 +1,7 @@
 export const httpLimits = {
   bodyBytesMax: 64 * 1024, // ours: API bodies are small; payloads go over MQTT
   jsonDepthMax: 64, // ours
+  parameterCharactersMax: 256, // ours: of one parameter in a path
   tokenBytesMax: 8 * 1024,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,

@@ -19,7 +19,7 @@ const linesPerSecondMax = 20; // ours, per message: an attacker must not be able
 /** At most so many lines a second of one kind; the next line after a pause says how many were left out. */
 function limited(log: Log): Log {
   const seen = new Map<string, { second: number; lines: number; leftOut: number }>();
-  const pass = (level: 'info' | 'warn', facts: object, message: string) => {
+  const pass = (level: 'info' | 'warn' | 'error', facts: object, message: string) => {
     const second = Math.floor(performance.now() / 1_000);
     let kind = seen.get(message);
     if (!kind) {
@@ -40,6 +40,6 @@ function limited(log: Log): Log {
   return {
     info: (facts, message) => pass('info', facts, message),
     warn: (facts, message) => pass('warn', facts, message),
-    error: (facts, message) => log.error(facts, message),
+    error: (facts, message) => pass('error', facts, message),
   };
 }

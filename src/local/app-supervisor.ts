@@ -28,6 +28,7 @@ export interface SupervisorOptions {
 const supervisorLimits = {
   hangMsDefault: 5_000, // ours: beyond the 3 s a function may take by default
   checkMs: 200,
+  loadMs: 30_000, // ours: an app's module that takes longer waits for something that does not come
   restartDelayMsMax: 5_000,
   steadyMs: 10_000, // ours: up this long, and the next restart is at once again
   stopMs: 5_000,
@@ -47,6 +48,7 @@ export class AppSupervisor {
   #suspects: ReadonlyMap<string, SuspectRange> = new Map();
   #httpPort: number;
   #watch: Timer | undefined;
+  #loading: Timer | undefined;
   #failures = 0;
   #readyAtMs = Number.POSITIVE_INFINITY;
   /** Before, LMDB may be loading, and a thread ended inside of that takes the process with it. */
@@ -77,6 +79,7 @@ export class AppSupervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#watch?.cancel();
+    this.#loading?.cancel();
     if (!this.#worker) return;
     const stopped = new Promise<void>(resolve => {
       this.#whenStopped = resolve;
@@ -92,6 +95,8 @@ export class AppSupervisor {
     const { threadData, view, heapMegabytesMax = supervisorLimits.heapMegabytesMaxDefault } = this.#options;
     view.clearMarks();
     this.#opened = false;
+    this.#loading?.cancel();
+    this.#loading = this.#options.clock.setTimer(supervisorLimits.loadMs, () => this.#loadsTooLong());
     const worker = new Worker(moduleBeside('app-thread'), {
       workerData: { ...threadData, httpPort: this.#httpPort, suspects: this.#suspects },
       resourceLimits: {
@@ -101,7 +106,7 @@ export class AppSupervisor {
     });
     this.#worker = worker;
     let reason = 'it ended by itself';
-    worker.on('message', (message: ToGateway) => this.#receive(message));
+    worker.on('message', (message: ToGateway) => this.#receive(message, answer => worker.postMessage(answer)));
     worker.on('error', error => {
       reason = error.message;
     });
@@ -110,20 +115,22 @@ export class AppSupervisor {
     });
   }
 
-  #receive(message: ToGateway): void {
+  /** `answer` goes to the thread that sent the message, even when another has taken its place meanwhile. */
+  #receive(message: ToGateway, answer: (message: ToApp) => void): void {
     switch (message.type) {
       case 'loaded':
         this.#consumers = message.consumers;
         this.#options.onLoaded(message.policy, message.application).then(
           iot => {
             this.#iot = iot;
-            this.#post({ type: 'start' });
+            answer({ type: 'start' });
           },
           error => this.#giveUp(error),
         );
         return;
       case 'opened':
         this.#opened = true;
+        this.#loading?.cancel();
         this.#watchHeartbeat();
         return;
       case 'ready':
@@ -133,7 +140,7 @@ export class AppSupervisor {
         this.#whenReady = undefined;
         return;
       case 'iotCall':
-        if (this.#iot) void answerIotCall(this.#iot, message, answer => this.#post(answer));
+        if (this.#iot) void answerIotCall(this.#iot, message, answer);
         return;
       case 'announced':
         return this.#options.onAnnounced(message.audience, message.announcement);
@@ -168,6 +175,14 @@ export class AppSupervisor {
     this.#watch = clock.setTimer(supervisorLimits.checkMs, check);
   }
 
+  /** A thread that is still loading cannot be ended safely; whoever started us must hear of it, or the log. */
+  #loadsTooLong(): void {
+    const reason = `it has not finished loading after ${supervisorLimits.loadMs / 1_000} s`;
+    this.#options.log.error({ reason }, 'The app does not start.');
+    this.#whenReady?.reject(appDidNotStart(reason));
+    this.#whenReady = undefined;
+  }
+
   #failed(error: MimamoriError): void {
     if (this.#whenReady) return this.#giveUp(error); // E.g. a port in use: it would fail again.
     this.#end(error.message);
@@ -178,6 +193,7 @@ export class AppSupervisor {
     this.#stopping = true;
     this.#whenReady?.reject(error);
     this.#whenReady = undefined;
+    this.#loading?.cancel();
     void this.#worker?.terminate();
   }
 

@@ -126,6 +126,30 @@ describe('consumer', () => {
     await world.clock.until(running);
   });
 
+  it('waits for a full disk without costing a record an attempt (hostile T07)', async () => {
+    const { world, stream } = await start();
+    await world.append(stream, 'a:1', 'b:2');
+    const full = Object.assign(new Error('no room'), { code: 'store.full' });
+    let failures = 10;
+    const handle = eachRecord<string>(async () => {
+      if (failures-- > 0) throw full;
+    });
+    const consumer = world.consumer({ invoke: world.noting(handle) });
+    await world.run(consumer, 60_000);
+    assert.deepEqual(world.deadTexts, []);
+    assert.equal(consumer.checkpoint, 2n);
+    let saves = 3;
+    await world.append(stream, 'a:3');
+    const saving = world.consumer({
+      saveCheckpoint: async upTo => {
+        if (saves-- > 0) throw full;
+        world.checkpoints.push(upTo);
+      },
+    });
+    await world.run(saving, 60_000);
+    assert.equal(world.checkpoints.at(-1), 3n);
+  });
+
   it('starts behind its checkpoint', async () => {
     const { world } = await start('a:1', 'a:2', 'a:3');
     world.checkpoints.push(2n);

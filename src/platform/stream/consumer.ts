@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Clock, delay } from '../../kernel/clock.ts';
+import { codeOf } from '../../kernel/errors.ts';
 import { consumerEnded } from './errors.ts';
 import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
 
@@ -69,6 +70,7 @@ export const consumerDefaults = {
   attemptsMax: 3,
   retryDelayMs: 200, // doubled per attempt; the batch waits meanwhile
   retryDelayMsMax: 60_000, // ours: doubling would soon mean for ever
+  storeFullRetryMs: 1_000, // ours: how often a full disk is tried again
   idleCheckpointMs: 1_000, // passing by other consumers' records need not be remembered more often
 } as const;
 
@@ -86,6 +88,8 @@ export class Consumer<Event> {
   #checkpoint: SequenceNumber | null = null;
   #savedAtMs = Number.NEGATIVE_INFINITY;
   #unsaved = false;
+  /** The last read brought a whole batch: there is probably more. */
+  #behind = true;
   #processed = 0;
 
   constructor(options: ConsumerOptions<Event>) {
@@ -107,16 +111,15 @@ export class Consumer<Event> {
    * storage fails: the checkpoint then stands before everything that is not done, and a new run starts from it.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { reader, shardId, wants } = this.#options;
     this.#checkpoint = await this.#options.loadCheckpoint();
-    let behind = true;
     while (!signal.aborted) {
-      if (!behind) await this.#gather(signal);
-      const records = await reader.read(shardId, this.#checkpoint, consumerDefaults.readBytesMax, wants);
-      behind = this.#isFull(records);
-      if (records.length > 0) await this.#consume(records, signal);
-      else if (this.#unsaved) await this.#settleIdle(signal);
-      else await reader.waitBeyond(shardId, this.#checkpoint, signal);
+      try {
+        await this.#takeTurn(signal);
+      } catch (error) {
+        // A full disk is waited for: nothing is skipped, and nothing else of the app is disturbed.
+        if (codeOf(error) !== 'store.full') throw error;
+        await delay(this.#options.clock, consumerDefaults.storeFullRetryMs, signal);
+      }
     }
     if (this.#unsaved) await this.#save();
   }
@@ -136,6 +139,17 @@ export class Consumer<Event> {
     let bytes = 0;
     for (const { data } of records) bytes += data.length;
     return bytes >= consumerDefaults.readBytesMax;
+  }
+
+  /** One read and what it brings, or the wait for something to read. */
+  async #takeTurn(signal: AbortSignal): Promise<void> {
+    const { reader, shardId, wants } = this.#options;
+    if (!this.#behind) await this.#gather(signal);
+    const records = await reader.read(shardId, this.#checkpoint, consumerDefaults.readBytesMax, wants);
+    this.#behind = this.#isFull(records);
+    if (records.length > 0) await this.#consume(records, signal);
+    else if (this.#unsaved) await this.#settleIdle(signal);
+    else await reader.waitBeyond(shardId, this.#checkpoint, signal);
   }
 
   async #consume(records: StreamRecord[], signal: AbortSignal): Promise<void> {
@@ -246,6 +260,7 @@ export class Consumer<Event> {
     try {
       return await invoke(group);
     } catch (error) {
+      if (codeOf(error) === 'store.full') throw error; // Not the records' fault: costs them no attempt.
       return group.length > 1 ? 'thrown' : { failed: new Map([[0, error]]), skipped: new Set() };
     } finally {
       marks?.leave();
@@ -257,6 +272,7 @@ export class Consumer<Event> {
     const again: Pending<Event>[] = [];
     if (failed.size === 0 && skipped.size === 0) return again;
     assert(failed.size > 0); // Something failed, or what is skipped would be tried for ever.
+    for (const error of failed.values()) if (codeOf(error) === 'store.full') throw error;
     let found = 0;
     for (const [index, pending] of group.entries()) {
       if (failed.has(index)) {
