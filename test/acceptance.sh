@@ -37,8 +37,7 @@ if command -v mosquitto_sub >/dev/null; then
   waitFor 20 "$folder/two.log" 'mqtt://'
   # The commands are the README's own; only ports, the data folder and the names of files differ.
   awk '/^```sh$/ { block++; next } /^```$/ { inside = 0 } block == 2 && !/^```/ { print } /^## What it promises/ { exit }' README.md |
-    sed "s#127.0.0.1:8080#127.0.0.1:18080#g; s#--user alice#--user alice --data $folder/two#; s#mosquitto_sub -i#mosquitto_sub -p 11883 -i#; s#mosquitto_pub -i#mosquitto_pub -p 11883 -i#; s#speaker.json#$folder/speaker.json#g; s#requests.txt#$folder/requests.txt#g" > "$folder/story.sh"
-  printf '\nsleep 1; api http://127.0.0.1:18080/v1/speakers/$ID/events; kill %%1\n' >> "$folder/story.sh"
+    sed "s#127.0.0.1:8080#127.0.0.1:18080#g; s#--user alice#--user alice --data $folder/two#; s#mosquitto_sub -i#mosquitto_sub -p 11883 -i#; s#mosquitto_pub -i#mosquitto_pub -p 11883 -i#; s#data/speaker.json#$folder/speaker.json#g; s#data/requests.txt#$folder/requests.txt#g" > "$folder/story.sh"
   bash "$folder/story.sh" > "$folder/story.log" 2>&1 || true
   grep -q '"type":"played"' "$folder/story.log" || fail 'the story does not end with a play'
   grep -q '"type":"enter"' "$folder/story.log" || fail 'the story has no enter'

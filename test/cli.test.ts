@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { BackendProcess, temporaryFolder } from './support.ts';
+import { BackendProcess, eventually, temporaryFolder } from './support.ts';
 
 function mimamori(...args: string[]): { code: number | null; out: string; complaint: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/mimamori.js', ...args], { encoding: 'utf8' });
@@ -91,5 +92,23 @@ describe('a backend process', () => {
     assert.equal(statSync(folder).mode & 0o077, 0);
     assert.equal(statSync(path.join(folder, 'signing-key')).mode & 0o077, 0);
     assert(existsSync(path.join(folder, 'stream')));
+  });
+
+  it('keeps descriptors for its own files when strangers take all they can (hostile R01)', async t => {
+    const folder = temporaryFolder();
+    const backend = await BackendProcess.start(folder, { descriptors: 256 });
+    t.after(() => backend.kill());
+    const strangers = Array.from({ length: 400 }, () => net.connect({ host: '127.0.0.1', port: backend.mqttPort }));
+    t.after(() => {
+      for (const stranger of strangers) stranger.destroy();
+    });
+    let closed = 0;
+    for (const stranger of strangers) {
+      stranger.on('error', () => {});
+      stranger.on('close', () => closed++);
+    }
+    await eventually('what is over the limit is closed', async () => (closed >= 300 ? true : undefined), 8_000);
+    const token = BackendProcess.token(folder, 'alice');
+    await backend.call(token, 'POST', '/v1/speakers', { name: 'Kitchen' });
   });
 });

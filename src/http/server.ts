@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { httpLimits } from './limits.ts';
 
@@ -16,7 +17,7 @@ export async function listenHttp(api: Hono, address: { host: string; port: numbe
     },
     getRequestListener(api.fetch),
   );
-  server.maxConnections = httpLimits.connectionsMax;
+  server.maxConnections = Math.min(httpLimits.connectionsMax, connectionShares(descriptorLimit()).http);
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause => reject(portInUse(address.port, cause)));
     server.listen(address, resolve);

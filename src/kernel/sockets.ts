@@ -10,6 +10,8 @@ export interface ListenAddress {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
+  /** Further connections are closed at once, so that descriptors are left for storage. Default: no limit. */
+  readonly connectionsMax?: number;
 }
 
 export interface Listener {
@@ -101,6 +103,7 @@ export const systemSockets: Sockets = {
       server.once('error', reject);
       server.listen({ host: address.host, port: address.port, backlog: 1_024 }, () => {
         server.removeListener('error', reject);
+        if (address.connectionsMax !== undefined) server.maxConnections = address.connectionsMax;
         server.on('error', () => {}); // EMFILE while accepting: Node goes on by itself once a descriptor is free.
         const bound = server.address();
         const port = typeof bound === 'object' && bound ? bound.port : address.port;

@@ -3,6 +3,7 @@ import { Gateway } from '../iot/mqtt/index.ts';
 import type { DevicePolicy, Iot } from '../iot/port.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
+import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
@@ -106,7 +107,8 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     const httpPort = await supervisor.start();
     if (!gateway) throw new Error('The app is ready, so its gateway exists.');
     // Devices come last: nothing may arrive before whoever handles it is there.
-    mqttPort = await gateway.listen({ host, port: mqttPort }).catch(cause => {
+    const connectionsMax = connectionShares(descriptorLimit()).mqtt;
+    mqttPort = await gateway.listen({ host, port: mqttPort, connectionsMax }).catch(cause => {
       throw mqttPortInUse(options.mqttPort, cause);
     });
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;

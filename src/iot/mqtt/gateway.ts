@@ -3,7 +3,7 @@ import type { Counters } from '../../kernel/counters.ts';
 import { messageOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/random.ts';
-import type { Listener, Socket, Sockets } from '../../kernel/sockets.ts';
+import type { ListenAddress, Listener, Socket, Sockets } from '../../kernel/sockets.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
 import type { Stream } from '../../platform/stream/index.ts';
 import type { ConnectionState, DevicePolicy, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../port.ts';
@@ -113,7 +113,7 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   /** Starts taking connections; resolves with the port. */
-  async listen(address: { host: string; port: number }): Promise<number> {
+  async listen(address: ListenAddress): Promise<number> {
     this.#listener = await this.#sockets.listen(address, socket => this.accept(socket));
     return this.#listener.port;
   }
