@@ -36,7 +36,9 @@ function checkFunctions({ model, functions }: App): void {
   const resultOf = new Map<string, string>();
   for (const [name, declared] of Object.entries(functions)) {
     const known =
-      declared.kind === 'telemetry' ? declared.context in model.telemetry : declared.command in model.commands;
+      declared.kind === 'telemetry'
+        ? Object.hasOwn(model.telemetry, declared.context)
+        : Object.hasOwn(model.commands, declared.command);
     if (!known) throw appNotValid(`The function ${name} is for something the model lacks.`, 'Declare it in the model.');
     if (declared.kind !== 'commandResult') continue;
     const other = resultOf.get(declared.command);

@@ -20,7 +20,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   const { code, message, fix } = factsOf(error);
-  if (process.argv.includes('--json')) console.log(JSON.stringify({ event: 'error', code, message, fix }));
+  if (process.argv.includes('--json') || process.env.MIMAMORI_JSON)
+    console.log(JSON.stringify({ event: 'error', code, message, fix }));
   else console.error(`mimamori: ${message}\n  ${fix}  [${code}]`);
   process.exit(1);
 }

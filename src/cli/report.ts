@@ -86,10 +86,10 @@ function lineOf({ type, at, name, text, detail, latencyMs }: Announcement): stri
   return `${time.toLocaleTimeString('en-GB')}  ${type.padEnd(7)} ${printable(name ?? '').padEnd(14)} ${said}${why}${took}`;
 }
 
-/** Text from outside, without anything that could steer a terminal. */
+/** Text from outside, without anything that could steer a terminal or hide: control, format and separator characters. */
 function printable(value: string | number | boolean): string {
   return String(value)
-    .replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '·')
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '·')
     .slice(0, 200);
 }
 
