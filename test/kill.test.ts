@@ -45,12 +45,16 @@ describe('a backend that is killed', () => {
     assert(total > rounds, 'the load was real');
     for (const speaker of speakers) {
       const expected = [...speaker.acknowledged].sort();
-      await eventually('all acknowledged detections are in the events', async () => {
-        const seen = await allDetections(backend, token, speaker);
-        if (seen.length < expected.length) return undefined;
-        assert.deepEqual(seen.sort(), expected);
-        return true;
-      });
+      await eventually(
+        'all acknowledged detections are in the events',
+        async () => {
+          const seen = await allDetections(backend, token, speaker);
+          if (seen.length < expected.length) return undefined;
+          assert.deepEqual(seen.sort(), expected);
+          return true;
+        },
+        120_000,
+      ); // In a long campaign much has gathered that no round was long enough to handle.
     }
     const { ingest } = await backend.call(token, 'GET', '/healthz');
     assert.equal(ingest.deadLettered, 0);

@@ -11,6 +11,7 @@ import { invoke } from '../platform/functions/index.ts';
 import {
   Consumer,
   type ConsumerOptions,
+  consumerDefaults,
   type DeadLetter,
   eachRecord,
   type InvocationMarks,
@@ -140,6 +141,7 @@ export class Runtime {
       record => this.#selectForCommands(record),
       eachRecord(selected => this.#track(selected)),
       {
+        batchRecordsMax: consumerDefaults.eachRecordsMax,
         // Telemetry is most of the stream, and never a command's business.
         wants: (bytes, start, end) => !topicBegins(bytes, start, end, anyTelemetryPrefix),
       },
@@ -182,10 +184,11 @@ export class Runtime {
     const wants: RecordFilter = (bytes, start, end) => topicBegins(bytes, start, end, prefix);
     const limits = { functionName: name, clock, timeoutMs };
     if ('each' in declared.handler) {
+      const batchRecordsMax = consumerDefaults.eachRecordsMax;
       // The event has been validated against the schemas that the handler's type was made from.
       const handler = declared.handler.each as (event: DecodedTelemetry, context: AnyContext) => Promise<void>;
       const run = ({ event }: Selected<DecodedTelemetry>) => invoke(limits, () => handler(event, this.context));
-      this.#consume(name, select, eachRecord(run), { attemptsMax, wants });
+      this.#consume(name, select, eachRecord(run), { attemptsMax, wants, batchRecordsMax });
     } else {
       const handler = declared.handler.batch as (events: DecodedTelemetry[], context: AnyContext) => Promise<void>;
       const run = async (batch: Selected<DecodedTelemetry>[]) => {

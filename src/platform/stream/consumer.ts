@@ -65,6 +65,8 @@ export interface ConsumerOptions<Event> {
 }
 
 export const consumerDefaults = {
+  /** For functions of one record: what a restart repeats, and what runs alone after a hang. Lambda's default. */
+  eachRecordsMax: 100,
   batchRecordsMax: 10_000, // Lambda's largest batch; the loop takes what is there and never waits for more
   readBytesMax: 2 * 1024 * 1024,
   attemptsMax: 3,

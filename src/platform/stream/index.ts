@@ -1,6 +1,7 @@
 export {
   Consumer,
   type ConsumerOptions,
+  consumerDefaults,
   type DeadLetter,
   eachRecord,
   type InvocationMarks,
