@@ -257,8 +257,9 @@ export class CommandTracker {
       this.#forget(stored);
       return Attributes as StoredCommand | undefined; // As `send` put it there.
     } catch (error) {
-      if (codeOf(error) === 'table.conditionFailed') return undefined;
-      throw error;
+      if (codeOf(error) !== 'table.conditionFailed') throw error;
+      this.#forget(stored); // It was taken up from a page read before its end.
+      return undefined;
     }
   }
 

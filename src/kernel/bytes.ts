@@ -5,8 +5,3 @@ export const noBytes: Uint8Array = new Uint8Array(0);
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
-
-/** Equal length and equal bytes. Not for secrets: see `crypto.timingSafeEqual`. */
-export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return asBuffer(left).equals(right);
-}
