@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { noBytes } from '../../kernel/bytes.ts';
 import { propertySection, writeProperties } from './encode-properties.ts';
 import { fixedFlags, isKnownType, packetTypes } from './fixed-header.ts';
 import { PacketWriter, variableByteIntegerBytes, writeVariableByteInteger } from './packet-writer.ts';
@@ -38,8 +39,6 @@ export function encode(packet: Packet, version: ProtocolVersion): Buffer {
   bytes.set(body, writeVariableByteInteger(bytes, 1, body.length));
   return bytes;
 }
-
-const noBytes = Buffer.alloc(0);
 
 /**
  * One allocation of the exact size. `properties` have no place in 3.1.1 and are left out there: the same message goes

@@ -1,3 +1,4 @@
+import { noBytes } from '../../kernel/bytes.ts';
 import type { Refusal } from './packets.ts';
 import { reasonCodes } from './packets.ts';
 import { isMqttText } from './utf8.ts';
@@ -5,8 +6,6 @@ import { isMqttText } from './utf8.ts';
 export function refusal(reasonCode: number, message: string): Refusal {
   return { type: 'refusal', reasonCode, message };
 }
-
-const noBytes = Buffer.alloc(0);
 
 /**
  * Reads the fields of one whole packet in order. It never throws: the first problem is kept in `refusal`, and from then
