@@ -1,0 +1,34 @@
+/** Lets through `perSecond` on average and that many at once. An infinite rate lets everything through. */
+export class TokenBucket {
+  readonly #perSecond: number;
+  #tokens: number;
+  #filledAtMs: number;
+
+  constructor(perSecond: number, nowMs: number) {
+    this.#perSecond = perSecond;
+    this.#tokens = perSecond;
+    this.#filledAtMs = nowMs;
+  }
+
+  /** Takes `count` if there is at least one; a large one may leave a debt, which later ones wait for. */
+  take(nowMs: number, count = 1): boolean {
+    if (this.#perSecond === Number.POSITIVE_INFINITY) return true;
+    this.#fill(nowMs);
+    if (this.#tokens < Math.min(count, 1)) return false;
+    this.#tokens -= count;
+    return true;
+  }
+
+  /** Milliseconds until `take` can succeed. */
+  waitMs(nowMs: number): number {
+    if (this.#perSecond === Number.POSITIVE_INFINITY) return 0;
+    this.#fill(nowMs);
+    return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) * 1_000) / this.#perSecond);
+  }
+
+  #fill(nowMs: number): void {
+    const elapsedMs = Math.max(nowMs - this.#filledAtMs, 0);
+    this.#tokens = Math.min(this.#tokens + (elapsedMs * this.#perSecond) / 1_000, this.#perSecond);
+    this.#filledAtMs = nowMs;
+  }
+}
