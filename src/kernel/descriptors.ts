@@ -4,7 +4,7 @@ export interface ConnectionShares {
   readonly http: number;
 }
 
-const descriptorsReserved = 256; // ours: storage, listeners, modules, threads
+export const descriptorsReserved = 256; // ours: storage, listeners, modules, threads
 const descriptorsAssumed = 1_024; // where the system does not say, the usual soft limit
 
 /** Three quarters of what the soft limit leaves for devices, one for HTTP. */

@@ -4,8 +4,11 @@ import path from 'node:path';
 
 /** The disk, handed in. What is written is safe only after `sync`; a new name only after `syncDirectory`. */
 export interface Files {
-  /** Opens for reading and writing; creates the file (mode 0600) when `create` is set. */
-  open(filePath: string, options?: { create?: boolean }): Promise<File>;
+  /**
+   * Opens for reading and writing; creates the file (mode 0600) when `create` is set. `readOnly` is for files of the
+   * operator's, which we may not be allowed to write: then `write` and `truncate` fail.
+   */
+  open(filePath: string, options?: { create?: boolean; readOnly?: boolean }): Promise<File>;
   /** Names in a directory, sorted; [] when there is no such directory. */
   list(directory: string): Promise<string[]>;
   /** With all its parents, mode 0700, safe once it resolves. Content if it exists. */
@@ -70,7 +73,8 @@ class SystemFile implements File {
 
 export const systemFiles: Files = {
   async open(filePath, options) {
-    const flags = constants.O_RDWR | (options?.create ? constants.O_CREAT : 0);
+    const access = options?.readOnly ? constants.O_RDONLY : constants.O_RDWR;
+    const flags = access | (options?.create ? constants.O_CREAT : 0);
     return new SystemFile(await fs.open(filePath, flags, 0o600));
   },
   async list(directory) {

@@ -1,7 +1,10 @@
 import type { Clock } from './clock.ts';
 import type { ListenAddress, Listener, Socket, SocketEvents, Sockets } from './sockets.ts';
 
-/** Sockets inside one process: no ports of the machine are used, and bytes travel when the test's clock lets them. */
+/**
+ * Sockets inside one process: no ports of the machine are used, and bytes travel when the test's clock lets them. What
+ * a listener does below the byte stream (TLS, WebSocket, PROXY header, limits of connections) it leaves out.
+ */
 export class MemorySockets implements Sockets {
   readonly #clock: Clock;
   readonly #listeners = new Map<number, (socket: Socket) => void>();
