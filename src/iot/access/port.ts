@@ -8,6 +8,8 @@ export interface Access {
   readonly version: number;
   /** Whether `mayReceive` can ever say no to a topic that a granted filter matches; if not, it is never asked. */
   readonly checksDeliveries: boolean;
+  /** Whether a client may leave its id to the server. If not, an empty one is refused before `authenticate`. */
+  readonly assignsClientIds: boolean;
   /** May take time (a slow hash, off this thread); never rejects: what goes wrong is a refusal. */
   authenticate(attempt: ConnectAttempt): Admission | Promise<Admission>;
   /** Whether someone let in earlier would still be: asked for the connected ones when the rules have changed. */

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
+import type { PublishVerdict } from '../access/port.ts';
 import { covers, isTopicFilter, matches } from '../mqtt/topics.ts';
 import type { DevicePolicy } from '../port.ts';
 import { isThingName } from './registry.ts';
 
-const ownName = '{thing}';
+export type { PublishVerdict } from '../access/port.ts';
 
-/** What the policy says of one topic a device publishes to. */
-export interface PublishVerdict {
-  readonly allowed: boolean;
-  readonly ingest: boolean;
-}
+const ownName = '{thing}';
 
 /** The one place that decides what a device may do, whichever door it came in by. Unknown means no. */
 export class PolicyEngine {

@@ -77,7 +77,9 @@ describe('the registry of things', () => {
   it('lets nobody in from the call of delete on, and is content if there was none', async () => {
     const { clock, things } = openRegistry();
     const { password } = await clock.until(things.create('one'));
+    assert(things.has('one') && !things.has('two') && !things.has('') && !things.has('one.x'));
     const deleted = things.delete('one');
+    assert(!things.has('one'));
     assert(!things.verify('one', Buffer.from(password)));
     await clock.until(deleted);
     await clock.until(things.delete('one'));
@@ -103,6 +105,7 @@ describe('the registry of things', () => {
     for (const bytes of damaged) {
       await clock.until(store.write(transaction => transaction.put(key, bytes)));
       assert.equal(things.verify('one', Buffer.from(password)), false, bytes.toString('hex'));
+      assert.equal(things.has('one'), false);
     }
   });
 

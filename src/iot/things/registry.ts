@@ -44,14 +44,23 @@ export class ThingRegistry {
     await this.#store.write(transaction => transaction.delete(keyOf(thingName)));
   }
 
+  /** Whether there is such a thing. One whose record is damaged counts as gone (hostile A06). */
+  has(thingName: string): boolean {
+    return this.#recordOf(thingName) !== undefined;
+  }
+
   /** Whether `password` is the thing's secret. An unknown thing costs the same time as a wrong secret. */
   verify(thingName: string, password: Uint8Array): boolean {
+    const record = this.#recordOf(thingName);
+    const salt = record?.subarray(saltAt, hashAt) ?? new Uint8Array(thingLimits.saltBytes);
+    const expected = record?.subarray(hashAt) ?? new Uint8Array(hashBytes);
+    return timingSafeEqual(hash(salt, password), expected) && record !== undefined;
+  }
+
+  /** A record that is not as we write it admits nobody (hostile A06). */
+  #recordOf(thingName: string): Uint8Array | undefined {
     const record = isThingName(thingName) ? this.#store.get(keyOf(thingName)) : undefined;
-    // A record that is not as we write it admits nobody (hostile A06).
-    const known = record?.length === recordBytes && record[0] === formatVersion;
-    const salt = known ? record.subarray(saltAt, hashAt) : new Uint8Array(thingLimits.saltBytes);
-    const expected = known ? record.subarray(hashAt) : new Uint8Array(hashBytes);
-    return timingSafeEqual(hash(salt, password), expected) && known;
+    return record?.length === recordBytes && record[0] === formatVersion ? record : undefined;
   }
 }
 
