@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { testScale } from '../../../test/support.ts';
+import { seededRandom } from '../../kernel/random.ts';
+import { bites } from './gateway-world.ts';
+import { heapBytes } from './heap-bytes.ts';
 import { mqttLimits } from './limits.ts';
-import { TopicTree } from './topic-tree.ts';
+import { TopicTree, topicTreeLimits } from './topic-tree.ts';
 import { matches } from './topics.ts';
 
 const anyLevel = fc.constantFrom('', 'a', 'b', '$s', 'é');
@@ -28,8 +32,9 @@ describe('the topic tree', () => {
       fc.property(
         fc.array(anyChange, { maxLength: 60 }),
         fc.array(anyTopic, { minLength: 1, maxLength: 20 }),
-        (changes, topics) => {
-          const tree = new TopicTree<number, number>();
+        fc.boolean(),
+        (changes, topics, hashMatchesParent) => {
+          const tree = new TopicTree<number, number>({ hashMatchesParent });
           const model = new Map<string, { filter: string; subscriber: number; option: number }>();
           changes.forEach(({ filter, subscriber, isAdded }, option) => {
             const key = `${subscriber} ${filter}`;
@@ -44,7 +49,12 @@ describe('the topic tree', () => {
           for (const topic of topics) {
             const seen: string[] = [];
             tree.match(topic, (subscriber, option) => void seen.push(`${subscriber}:${option}`));
-            const expected = [...model.values()].filter(({ filter }) => matches(filter, topic));
+            const expected = [...model.values()].filter(
+              ({ filter }) =>
+                matches(filter, topic) &&
+                // The parent is what the filter without its # matches.
+                (hashMatchesParent || !filter.endsWith('/#') || !matches(filter.slice(0, -2), topic)),
+            );
             assert.deepEqual(
               seen.sort(),
               expected.map(({ subscriber, option }) => `${subscriber}:${option}`).sort(),
@@ -57,16 +67,38 @@ describe('the topic tree', () => {
     );
   });
 
-  it('keeps nothing of what was deleted', () => {
+  it('is after any adding and deleting as if what was deleted had never been there', () => {
     fc.assert(
-      fc.property(fc.uniqueArray(anyFilter, { maxLength: 40 }), filters => {
+      fc.property(fc.uniqueArray(anyFilter, { maxLength: 40 }), fc.infiniteStream(fc.boolean()), (filters, isKept) => {
         const tree = new TopicTree<string, null>();
+        const fresh = new TopicTree<string, null>();
         for (const filter of filters) tree.add(filter, 'one', null);
-        for (const filter of filters) assert(tree.delete(filter, 'one'));
-        assert.equal(tree.size, 0);
-        assert.equal(visitedNodes(tree, 'a/b/a/b/a').nodes, 0);
+        for (const filter of filters) {
+          if (isKept.next().value) fresh.add(filter, 'one', null);
+          else assert(tree.delete(filter, 'one'));
+        }
+        for (const topic of ['a', 'a/b', 'a/b/a/b/a', '/', '/a/', '$s/a', 'é/é/é', '//a/b']) {
+          const isFound = () => {};
+          assert.equal(tree.match(topic, isFound), fresh.match(topic, isFound), topic);
+        }
       }),
+      { numRuns: 500 },
     );
+  });
+
+  it('matches the parent of # [MQTT311 4.7.1.2] [MQTT5 4.7.1.2], or not, as AWS IoT Core', () => {
+    for (const hashMatchesParent of [true, false]) {
+      for (const others of [[], ['sport/tennis', 'sport'], ['sport/+/x']]) {
+        const tree = new TopicTree<string, null>({ hashMatchesParent });
+        for (const other of others) tree.add(other, 'other', null);
+        tree.add('sport/#', 'fan', null);
+        tree.add('#', 'all', null);
+        const fans = (topic: string) => found(tree, topic).filter(subscriber => subscriber !== 'other');
+        assert.deepEqual(fans('sport').sort(), hashMatchesParent ? ['all', 'fan'] : ['all']);
+        assert.deepEqual(fans('sport/').sort(), ['all', 'fan']);
+        assert.deepEqual(fans('sport/a/b').sort(), ['all', 'fan']);
+      }
+    }
   });
 
   it('changes its version with every change of what it answers, and only then', () => {
@@ -83,6 +115,25 @@ describe('the topic tree', () => {
     assert.equal(tree.version, versions.at(-1));
   });
 
+  it('lets a visitor match, add and delete; what it deletes is not visited any more', () => {
+    const tree = new TopicTree<string, null>();
+    for (const filter of ['a/b', 'a/+', 'a/#'])
+      for (const name of ['one', 'two']) tree.add(filter, `${name} ${filter}`, null);
+    const visited: string[] = [];
+    tree.match('a/b', subscriber => {
+      visited.push(subscriber);
+      for (const filter of ['a/b', 'a/+', 'a/#']) {
+        for (const name of ['one', 'two']) {
+          if (!visited.includes(`${name} ${filter}`)) tree.delete(filter, `${name} ${filter}`);
+        }
+      }
+      assert.deepEqual(found(tree, 'a/b'), [subscriber]);
+    });
+    assert.equal(visited.length, 1);
+    assert.throws(() => tree.match('a/b', () => assert.fail('a visitor that throws')), /a visitor that throws/);
+    assert.deepEqual(found(tree, 'a/b'), visited);
+  });
+
   it('works at the deepest topic allowed (hostile W12)', () => {
     const levels = Array.from({ length: mqttLimits.topicLevelsMax }, (_, n) => `l${n}`);
     const tree = new TopicTree<string, null>();
@@ -96,27 +147,85 @@ describe('the topic tree', () => {
     const tree = new TopicTree<string, null>();
     tree.add('cmd/app/thing-7/#', 'seven', null);
     tree.add('cmd/+/thing-7/req', 'any', null);
-    const before = visitedNodes(tree, 'cmd/app/thing-7/req');
     for (let n = 0; n < 20_000; n++) tree.add(`cmd/app/thing-${n}x/#`, `${n}`, null);
     for (let n = 0; n < 100; n++) tree.add(`${'+/'.repeat(n % 30)}never/${n}/#`, `p${n}`, null);
-    const after = visitedNodes(tree, 'cmd/app/thing-7/req');
-    assert.deepEqual(after.found.sort(), ['any', 'seven']);
-    assert(after.nodes <= before.nodes + 4 * 4, `${before.nodes} levels looked at, then ${after.nodes}`);
+    const visited: string[] = [];
+    const looks = tree.match('cmd/app/thing-7/req', subscriber => void visited.push(subscriber));
+    assert.deepEqual(visited.sort(), ['any', 'seven']);
+    assert(looks <= 12, `looked at ${looks} places`);
+  });
+
+  it('bounds the work of a match, whatever is subscribed to (hostile D08)', async () => {
+    const placementsMax = 2 ** topicTreeLimits.plusLevelsFree + topicTreeLimits.deepPatternsMax;
+    const levels = mqttLimits.topicLevelsMax;
+    const costIsBounded = async () => {
+      const tree = new TopicTree<string, null>();
+      for (const filter of expensiveFilters(10_000, levels)) {
+        if (tree.accepts(filter)) tree.add(filter, 'hostile', null);
+      }
+      assert(tree.size >= topicTreeLimits.deepPatternsMax);
+      const looks = tree.match(`${'a/'.repeat(levels - 1)}z`, () => {});
+      assert(looks <= levels * placementsMax, `looked at ${looks} places`);
+    };
+    await costIsBounded();
+    await bites(topicTreeLimits, 'deepPatternsMax', { value: Number.POSITIVE_INFINITY }, costIsBounded);
+  });
+
+  it('refuses only placements of + that are new and deep, and takes new ones when others have gone', () => {
+    const tree = new TopicTree<string, null>();
+    const filters = expensiveFilters(10_000, mqttLimits.topicLevelsMax).filter(filter => {
+      const isAccepted = tree.accepts(filter);
+      if (isAccepted) tree.add(filter, 'hostile', null);
+      return isAccepted;
+    });
+    const refused = expensiveFilters(11_000, mqttLimits.topicLevelsMax).filter(filter => !tree.accepts(filter));
+    assert(refused.length > 0);
+    assert.throws(() => tree.add(refused[0], 'hostile', null), assert.AssertionError);
+    assert(tree.accepts('+/+/+/+/+/+/+/+/#')); // All that AWS IoT Core knows.
+    assert(tree.accepts('+/a/+/a/+/a/+/+/b/c/d/e/f/g/h'));
+    assert(tree.accepts(filters[0].replaceAll('a', 'other')));
+    for (const filter of filters) tree.delete(filter, 'hostile');
+    assert(refused.every(filter => tree.accepts(filter)));
+  });
+
+  it('holds a million subscriptions in little memory and still finds one of them at once', () => {
+    const count = testScale(50_000, 1_000_000);
+    // Measured per subscription with a million: 175, 29 and 29 bytes; half a power of two of slack for the tables.
+    const shapes = [
+      {
+        filterOf: (n: number) => `dt/app/thing-${n}/cmd/#`,
+        topicOf: (n: number) => `dt/app/thing-${n}/cmd/x`,
+        bytesMax: 250,
+      },
+      { filterOf: (n: number) => `room/${n % 1_000}/#`, topicOf: (n: number) => `room/${n % 1_000}/x`, bytesMax: 80 },
+      { filterOf: () => 'news', topicOf: () => 'news', bytesMax: 60 },
+    ];
+    for (const { filterOf, topicOf, bytesMax } of shapes) {
+      const subscribers = Array.from({ length: count }, (_, n) => ({ n }));
+      const tree = new TopicTree<{ n: number }, null>();
+      const before = heapBytes();
+      for (const subscriber of subscribers) tree.add(filterOf(subscriber.n), subscriber, null);
+      const bytes = (heapBytes() - before) / count;
+      assert(bytes < bytesMax, `${filterOf(0)} takes ${bytes} bytes`);
+      assert.equal(tree.size, count);
+      let isFound = false;
+      const looks = tree.match(topicOf(7), subscriber => {
+        isFound ||= subscriber === subscribers[7];
+      });
+      assert(isFound);
+      assert(looks <= 5, `looked at ${looks} places`);
+      for (const subscriber of subscribers) assert(tree.delete(filterOf(subscriber.n), subscriber));
+      const keptBytes = heapBytes() - before; // The level names remembered, and whatever the engine compiled meanwhile.
+      assert(keptBytes < 1024 * 1024, `${keptBytes} bytes are kept`);
+    }
   });
 });
 
-/** Counts how many levels of the tree a match goes into. */
-function visitedNodes<Subscriber>(tree: TopicTree<Subscriber, unknown>, topic: string) {
-  const { get } = Map.prototype;
-  let nodes = 0;
-  Map.prototype.get = function (key) {
-    const value = get.call(this, key);
-    if (value !== undefined) nodes++;
-    return value;
-  };
-  try {
-    return { found: found(tree, topic), nodes };
-  } finally {
-    Map.prototype.get = get;
-  }
+/** With + at random places; in pairs that part at the last level only, so that each takes a way of its own. */
+function expensiveFilters(count: number, levels: number): string[] {
+  const random = seededRandom(count);
+  return Array.from({ length: count / 2 }, () => {
+    const way = Array.from({ length: levels - 1 }, () => (random.integer(2) === 1 ? '+' : 'a')).join('/');
+    return [`${way}/x`, `${way}/y`];
+  }).flat();
 }
