@@ -19,6 +19,8 @@ export interface OutgoingMessage {
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly qos: 0 | 1;
+  /** Kept for whoever subscribes later; an empty payload deletes what was kept. Default: false. */
+  readonly retain?: boolean;
   /** The message is worth nothing after this long; absent = never expires. */
   readonly messageExpirySeconds?: number;
 }

@@ -1,94 +1,137 @@
-import type { Clock, Timer } from '../../kernel/clock.ts';
+import type { Clock } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
+import { DueQueue } from '../../kernel/due-queue.ts';
+import type { Random } from '../../kernel/random.ts';
+import type { Identity } from '../access/port.ts';
 import type { ConnectionState } from '../port.ts';
-import { thingOfClient } from '../things/index.ts';
-import { brokerLimits } from './broker-limits.ts';
+import type { BrokerLimits } from './broker-limits.ts';
+import type { ClientState, Delivery, GrantedSubscription, Presence } from './client-state.ts';
 import type { Connection } from './connection.ts';
-import type { QoS, Subscription, Will } from './packets.ts';
-import { type Message, Session } from './session.ts';
-import { TopicTree } from './topic-tree.ts';
+import type { CheckpointClient } from './journal/index.ts';
+import type { DisconnectReason, LifecycleEvent } from './lifecycle.ts';
+import type { ProtocolVersion, Subscription, Will } from './packets.ts';
+import type { Router } from './router.ts';
+import type { BrokerJournal, SafeKeeping } from './safe-keeping.ts';
+import { type QueueBudget, Session, type SessionKeeping } from './session.ts';
 
-/** A device came, went or subscribed. The words and reasons are those of AWS IoT lifecycle events. */
-export type LifecycleEvent =
-  | {
-      readonly type: 'connected';
-      readonly clientId: string;
-      readonly ipAddress: string;
-      readonly versionNumber: number;
-    }
-  | {
-      readonly type: 'disconnected';
-      readonly clientId: string;
-      readonly clientInitiatedDisconnect: boolean;
-      readonly disconnectReason: DisconnectReason;
-      readonly versionNumber: number;
-    }
-  | { readonly type: 'subscribed' | 'unsubscribed'; readonly clientId: string; readonly topics: readonly string[] };
+/** Everything remembered of one client id. One connection owns it at any instant (hostile S02). */
+class Client implements CheckpointClient {
+  identity: Identity;
+  readonly clientNo: number;
+  protocolVersion: ProtocolVersion;
+  presence: Presence;
+  connection: Connection | undefined;
+  session: Session | undefined;
+  will: Will | undefined;
+  /** On the wall clock, for whoever reads the journal; undefined while connected. */
+  willDueAtMs: number | undefined;
+  sessionEndsAtMs: number | undefined;
+  isForgotten = false;
 
-export type DisconnectReason =
-  | 'CLIENT_INITIATED_DISCONNECT'
-  | 'CONNECTION_LOST'
-  | 'MQTT_KEEP_ALIVE_TIMEOUT'
-  | 'DUPLICATE_CLIENTID'
-  | 'CLIENT_ERROR'
-  | 'AUTH_ERROR'
-  | 'FORBIDDEN_ACCESS'
-  | 'SERVER_ERROR'
-  | 'SERVER_INITIATED_DISCONNECT';
+  constructor(clientNo: number, options: Pick<AttachOptions, 'identity' | 'protocolVersion'>, presence: Presence) {
+    this.clientNo = clientNo;
+    this.identity = options.identity;
+    this.protocolVersion = options.protocolVersion;
+    this.presence = presence;
+  }
 
-interface Presence {
-  connected: boolean;
-  sinceMs: number;
-  /** Rises with each connect; a disconnect repeats the number of its connect. */
-  versionNumber: number;
+  /** As it is now, for the journal. */
+  state(): ClientState | undefined {
+    return this.isForgotten ? undefined : stateOf(this);
+  }
 }
 
-interface DelayedWill {
-  readonly timer: Timer;
-  readonly publish: () => void;
+export interface AttachOptions {
+  readonly identity: Identity;
+  readonly protocolVersion: ProtocolVersion;
+  readonly cleanStart: boolean;
+  readonly expirySeconds: number;
+  readonly will: Will | undefined;
+  readonly remoteAddress: string;
 }
 
-/** Who gets a message, and at which QoS. */
-export type Recipients = ReadonlyMap<Session, 0 | 1>;
+/** MQTT 5's word for a session that never expires [MQTT5 3.1.2.11.2]. */
+export const neverExpires = 0xffff_ffff;
 
 /**
- * Sessions, their subscriptions, and who gets what. One connection owns a session at any instant; a newer one takes it
- * over and the older can no longer touch it. Sessions live in memory: they survive their connections, not a restart.
+ * Who is there and who was: clients, their sessions, wills and presence, and when each of these ends. A newer connection
+ * takes the session over and the older can no longer touch it. Sessions that outlive their connection are noted in the
+ * journal, and so is everybody's presence: a restart forgets nobody who was there.
  */
 export class Broker {
   readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #limits: BrokerLimits;
   readonly #counters: Counters;
+  readonly #router: Router;
+  readonly #journal: BrokerJournal | undefined;
+  readonly #keeping: SafeKeeping;
+  /** The same for every session that is kept. */
+  readonly #sessionKeeping: SessionKeeping | undefined;
   readonly #onLifecycle: (event: LifecycleEvent) => void;
-  readonly #publishWill: (thingName: string, will: Will) => void;
-  readonly #sessions = new Map<string, Session>();
-  readonly #owners = new Map<string, Connection>();
-  readonly #expiries = new Map<string, Timer>();
-  readonly #delayedWills = new Map<string, DelayedWill>();
-  readonly #presence = new Map<string, Presence>();
+  readonly #publishWill: (identity: Identity, will: Will) => void;
+  readonly #clients = new Map<string, Client>();
   /** Which client ids each thing was seen with. */
-  readonly #clients = new Map<string, Set<string>>();
-  readonly #tree = new TopicTree<Session, Subscription>();
+  readonly #clientsOfThing = new Map<string, Set<Client>>();
+  readonly #sessionEnds: DueQueue<Client>;
+  readonly #wills: DueQueue<Client>;
+  readonly #forgets: DueQueue<Client>;
+  readonly #budget: QueueBudget = { bytes: 0 };
 
   constructor(options: {
     clock: Clock;
+    random: Random;
+    limits: BrokerLimits;
     counters: Counters;
+    router: Router;
+    journal: BrokerJournal | undefined;
+    keeping: SafeKeeping;
     onLifecycle: (event: LifecycleEvent) => void;
-    /** A will is published as its client would have done it, policy included. */
-    publishWill: (thingName: string, will: Will) => void;
+    /** A will is published as its client would have done it, rights included. */
+    publishWill: (identity: Identity, will: Will) => void;
   }) {
     this.#clock = options.clock;
+    this.#random = options.random;
+    this.#limits = options.limits;
     this.#counters = options.counters;
+    this.#router = options.router;
+    this.#journal = options.journal;
+    this.#keeping = options.keeping;
+    const { journal, keeping } = options;
+    this.#sessionKeeping = journal && {
+      journal,
+      whenStored: (then, otherwise) => keeping.whenStored(then, otherwise),
+    };
     this.#onLifecycle = options.onLifecycle;
     this.#publishWill = options.publishWill;
+    const nowMs = options.clock.monotonicMs();
+    this.#sessionEnds = new DueQueue(nowMs);
+    this.#wills = new DueQueue(nowMs);
+    this.#forgets = new DueQueue(nowMs);
   }
 
+  // --- Coming and going -------------------------------------------------------------------------------------------
+
   /** Whether this client may have a session: its own from before, or one more. */
-  hasRoomFor(clientId: string): boolean {
-    if (this.#sessions.has(clientId)) return true;
-    if (this.#sessions.size >= brokerLimits.sessionsMax) return false;
-    const thingName = thingOfClient(clientId);
-    const others = this.#clients.get(thingName)?.size ?? 0;
-    return clientId === thingName || others < brokerLimits.sessionsPerThingMax;
+  hasRoomFor({ clientId, thingName }: Identity): boolean {
+    if (this.#clients.get(clientId)?.session) return true;
+    if (this.#sessionsCount >= this.#limits.sessionsMax && !this.#sessionEnds.next()) return false;
+    if (thingName === undefined || clientId === thingName) return true;
+    return (this.#clientsOfThing.get(thingName)?.size ?? 0) < this.#limits.sessionsPerThingMax;
+  }
+
+  get #sessionsCount(): number {
+    return this.#clients.size - this.#forgets.size;
+  }
+
+  /** Whether so much waits for clients that are away or slow that nobody new should come (hostile R02). */
+  get isOverloaded(): boolean {
+    return this.#budget.bytes >= this.#limits.queuedBytesTotalMax * overloadShare;
+  }
+
+  /** Who is connected with this client id now. */
+  connectionOf(clientId: string): Connection | undefined {
+    return this.#clients.get(clientId)?.connection;
   }
 
   /**
@@ -96,117 +139,135 @@ export class Broker {
    * discards what was remembered [MQTT5 3.1.2-4].
    */
   attach(connection: Connection, options: AttachOptions): { session: Session; sessionPresent: boolean } {
-    const { clientId } = options;
-    this.#owners.get(clientId)?.takenOver();
-    this.#expiries.get(clientId)?.cancel();
-    this.#expiries.delete(clientId);
-    const known = this.#sessions.get(clientId);
-    if (known && options.cleanStart) this.#end(known);
-    this.#settleDelayedWill(clientId, options.cleanStart);
-    const resumed = options.cleanStart ? undefined : known;
-    const { expirySeconds } = options;
-    const thingName = thingOfClient(clientId);
-    const session = resumed ?? new Session({ clientId, thingName, expirySeconds, counters: this.#counters });
-    session.expirySeconds = expirySeconds;
+    const { identity, expirySeconds, protocolVersion } = options;
+    const { clientId } = identity;
+    this.#clients.get(clientId)?.connection?.takenOver();
+    const known = this.#clients.get(clientId);
+    // What was kept for one user is not handed to another who chose the same client id.
+    const isClean = options.cleanStart || (known !== undefined && !isSameUser(known.identity, identity));
+    if (known?.session && isClean) this.#endSession(known);
+    if (known) this.#settleWill(known, isClean);
+    const client = this.#clients.get(clientId) ?? this.#newClient(options);
+    const sessionPresent = client.session !== undefined;
+    const isChanged = client.protocolVersion !== protocolVersion || client.identity.principal !== identity.principal;
+    this.#sessionEnds.delete(client);
+    this.#forgets.delete(client);
+    if (known && known.identity.thingName !== identity.thingName) this.#linkThing(client, identity.thingName);
+    client.identity = identity;
+    client.protocolVersion = protocolVersion;
+    client.sessionEndsAtMs = undefined;
+    client.will = options.will;
+    client.connection = connection;
+    client.presence = {
+      connected: true,
+      sinceMs: this.#clock.nowMs(),
+      versionNumber: client.presence.versionNumber + 1,
+      sessionIdentifier: this.#newSessionIdentifier(),
+    };
+    const session = client.session ?? this.#newSession(client, expirySeconds);
+    client.session = session;
+    session.protocolVersion = protocolVersion;
+    this.#setExpiry(client, session, expirySeconds);
     session.link = connection;
-    this.#sessions.set(clientId, session);
-    this.#owners.set(clientId, connection);
-    const versionNumber = (this.#presence.get(clientId)?.versionNumber ?? -1) + 1;
-    this.#presence.set(clientId, { connected: true, sinceMs: this.#clock.nowMs(), versionNumber });
-    this.#clientsOf(session.thingName).add(clientId);
-    this.#onLifecycle({ type: 'connected', clientId, ipAddress: options.remoteAddress, versionNumber });
-    return { session, sessionPresent: resumed !== undefined };
+    if (sessionPresent && !isChanged) this.#notePresence(client);
+    else this.#journal?.client(stateOf(client));
+    this.#tellWhenStored(connection, client, options.remoteAddress);
+    return { session, sessionPresent };
   }
 
-  /** The owner's connection has ended. Content when `connection` does not own the session any more. */
-  detach(connection: Connection, session: Session, reason: DisconnectReason, will: Will | undefined): void {
-    const { clientId } = session;
-    if (this.#owners.get(clientId) !== connection) return;
-    this.#owners.delete(clientId);
+  /** The connection has ended. Content when it does not own the session any more. */
+  detach(connection: Connection, reason: DisconnectReason, keepsWill: boolean): void {
+    const clientId = connection.clientId;
+    const client = clientId === undefined ? undefined : this.#clients.get(clientId);
+    if (client?.connection !== connection || !client.session) return;
+    const { session } = client;
+    client.connection = undefined;
     session.link = undefined;
-    const presence = this.#presence.get(clientId);
-    const versionNumber = presence?.versionNumber ?? 0;
-    this.#presence.set(clientId, { connected: false, sinceMs: this.#clock.nowMs(), versionNumber });
-    const clientInitiatedDisconnect = reason === 'CLIENT_INITIATED_DISCONNECT';
-    this.#onLifecycle({
-      type: 'disconnected',
-      clientId,
-      clientInitiatedDisconnect,
+    const nowMs = this.#clock.nowMs();
+    client.presence = { ...client.presence, connected: false, sinceMs: nowMs };
+    if (!keepsWill) client.will = undefined;
+    const delaySeconds = Math.min(client.will?.properties?.willDelayIntervalSeconds ?? 0, session.expirySeconds);
+    client.willDueAtMs = client.will && nowMs + delaySeconds * 1_000;
+    client.sessionEndsAtMs = endOf(session, nowMs);
+    this.#notePresence(client);
+    this.#tellLifecycle(client, {
+      eventType: 'disconnected',
+      clientInitiatedDisconnect: reason === 'CLIENT_INITIATED_DISCONNECT',
       disconnectReason: reason,
-      versionNumber,
     });
-    if (will) this.#leaveWill(session, will);
-    if (session.expirySeconds === 0) this.#end(session);
-    else
-      this.#expiries.set(
-        clientId,
-        this.#clock.setTimer(session.expirySeconds * 1_000, () => this.#end(session)),
-      );
+    if (client.will && delaySeconds === 0) this.#settleWill(client, true);
+    else if (client.will) this.#wills.set(client, this.#clock.monotonicMs() + delaySeconds * 1_000);
+    if (session.expirySeconds === 0) this.#endSession(client);
+    else if (session.expirySeconds !== neverExpires) {
+      this.#sessionEnds.set(client, this.#clock.monotonicMs() + session.expirySeconds * 1_000);
+    }
+    this.#forgetLater(client);
   }
 
-  subscribe(session: Session, subscriptions: readonly Subscription[]): void {
-    for (const subscription of subscriptions) {
+  /** The client has said with DISCONNECT how long its session shall be kept [MQTT5 3.14.2.2.2]. */
+  setExpiry(session: Session, expirySeconds: number): void {
+    const client = this.#clients.get(session.clientId);
+    if (client?.session === session) this.#setExpiry(client, session, expirySeconds);
+  }
+
+  /** Called every second: ends what is due. */
+  tick(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const client of this.#wills.take(nowMs)) this.#settleWill(client, true);
+    for (const client of this.#sessionEnds.take(nowMs)) this.#endSession(client);
+    for (const client of this.#forgets.take(nowMs)) this.#forget(client);
+    this.#dropExpiredSome();
+  }
+
+  // --- Subscriptions ----------------------------------------------------------------------------------------------
+
+  /** Says for each whether there was none of that filter before. */
+  subscribe(session: Session, subscriptions: readonly GrantedSubscription[]): boolean[] {
+    const areNew = subscriptions.map(subscription => {
+      const isNew = !session.subscriptions.has(subscription.topicFilter);
       session.subscriptions.set(subscription.topicFilter, subscription);
-      this.#tree.add(subscription.topicFilter, session, subscription);
-    }
-    const topics = subscriptions.map(subscription => subscription.topicFilter);
-    if (topics.length > 0) this.#onLifecycle({ type: 'subscribed', clientId: session.clientId, topics });
+      this.#router.add(session, subscription);
+      return isNew;
+    });
+    if (session.keeping) this.#journal?.subscribed(session.clientNo, subscriptions);
+    this.#tellSubscriptions(session, 'subscribed', subscriptions.map(filterOf));
+    return areNew;
   }
 
   /** Says for each filter whether there was such a subscription. */
   unsubscribe(session: Session, topicFilters: readonly string[]): boolean[] {
-    const were = topicFilters.map(topicFilter => session.subscriptions.delete(topicFilter));
-    const topics = topicFilters.filter((_, index) => were[index]);
-    for (const topicFilter of topics) this.#tree.delete(topicFilter, session);
-    if (topics.length > 0) this.#onLifecycle({ type: 'unsubscribed', clientId: session.clientId, topics });
+    const were = topicFilters.map(topicFilter => {
+      const was = session.subscriptions.delete(topicFilter);
+      if (was) this.#router.delete(session, topicFilter);
+      return was;
+    });
+    const ended = topicFilters.filter((_, index) => were[index]);
+    if (session.keeping && ended.length > 0) this.#journal?.unsubscribed(session.clientNo, ended);
+    this.#tellSubscriptions(session, 'unsubscribed', ended);
     return were;
   }
 
-  /** Ends the subscriptions that are not allowed any more: the policy has changed. */
-  revise(isAllowed: (thingName: string, topicFilter: string) => boolean): void {
-    for (const session of this.#sessions.values()) {
+  /** The rules have changed: ends the connections and subscriptions that are not allowed any more (hostile S09). */
+  revise(isStillAllowed: (identity: Identity) => boolean, maySubscribe: MaySubscribe): void {
+    for (const client of [...this.#clients.values()]) {
+      const { session, identity } = client;
+      if (client.connection && !isStillAllowed(identity)) client.connection.evicted();
+      if (!session) continue;
       const filters = [...session.subscriptions.keys()];
       this.unsubscribe(
         session,
-        filters.filter(topicFilter => !isAllowed(session.thingName, topicFilter)),
+        filters.filter(topicFilter => !maySubscribe(identity, topicFilter)),
       );
     }
   }
 
-  /**
-   * Who gets a message on `topic`: every session that asked for it once, at the highest QoS granted [MQTT5 3.3.4-2].
-   * Undefined when nobody did, so that a publish nobody wants costs no copy.
-   */
-  recipients(topic: string, qos: QoS, from?: Session): Recipients | undefined {
-    if (this.#tree.size === 0) return undefined;
-    let recipients: Map<Session, 0 | 1> | undefined;
-    this.#tree.match(topic, (session, subscription) => {
-      if (subscription.noLocal && session === from) return; // [MQTT5 3.8.3-3]
-      recipients ??= new Map();
-      const granted = qos === 0 || subscription.qos === 0 ? 0 : 1;
-      if (granted === 1 || !recipients.has(session)) recipients.set(session, granted);
-    });
-    return recipients;
-  }
-
-  /** @returns how many of the recipients are connected and were handed the message. */
-  deliver(message: Message, recipients: Recipients): number {
-    const nowMs = this.#clock.nowMs();
-    let connected = 0;
-    for (const [session, qos] of recipients) {
-      const fate = session.offer(message, qos, nowMs);
-      if (fate === 'dropped') this.#counters.add(qos === 0 ? 'mqtt.dropped.qos0' : 'mqtt.dropped.qos1');
-      else if (session.link) connected++;
-    }
-    return connected;
-  }
+  // --- Things -----------------------------------------------------------------------------------------------------
 
   /** A thing is connected when any of its clients is. */
   connectionState(thingName: string): ConnectionState {
     let state: ConnectionState = { thingName, connected: false };
-    for (const clientId of this.#clients.get(thingName) ?? []) {
-      const presence = this.#presence.get(clientId);
-      if (!presence || (state.connected && !presence.connected)) continue;
+    for (const { presence } of this.#clientsOfThing.get(thingName) ?? []) {
+      if (state.connected && !presence.connected) continue;
       const isBetter = presence.connected !== state.connected || presence.sinceMs > (state.sinceMs ?? 0);
       if (isBetter) state = { thingName, connected: presence.connected, sinceMs: presence.sinceMs };
     }
@@ -215,77 +276,295 @@ export class Broker {
 
   /** Ends the connections of a thing and forgets its sessions, because the thing was deleted. */
   evict(thingName: string): void {
-    for (const clientId of [...(this.#clients.get(thingName) ?? [])]) {
-      this.#dropDelayedWill(clientId); // With the thing goes its right to publish.
-      this.#owners.get(clientId)?.evicted();
-      const session = this.#sessions.get(clientId);
-      if (session) this.#end(session);
+    for (const client of [...(this.#clientsOfThing.get(thingName) ?? [])]) {
+      client.connection?.evicted();
+      client.will = undefined; // With the thing goes its right to publish.
+      this.#wills.delete(client);
+      this.#endSession(client);
+      this.#forget(client);
     }
-    for (const clientId of this.#clients.get(thingName) ?? []) this.#presence.delete(clientId);
-    this.#clients.delete(thingName);
   }
 
-  /** Frees its timers. */
-  close(): void {
-    for (const timer of this.#expiries.values()) timer.cancel();
-    for (const { timer } of this.#delayedWills.values()) timer.cancel();
+  // --- Keeping and getting back -----------------------------------------------------------------------------------
+
+  /** Everybody who is remembered, for a checkpoint of the journal; clients may come and go meanwhile. */
+  clients(): Iterable<CheckpointClient> {
+    return this.#clients.values();
   }
 
-  #clientsOf(thingName: string): Set<string> {
-    const known = this.#clients.get(thingName);
-    if (known) return known;
-    const clients = new Set<string>();
-    this.#clients.set(thingName, clients);
-    return clients;
+  /**
+   * Takes back what the journal has kept. Whoever was connected is not any more: told as an event, and as the will that
+   * was left for this. Call `settleRestored` afterwards, when wills can be published.
+   */
+  restore(states: readonly ClientState[]): void {
+    for (const state of states) {
+      const client = new Client(state.clientNo, state, state.presence);
+      this.#clients.set(state.identity.clientId, client);
+      this.#linkThing(client, state.identity.thingName);
+      client.will = state.will;
+      client.willDueAtMs = state.willDueAtMs;
+      if (state.session) this.#restoreSession(client, state.session);
+    }
   }
 
-  /** Only the thing's own client id is remembered beyond its session: further ones could be any number. */
-  #forget({ clientId, thingName }: Session): void {
-    if (clientId === thingName || this.#owners.has(clientId)) return;
-    this.#presence.delete(clientId);
-    this.#clients.get(thingName)?.delete(clientId);
+  /** The second half of `restore`: what ended with the process, and what fell due while it was not there. */
+  settleRestored(): void {
+    const nowMs = this.#clock.nowMs();
+    const monotonicMs = this.#clock.monotonicMs();
+    for (const client of [...this.#clients.values()]) {
+      const { session } = client;
+      if (client.presence.connected) {
+        client.presence = { ...client.presence, connected: false, sinceMs: nowMs };
+        const delaySeconds = Math.min(
+          client.will?.properties?.willDelayIntervalSeconds ?? 0,
+          session?.expirySeconds ?? 0,
+        );
+        client.willDueAtMs = client.will && nowMs + delaySeconds * 1_000;
+        client.sessionEndsAtMs = session && endOf(session, nowMs);
+        this.#notePresence(client);
+        this.#tellLifecycle(client, {
+          eventType: 'disconnected',
+          clientInitiatedDisconnect: false,
+          disconnectReason: 'SERVER_ERROR',
+        });
+      }
+      if (client.will) this.#wills.set(client, monotonicMs + Math.max((client.willDueAtMs ?? 0) - nowMs, 0));
+      if (client.sessionEndsAtMs !== undefined) {
+        this.#sessionEnds.set(client, monotonicMs + Math.max(client.sessionEndsAtMs - nowMs, 0));
+      }
+      this.#forgetLater(client);
+    }
+    this.tick();
   }
 
-  #end(session: Session): void {
-    for (const topicFilter of session.subscriptions.keys()) this.#tree.delete(topicFilter, session);
+  #restoreSession(client: Client, state: NonNullable<ClientState['session']>): void {
+    const session = this.#newSession(client, state.expirySeconds);
+    client.session = session;
+    client.sessionEndsAtMs = state.endsAtMs;
+    session.keeping = this.#sessionKeeping;
+    for (const subscription of state.subscriptions) {
+      session.subscriptions.set(subscription.topicFilter, subscription);
+      this.#router.add(session, subscription);
+    }
+    if (state.received.length > 0) session.received = new Set(state.received);
+    session.restore(state.deliveries);
+  }
+
+  // --- Inside -----------------------------------------------------------------------------------------------------
+
+  #newClient(options: AttachOptions): Client {
+    // Full: of those who are away, the one whose session would end first makes room (hostile S04).
+    const next = this.#sessionsCount >= this.#limits.sessionsMax ? this.#sessionEnds.next() : undefined;
+    if (next) {
+      this.#counters.add('mqtt.dropped.session');
+      this.#endSession(next);
+    }
+    const presence = { connected: false, sinceMs: 0, versionNumber: -1, sessionIdentifier: '' };
+    const client = new Client(this.#journal?.newClientNo() ?? 0, options, presence);
+    this.#clients.set(options.identity.clientId, client);
+    this.#linkThing(client, options.identity.thingName);
+    return client;
+  }
+
+  #newSession(client: Client, expirySeconds: number): Session {
+    return new Session({
+      identity: client.identity,
+      clientNo: client.clientNo,
+      protocolVersion: client.protocolVersion,
+      expirySeconds,
+      limits: this.#limits,
+      budget: this.#budget,
+      counters: this.#counters,
+    });
+  }
+
+  #newSessionIdentifier(): string {
+    return Buffer.from(this.#random.bytes(16)).toString('hex');
+  }
+
+  #linkThing(client: Client, thingName: string | undefined): void {
+    const before = client.identity.thingName;
+    if (before !== undefined) this.#clientsOfThing.get(before)?.delete(client);
+    if (thingName === undefined) return;
+    const clients = this.#clientsOfThing.get(thingName);
+    if (clients) clients.add(client);
+    else this.#clientsOfThing.set(thingName, new Set([client]));
+  }
+
+  #setExpiry(client: Client, session: Session, expirySeconds: number): void {
+    session.expirySeconds = expirySeconds;
+    const isKept = expirySeconds > 0;
+    if (isKept && !session.keeping) session.keeping = this.#sessionKeeping;
+    if (!isKept && session.keeping) {
+      session.keeping = undefined;
+      this.#journal?.sessionEnded(client.clientNo);
+    }
+  }
+
+  /** Lifecycle events follow what is stored, so that no restart leaves a thing shown as connected that is not. */
+  #tellWhenStored(connection: Connection, client: Client, ipAddress: string): void {
+    const { presence, identity } = client;
+    const tell = () => this.#onLifecycle({ ...factsOf(identity, presence), eventType: 'connected', ipAddress });
+    this.#keeping.whenStored(tell, () => {
+      tell();
+      connection.notStored();
+    });
+  }
+
+  #tellLifecycle(client: Client, facts: EndFacts): void {
+    const { presence, identity } = client;
+    const tell = () => this.#onLifecycle({ ...factsOf(identity, presence), ...facts });
+    this.#keeping.whenStored(tell, tell);
+  }
+
+  #tellSubscriptions(session: Session, eventType: 'subscribed' | 'unsubscribed', topics: readonly string[]): void {
+    const client = this.#clients.get(session.clientId);
+    if (!client || topics.length === 0) return;
+    const { identity, presence } = client;
+    const tell = () => this.#onLifecycle({ ...factsOf(identity, presence), eventType, topics });
+    this.#keeping.whenStored(tell, tell);
+  }
+
+  #notePresence(client: Client): void {
+    this.#journal?.presence(
+      client.clientNo,
+      client.presence,
+      client.will,
+      client.willDueAtMs,
+      client.sessionEndsAtMs,
+      client.session?.expirySeconds ?? 0,
+    );
+  }
+
+  /** A will that waits is published when its session ends, and cancelled when the session goes on [MQTT5 3.1.3-9]. */
+  #settleWill(client: Client, isDue: boolean): void {
+    const { will, identity } = client;
+    this.#wills.delete(client);
+    if (!will) return;
+    client.will = undefined;
+    client.willDueAtMs = undefined;
+    // First the message, then that it is done: a crash between the two must not lose it.
+    if (isDue) this.#publishWill(identity, will);
+    this.#notePresence(client);
+    if (!client.connection && !client.session) this.#forgetLater(client);
+  }
+
+  #endSession(client: Client): void {
+    const { session } = client;
+    this.#sessionEnds.delete(client);
+    if (!session) return;
+    client.session = undefined;
+    client.sessionEndsAtMs = undefined;
+    if (session.keeping) this.#journal?.sessionEnded(client.clientNo);
+    for (const topicFilter of session.subscriptions.keys()) this.#router.delete(session, topicFilter);
     session.subscriptions.clear();
-    this.#expiries.get(session.clientId)?.cancel();
-    this.#expiries.delete(session.clientId);
-    if (this.#sessions.get(session.clientId) === session) {
-      this.#sessions.delete(session.clientId);
-      this.#forget(session);
+    const owed = session.clear();
+    if (owed.length > 0) this.#giveBack(owed);
+    this.#settleWill(client, true); // The will is due when the session ends [MQTT5 3.1.2-8].
+    this.#forgetLater(client);
+  }
+
+  /** QoS 1 messages of a shared subscription that nobody has taken go to another member (hostile S14) [MQTT5 4.8.2-5]. */
+  #giveBack(owed: readonly Delivery[]): void {
+    for (const delivery of owed) {
+      if (delivery.share !== undefined) this.#router.giveBack(delivery);
     }
-    this.#settleDelayedWill(session.clientId, true); // The will is due when the session ends [MQTT5 3.1.2-8].
   }
 
-  #leaveWill(session: Session, will: Will): void {
-    const { clientId, thingName } = session;
-    const publish = () => {
-      this.#delayedWills.delete(clientId);
-      this.#publishWill(thingName, will);
-    };
-    const delaySeconds = Math.min(will.properties?.willDelayIntervalSeconds ?? 0, session.expirySeconds);
-    if (delaySeconds === 0) publish();
-    else this.#delayedWills.set(clientId, { timer: this.#clock.setTimer(delaySeconds * 1_000, publish), publish });
+  /** The thing's own client is remembered as long as the thing, its others not at all: they could be any number. */
+  #forgetLater(client: Client): void {
+    if (client.connection || client.session || client.will) return;
+    const { clientId, thingName } = client.identity;
+    if (clientId === thingName) return;
+    if (thingName !== undefined) return this.#forget(client);
+    this.#forgets.set(client, this.#clock.monotonicMs() + this.#limits.presenceMs);
+    const oldest = this.#forgets.size > presencesMax ? this.#forgets.oldest() : undefined;
+    if (oldest) this.#forget(oldest);
   }
 
-  /** A delayed will is published when its session ends and cancelled when the session goes on [MQTT5 3.1.3-9]. */
-  #settleDelayedWill(clientId: string, sessionEnded: boolean): void {
-    const delayed = this.#dropDelayedWill(clientId);
-    if (sessionEnded) delayed?.publish();
+  #forget(client: Client): void {
+    this.#forgets.delete(client);
+    if (client.connection || client.session || client.will) return;
+    if (this.#clients.get(client.identity.clientId) !== client) return;
+    this.#clients.delete(client.identity.clientId);
+    client.isForgotten = true;
+    this.#linkThing(client, undefined);
+    const { thingName } = client.identity;
+    if (thingName !== undefined && this.#clientsOfThing.get(thingName)?.size === 0) {
+      this.#clientsOfThing.delete(thingName);
+    }
+    this.#journal?.clientForgotten(client.clientNo);
   }
 
-  #dropDelayedWill(clientId: string): DelayedWill | undefined {
-    const delayed = this.#delayedWills.get(clientId);
-    delayed?.timer.cancel();
-    this.#delayedWills.delete(clientId);
-    return delayed;
+  #sweep: Iterator<Client> | undefined;
+
+  /** A part of the sessions each second, so that expired messages go without being touched by a reader (hostile D12). */
+  #dropExpiredSome(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#sweep ??= this.#clients.values();
+    for (let n = 0; n < sessionsPerSweepMax; n++) {
+      const { value, done } = this.#sweep.next();
+      if (done) {
+        this.#sweep = undefined;
+        return;
+      }
+      value.session?.dropExpired(nowMs);
+    }
   }
 }
 
-export interface AttachOptions {
-  readonly clientId: string;
-  readonly cleanStart: boolean;
-  readonly expirySeconds: number;
-  readonly remoteAddress: string;
+export type MaySubscribe = (identity: Identity, topicFilter: string) => boolean;
+
+type EndFacts = Pick<
+  Extract<LifecycleEvent, { eventType: 'disconnected' }>,
+  'eventType' | 'clientInitiatedDisconnect' | 'disconnectReason'
+>;
+
+const overloadShare = 0.9; // ours: the rest is for those who are there already
+const presencesMax = 20_000; // ours: clients that are gone and whose numbers are still remembered
+const sessionsPerSweepMax = 10_000; // ours: per second
+
+function factsOf(identity: Identity, presence: Presence) {
+  return {
+    clientId: identity.clientId,
+    thingName: identity.thingName,
+    principalIdentifier: identity.principal,
+    sessionIdentifier: presence.sessionIdentifier,
+    versionNumber: presence.versionNumber,
+  };
+}
+
+function isSameUser(left: Identity, right: Identity): boolean {
+  if (left.thingName !== undefined || right.thingName !== undefined) return left.thingName === right.thingName;
+  return left.principal === right.principal;
+}
+
+function endOf(session: Session, nowMs: number): number | undefined {
+  return session.expirySeconds === neverExpires ? undefined : nowMs + session.expirySeconds * 1_000;
+}
+
+function filterOf({ topicFilter }: Subscription): string {
+  return topicFilter;
+}
+
+function stateOf(client: Client): ClientState {
+  const { clientNo, identity, protocolVersion, presence, will, willDueAtMs, session } = client;
+  const isKept = session !== undefined && session.expirySeconds > 0;
+  return {
+    clientNo,
+    identity,
+    protocolVersion,
+    presence,
+    will,
+    willDueAtMs,
+    session: isKept
+      ? {
+          expirySeconds: session.expirySeconds,
+          endsAtMs: client.sessionEndsAtMs,
+          subscriptions: [...session.subscriptions.values()],
+          deliveries: [...session.deliveries()],
+          received: [...(session.received ?? [])],
+        }
+      : undefined,
+  };
 }

@@ -31,6 +31,8 @@ export interface Delivery {
   readonly retain: boolean;
   /** Of the subscriptions it came by [MQTT5 3.3.4-3]. */
   readonly subscriptionIdentifiers: readonly number[];
+  /** The `$share/name/filter` it came by: should this session end first, another member gets it. Not stored. */
+  share?: string;
   /** Names the delivery within its session; rises. */
   readonly deliveryNo: number;
   /** 0 while it waits. */

@@ -1,102 +1,158 @@
-import { thingOfClient } from '../things/index.ts';
-import { brokerLimits } from './broker-limits.ts';
-import type { GatewayCore } from './gateway.ts';
+import type { Random } from '../../kernel/random.ts';
+import type { Access, Admission, AdmissionRefusal, ClientCertificate, Identity } from '../access/port.ts';
+import { type Broker, neverExpires } from './broker.ts';
+import type { BrokerLimits } from './broker-limits.ts';
 import { mqttLimits } from './limits.ts';
-import { type ConnackProperties, type ConnectPacket, reasonCodes } from './packets.ts';
+import { type ConnackProperties, type ConnectPacket, reasonCodes, type Will } from './packets.ts';
+import { reasonStringOf } from './reason-texts.ts';
 
-/** What is answered to a CONNECT. `reasonCode` is already in the words of the client's version. */
+/** What is answered to a CONNECT. `reasonCode` of a refusal is in the words of MQTT 5. */
 export type ConnectOutcome =
   | {
       readonly accepted: true;
+      readonly identity: Identity;
       readonly keepAliveSeconds: number;
       readonly expirySeconds: number;
       readonly properties: ConnackProperties | undefined;
     }
-  | { readonly accepted: false; readonly reasonCode: number };
+  | { readonly accepted: false; readonly reasonCode: number; readonly identity?: Identity };
 
-type Judge = Pick<GatewayCore, 'authenticate' | 'policy' | 'broker'>;
+/** Who decides, and by what. */
+export interface ConnectJudge {
+  readonly access: Access;
+  readonly broker: Broker;
+  readonly limits: BrokerLimits;
+  readonly random: Random;
+}
 
-/** Each check returns the MQTT 5 reason to refuse, or undefined to go on. The order is the documentation. */
-const checks = [checkMethod, checkClientId, checkCredentials, checkWill, checkRoom];
+/** Where the client comes from. */
+export interface ConnectOrigin {
+  readonly remoteAddress: string;
+  readonly certificate: ClientCertificate | undefined;
+}
 
-/** Decides about a CONNECT without touching anything. */
-export function judgeConnect(packet: ConnectPacket, judge: Judge): ConnectOutcome {
-  for (const check of checks) {
-    const reasonCode = check(packet, judge);
-    if (reasonCode !== undefined) return { accepted: false, reasonCode: inWordsOf(packet, reasonCode) };
+/**
+ * Decides about a CONNECT without touching anything: who it is, then whether that one may have what it asks for. Takes
+ * time when the access engine does.
+ */
+export function judgeConnect(
+  packet: ConnectPacket,
+  origin: ConnectOrigin,
+  judge: ConnectJudge,
+): ConnectOutcome | Promise<ConnectOutcome> {
+  const refusal = checkPacket(packet, judge);
+  if (refusal !== undefined) return { accepted: false, reasonCode: refusal };
+  const isAssigned = packet.clientId === '';
+  const clientId = isAssigned ? newClientId(judge.random) : packet.clientId;
+  const { username, password } = packet;
+  const admission = judge.access.authenticate({ clientId, username, password, ...origin });
+  if (!(admission instanceof Promise)) return judgeAdmission(packet, admission, isAssigned, judge);
+  return admission.then(settled => judgeAdmission(packet, settled, isAssigned, judge));
+}
+
+function judgeAdmission(
+  packet: ConnectPacket,
+  admission: Admission,
+  isAssigned: boolean,
+  judge: ConnectJudge,
+): ConnectOutcome {
+  if (!admission.admitted) return { accepted: false, reasonCode: codesOfRefusals[admission.reason] };
+  const { identity } = admission;
+  const reasonCode = checkWill(packet.will, identity, judge) ?? checkRoom(identity, judge);
+  if (reasonCode !== undefined) return { accepted: false, reasonCode, identity };
+  const keepAliveSeconds = effectiveKeepAlive(packet.keepAliveSeconds, judge.limits);
+  const expirySeconds = effectiveExpiry(packet, judge.limits);
+  const properties =
+    packet.protocolVersion === 5 ? announce(packet, { keepAliveSeconds, expirySeconds }, judge.limits) : undefined;
+  if (isAssigned && properties) properties.assignedClientIdentifier = identity.clientId; // [MQTT5 3.2.2-16]
+  return { accepted: true, identity, keepAliveSeconds, expirySeconds, properties };
+}
+
+const codesOfRefusals: Record<AdmissionRefusal, number> = {
+  clientIdentifierNotValid: reasonCodes.clientIdentifierNotValid,
+  badUserNameOrPassword: reasonCodes.badUserNameOrPassword,
+  notAuthorized: reasonCodes.notAuthorized,
+  serverBusy: reasonCodes.serverBusy,
+};
+
+/** What can be said without knowing who it is. */
+function checkPacket(packet: ConnectPacket, { access, limits }: ConnectJudge): number | undefined {
+  const { clientId, cleanStart, protocolVersion, will } = packet;
+  // Enhanced authentication is not offered [MQTT5 4.12.0-1].
+  if (packet.properties?.authenticationMethod !== undefined) return reasonCodes.badAuthenticationMethod;
+  if (clientId === '') {
+    const mayBeAssigned = access.assignsClientIds && (protocolVersion === 5 || cleanStart);
+    if (!mayBeAssigned) return reasonCodes.clientIdentifierNotValid; // [MQTT311 3.1.3-8] [MQTT5 3.1.3-6]
   }
-  const keepAliveSeconds = effectiveKeepAlive(packet.keepAliveSeconds);
-  const expirySeconds = effectiveExpiry(packet);
-  return {
-    accepted: true,
-    keepAliveSeconds,
-    expirySeconds,
-    properties: announce(packet, keepAliveSeconds, expirySeconds),
-  };
+  if (clientId.startsWith('$')) return reasonCodes.clientIdentifierNotValid; // AWS IoT Core refuses them too.
+  if (will && will.qos > limits.qosMax) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-12]
+  if (will && isTopicOverLimit(will.topic, limits)) return reasonCodes.topicNameInvalid;
+  if (will && will.payload.length > limits.payloadBytesMax) return reasonCodes.quotaExceeded;
+  return undefined;
 }
 
-/** Enhanced authentication is not offered [MQTT5 4.12.0-1]. */
-function checkMethod(packet: ConnectPacket): number | undefined {
-  return packet.properties?.authenticationMethod === undefined ? undefined : reasonCodes.badAuthenticationMethod;
+/** A will nobody may publish is refused here, where its client can still be told (hostile S10). */
+function checkWill(will: Will | undefined, identity: Identity, { access }: ConnectJudge): number | undefined {
+  if (!will || access.judgePublish(identity, will.topic).allowed) return undefined;
+  return reasonCodes.notAuthorized;
 }
 
-/** The client id names the thing, so it cannot be left to the server [MQTT311 3.1.3-8], nor hold what topics give a meaning. */
-function checkClientId({ clientId }: ConnectPacket): number | undefined {
-  return /^[a-zA-Z0-9:_.-]+$/.test(clientId) ? undefined : reasonCodes.clientIdentifierNotValid;
-}
-
-function checkCredentials(packet: ConnectPacket, judge: Judge): number | undefined {
-  if (packet.password === undefined) return reasonCodes.notAuthorized; // Nobody is anonymous.
-  const thingName = thingOfClient(packet.clientId);
-  if (packet.username !== thingName) return reasonCodes.badUserNameOrPassword;
-  return judge.authenticate(thingName, packet.password) ? undefined : reasonCodes.badUserNameOrPassword;
-}
-
-function checkWill({ will, clientId, protocolVersion }: ConnectPacket, judge: Judge): number | undefined {
-  if (!will) return undefined;
-  if (will.qos === 2) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-12]
-  // 3.1.1 cannot be told so: its will is published as its retained messages are, to who is there [MQTT5 3.2.2-13].
-  if (will.retain && protocolVersion === 5) return reasonCodes.retainNotSupported;
-  return judge.policy.judgePublish(thingOfClient(clientId), will.topic).allowed ? undefined : reasonCodes.notAuthorized;
-}
-
-function checkRoom({ clientId }: ConnectPacket, { broker }: Judge): number | undefined {
-  return broker.hasRoomFor(clientId) ? undefined : reasonCodes.serverBusy;
+function checkRoom(identity: Identity, { broker }: ConnectJudge): number | undefined {
+  return broker.hasRoomFor(identity) && !broker.isOverloaded ? undefined : reasonCodes.serverBusy;
 }
 
 /** MQTT 3.1.1 has five return codes for what 5 says with many [MQTT311 table 3.1]. */
-function inWordsOf(packet: ConnectPacket, reasonCode: number): number {
-  if (packet.protocolVersion === 5) return reasonCode;
+export function inWordsOf(protocolVersion: 4 | 5, reasonCode: number): number {
+  if (protocolVersion === 5) return reasonCode;
   if (reasonCode === reasonCodes.clientIdentifierNotValid) return 2;
-  if (reasonCode === reasonCodes.serverBusy) return 3;
+  if (reasonCode === reasonCodes.serverBusy || reasonCode === reasonCodes.quotaExceeded) return 3;
   if (reasonCode === reasonCodes.badUserNameOrPassword) return 4;
   return 5;
 }
 
-function effectiveKeepAlive(askedSeconds: number): number {
-  if (askedSeconds === 0) return brokerLimits.keepAliveSecondsMax;
-  return Math.min(Math.max(askedSeconds, brokerLimits.keepAliveSecondsMin), brokerLimits.keepAliveSecondsMax);
+/** Properties of a CONNACK that refuses. */
+export function refusalProperties(protocolVersion: 4 | 5, reasonCode: number): ConnackProperties | undefined {
+  return protocolVersion === 5 ? reasonStringOf(reasonCode) : undefined;
 }
 
-function effectiveExpiry(packet: ConnectPacket): number {
-  if (packet.protocolVersion === 4) return packet.cleanStart ? 0 : brokerLimits.sessionExpirySecondsDefault;
-  return Math.min(packet.properties?.sessionExpiryIntervalSeconds ?? 0, brokerLimits.sessionExpirySecondsMax);
+/** Whether a topic or filter is longer or deeper than the limits in force allow. */
+export function isTopicOverLimit(topic: string, { topicBytesMax, topicSlashesMax }: BrokerLimits): boolean {
+  if (topicBytesMax !== Number.POSITIVE_INFINITY && Buffer.byteLength(topic) > topicBytesMax) return true;
+  if (topicSlashesMax === Number.POSITIVE_INFINITY) return false;
+  let slashes = 0;
+  for (let at = topic.indexOf('/'); at !== -1; at = topic.indexOf('/', at + 1)) slashes++;
+  return slashes > topicSlashesMax;
+}
+
+/** Unpredictable, and short enough for every client [MQTT311 3.1.3-5]. */
+function newClientId(random: Random): string {
+  return `auto-${Buffer.from(random.bytes(12)).toString('base64url')}`;
+}
+
+function effectiveKeepAlive(askedSeconds: number, limits: BrokerLimits): number {
+  if (askedSeconds === 0) return limits.keepAliveSecondsMax;
+  return Math.min(Math.max(askedSeconds, limits.keepAliveSecondsMin), limits.keepAliveSecondsMax);
+}
+
+function effectiveExpiry(packet: ConnectPacket, limits: BrokerLimits): number {
+  const { sessionExpirySecondsMax: max, sessionExpirySecondsDefault } = limits;
+  if (packet.protocolVersion === 4) return packet.cleanStart ? 0 : Math.min(sessionExpirySecondsDefault, max);
+  const asked = packet.properties?.sessionExpiryIntervalSeconds ?? 0;
+  // The largest number means for ever [MQTT5 3.1.2.11.2].
+  return asked === neverExpires && max === Number.POSITIVE_INFINITY ? neverExpires : Math.min(asked, max);
 }
 
 /** What this server can do, and where it deviates from what was asked [MQTT5 3.2.2.3]. */
 function announce(
   packet: ConnectPacket,
-  keepAliveSeconds: number,
-  expirySeconds: number,
-): ConnackProperties | undefined {
-  if (packet.protocolVersion === 4) return undefined;
-  const properties: ConnackProperties = {
-    maximumQoS: 1,
-    retainAvailable: 0,
-    maximumPacketSizeBytes: mqttLimits.packetBytesMax,
-    subscriptionIdentifiersAvailable: 0,
-    sharedSubscriptionAvailable: 0,
-  };
+  { keepAliveSeconds, expirySeconds }: { keepAliveSeconds: number; expirySeconds: number },
+  limits: BrokerLimits,
+): ConnackProperties {
+  const properties: ConnackProperties = { maximumPacketSizeBytes: mqttLimits.packetBytesMax };
+  if (limits.qosMax < 2) properties.maximumQoS = limits.qosMax === 1 ? 1 : 0; // [MQTT5 3.2.2-9]
+  if (limits.topicAliasMaximum > 0) properties.topicAliasMaximum = limits.topicAliasMaximum;
+  if (limits.receiveMaximum < 65_535) properties.receiveMaximum = limits.receiveMaximum;
+  if (!limits.subscriptionIdentifiersAvailable) properties.subscriptionIdentifiersAvailable = 0;
   if (keepAliveSeconds !== packet.keepAliveSeconds) properties.serverKeepAliveSeconds = keepAliveSeconds;
   const asked = packet.properties?.sessionExpiryIntervalSeconds ?? 0;
   if (expirySeconds !== asked) properties.sessionExpiryIntervalSeconds = expirySeconds;

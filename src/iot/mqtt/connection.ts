@@ -1,42 +1,43 @@
 import assert from 'node:assert/strict';
 import { messageOf } from '../../kernel/errors.ts';
 import type { Socket } from '../../kernel/sockets.ts';
+import type { Identity } from '../access/port.ts';
 import type { AckTarget } from '../rules/index.ts';
-import type { PublishVerdict } from '../things/index.ts';
-import type { DisconnectReason } from './broker.ts';
-import { brokerLimits } from './broker-limits.ts';
-import { type ConnectOutcome, judgeConnect } from './connect.ts';
+import type { Delivery, Message } from './client-state.ts';
+import { type ConnectOutcome, inWordsOf, judgeConnect, refusalProperties } from './connect.ts';
 import { type DecodeContext, decode } from './decode.ts';
-import { encode, writePuback } from './encode.ts';
+import { encode } from './encode.ts';
 import { packetTypes } from './fixed-header.ts';
 import type { GatewayCore } from './gateway.ts';
+import { Inbound } from './inbound.ts';
+import type { DisconnectReason } from './lifecycle.ts';
 import { mqttLimits } from './limits.ts';
+import { Outbox } from './outbox.ts';
 import {
+  type AckPacket,
   type ConnectPacket,
   type DisconnectPacket,
   type Packet,
   type ProtocolVersion,
-  type PublishPacket,
-  type QoS,
   type Received,
   type Refusal,
   reasonCodes,
-  type SubscribePacket,
-  type Subscription,
-  type UnsubscribePacket,
   type Will,
 } from './packets.ts';
 import { PartialPacket } from './partial-packet.ts';
+import { answerOf, handlePublish, handlePubrel, type PublishAnswer } from './publishing.ts';
 import { isReasonCode } from './reason-code-rules.ts';
-import type { Message, Session, SessionLink } from './session.ts';
+import { reasonStringOf } from './reason-texts.ts';
+import type { Session, SessionLink } from './session.ts';
+import { handleSubscribe, handleUnsubscribe } from './subscribing.ts';
 
 /** What MQTT 5 says when the server ends a connection, and what the lifecycle event calls it. */
-interface Ending {
+export interface Ending {
   readonly reasonCode: number;
   readonly disconnectReason: DisconnectReason;
 }
 
-const endings = {
+export const endings = {
   keepAlive: { reasonCode: reasonCodes.keepAliveTimeout, disconnectReason: 'MQTT_KEEP_ALIVE_TIMEOUT' },
   takenOver: { reasonCode: reasonCodes.sessionTakenOver, disconnectReason: 'DUPLICATE_CLIENTID' },
   evicted: { reasonCode: reasonCodes.administrativeAction, disconnectReason: 'SERVER_INITIATED_DISCONNECT' },
@@ -44,10 +45,11 @@ const endings = {
   tooSlow: { reasonCode: reasonCodes.quotaExceeded, disconnectReason: 'SERVER_INITIATED_DISCONNECT' },
   notStored: { reasonCode: reasonCodes.quotaExceeded, disconnectReason: 'SERVER_INITIATED_DISCONNECT' },
   notAuthorized: { reasonCode: reasonCodes.notAuthorized, disconnectReason: 'FORBIDDEN_ACCESS' },
+  throttled: { reasonCode: reasonCodes.messageRateTooHigh, disconnectReason: 'THROTTLED' },
   failed: { reasonCode: reasonCodes.unspecifiedError, disconnectReason: 'SERVER_ERROR' },
 } as const satisfies Record<string, Ending>;
 
-function clientError(reasonCode: number): Ending {
+export function clientError(reasonCode: number): Ending {
   return { reasonCode, disconnectReason: 'CLIENT_ERROR' };
 }
 
@@ -55,79 +57,88 @@ function clientError(reasonCode: number): Ending {
 const pingresp = encode({ type: 'pingresp' }, 5);
 const nothing = Buffer.alloc(0);
 
+/** Why what has arrived is not read further for now: `soon` has a wake-up under way, the others wait for theirs. */
+type Hold = 'no' | 'window' | 'room' | 'soon' | 'admission' | 'forEver';
+
 /**
  * One client on one socket: bytes in, packets handled in order, answers gathered and written once per turn. What is
  * called from outside never throws: an error of ours costs this connection, not the process (hostile R03).
  */
 export class Connection implements SessionLink, AckTarget {
-  readonly #core: GatewayCore;
+  readonly core: GatewayCore;
   readonly #socket: Socket;
+  readonly #outbox: Outbox;
   readonly #openedAtMs: number;
   #version: ProtocolVersion | 0 = 0;
   #partial: PartialPacket | undefined;
-  /** Why what has arrived is not read further for now: `soon` has a wake-up under way, the others wait for theirs. */
-  #held: 'no' | 'window' | 'room' | 'soon' | 'forEver' = 'no';
+  #held: Hold = 'no';
   #turn = 0;
   #packetsThisTurn = 0;
   #session: Session | undefined;
-  #will: Will | undefined;
-  /** Made with the first publish: most connections listen only. */
-  #verdicts: Map<string, PublishVerdict> | undefined;
-  #verdictsVersion = 0;
+  #inbound: Inbound | undefined;
   #keepAliveMs = 0;
   #lastHeardMs: number;
   #closed = false;
-  #packetBytesToClientMax = Number.POSITIVE_INFINITY;
-  /** QoS 1 publishes of the client that are not acknowledged yet. */
-  #unacknowledged = 0;
-  #pubacks: number[] | undefined;
-  #out: Buffer[] | undefined;
-  #outBytes = 0;
   #dirty = false;
-  #writtenBytes = 0;
-  /** Since when the peer has taken next to nothing, and what it had taken then. */
-  #slowSinceMs: number | undefined;
-  #takenBytes = 0;
-  receiveMaximum: number = brokerLimits.receiveMaximum;
+  #packetBytesToClientMax = Number.POSITIVE_INFINITY;
+  /** Whether the client wants to be told why in packets other than CONNACK and DISCONNECT [MQTT5 3.1.2-29]. */
+  #wantsReasons = true;
+  /** Topics that have an alias towards the client, and how many it takes. */
+  #aliases: Map<string, number> | undefined;
+  #aliasesMax = 0;
+  receiveMaximum = 0;
 
   constructor(core: GatewayCore, socket: Socket) {
-    this.#core = core;
+    this.core = core;
     this.#socket = socket;
-    this.#openedAtMs = core.clock.monotonicMs();
-    this.#lastHeardMs = this.#openedAtMs;
-    socket.start({
-      data: bytes => this.#receive(bytes),
-      drain: () => this.#drained(),
-      close: () => this.#lost(),
-    });
+    this.#outbox = new Outbox(socket, core.limits);
+    this.#lastHeardMs = core.clock.monotonicMs();
+    this.#openedAtMs = this.#lastHeardMs - (socket.handshakeMs ?? 0); // TLS and HTTP count as connecting (hostile S12).
+    socket.start(this);
   }
 
   get hasRoom(): boolean {
-    return this.#waitingBytes < brokerLimits.bufferedBytesMax;
-  }
-
-  get #waitingBytes(): number {
-    return this.#outBytes + this.#socket.bufferedBytes;
+    return this.#outbox.waitingBytes < this.core.limits.bufferedBytesMax;
   }
 
   get clientId(): string | undefined {
     return this.#session?.clientId;
   }
 
+  get version(): ProtocolVersion {
+    return this.#version === 4 ? 4 : 5;
+  }
+
+  /** Of an open connection. */
+  get session(): Session {
+    assert(this.#session); // Nothing is handled for a client that was not let in.
+    return this.#session;
+  }
+
+  get identity(): Identity {
+    return this.session.identity;
+  }
+
+  get inbound(): Inbound {
+    this.#inbound ??= new Inbound(this.core.limits, this.core.clock.monotonicMs());
+    return this.#inbound;
+  }
+
   // --- Bytes in ---------------------------------------------------------------------------------------------------
 
-  #receive(chunk: Buffer): void {
+  /** Called by the socket. */
+  data(chunk: Buffer): void {
     if (this.#closed) return;
     try {
-      this.#lastHeardMs = this.#core.clock.monotonicMs();
-      this.#core.beginTurn();
+      this.#lastHeardMs = this.core.clock.monotonicMs();
+      this.core.beginTurn();
       const bytes = this.#partial ? this.#partial.join(chunk) : chunk;
       if (this.#held === 'no') this.#handleAll(bytes);
       else this.#partial ??= new PartialPacket(bytes, 0); // Arrived before the socket knew that it is paused.
     } catch (error) {
       this.#fail(error);
     }
-    this.#core.flush();
+    this.core.flush();
   }
 
   #handleAll(bytes: Buffer): void {
@@ -160,7 +171,8 @@ export class Connection implements SessionLink, AckTarget {
 
   /** Asked before each packet: whether the next one must wait, and if so sees to it that it is taken up again. */
   #mustHold(): boolean {
-    const { clock, ingest, turn } = this.#core;
+    if (this.#held !== 'no') return true;
+    const { clock, ingest, turn, limits } = this.core;
     if (this.#turn !== turn) {
       this.#turn = turn;
       this.#packetsThisTurn = 0;
@@ -168,77 +180,89 @@ export class Connection implements SessionLink, AckTarget {
     if (ingest.isSaturated) {
       this.#hold('soon'); // The disk is behind: this sender waits until the next group has gone out.
       ingest.onceDrained(() => clock.soon(() => this.#proceed()));
-    } else if (this.#packetsThisTurn >= brokerLimits.packetsPerTurnMax) {
+    } else if (this.#packetsThisTurn >= limits.packetsPerTurnMax) {
       this.#hold('soon');
       clock.soon(() => this.#proceed());
-    } else if (this.#unacknowledged >= brokerLimits.unacknowledgedMax) {
+    } else if (this.#inbound && this.#inbound.unanswered >= limits.unacknowledgedMax) {
       // Slowing down does for both versions what a small Receive Maximum does for those clients of 5 that heed it.
       this.#hold('window');
-    } else if (this.#waitingBytes >= brokerLimits.bufferedAnswersBytesMax) {
+    } else if (this.#outbox.waitingBytes >= limits.bufferedAnswersBytesMax) {
       this.#hold('room');
     }
     return this.#held !== 'no';
   }
 
-  #hold(why: 'window' | 'room' | 'soon'): void {
+  #hold(why: Exclude<Hold, 'no'>): void {
     this.#held = why;
     this.#socket.pause();
+  }
+
+  /** Reads no further for so long: the client is faster than it may be. */
+  slowDown(ms: number): void {
+    if (this.#held !== 'no') return;
+    this.#hold('soon');
+    this.core.clock.setTimer(ms, () => this.#proceed());
   }
 
   #proceed(): void {
     if (this.#closed || this.#held === 'no' || this.#held === 'forEver') return;
     try {
       this.#held = 'no';
-      this.#lastHeardMs = this.#core.clock.monotonicMs(); // The silence was ours.
-      this.#core.beginTurn();
+      this.#lastHeardMs = this.core.clock.monotonicMs(); // The silence was ours.
+      this.core.beginTurn();
       this.#handleAll(this.#partial?.bytes ?? nothing);
       // The assignment above is what the type remembers; handling may have changed it.
-      if ((this.#held as string) === 'no' && !this.#closed) this.#socket.resume();
+      if ((this.#held as Hold) === 'no' && !this.#closed) this.#socket.resume();
     } catch (error) {
       this.#fail(error);
     }
-    this.#core.flush();
+    this.core.flush();
   }
 
+  /** A flat switch. */
   #handle(packet: Packet & Received): void {
     if (!this.#session) {
       if (packet.type === 'connect') this.#connect(packet);
-      else this.#close(); // [MQTT5 3.1.0-1] The decoder lets nothing else through before CONNECT.
+      else this.#close(); // [MQTT311 3.1.0-1] [MQTT5 3.1.0-1] The decoder lets nothing else through before CONNECT.
       return;
     }
     switch (packet.type) {
       case 'publish':
-        return this.#publish(packet);
+        return handlePublish(this, packet);
       case 'puback':
-        if (!this.#session.acknowledge(packet.packetId, this.#core.clock.nowMs())) {
-          this.#core.counts.add('mqtt.ignored.unknownPuback');
-        }
-        return;
+        return this.#acknowledged(packet);
+      case 'pubrec':
+        return this.#received(packet);
+      case 'pubrel':
+        return handlePubrel(this, packet.packetId);
+      case 'pubcomp':
+        return this.#completed(packet);
       case 'pingreq':
-        return this.#say(pingresp);
+        return this.say(pingresp); // [MQTT311 3.12.4-1] [MQTT5 3.12.4-1]
       case 'subscribe':
-        return this.#subscribe(packet);
+        return handleSubscribe(this, packet);
       case 'unsubscribe':
-        return this.#unsubscribe(packet);
+        return handleUnsubscribe(this, packet);
       case 'disconnect':
         return this.#disconnect(packet);
       default:
-        // A second CONNECT [MQTT5 3.1.0-2], AUTH without a method [MQTT5 4.12.0-6], acknowledgements of QoS 2.
-        return this.#end(clientError(reasonCodes.protocolError));
+        // A second CONNECT [MQTT311 3.1.0-2] [MQTT5 3.1.0-2], AUTH without a method [MQTT5 4.12.0-6].
+        return this.end(clientError(reasonCodes.protocolError));
     }
   }
 
   /** Before the session is open a refusal is a CONNACK where the version is known, else silence. */
   #refuseBytes({ reasonCode, message, protocolVersion }: Refusal): void {
-    this.#core.counts.add('mqtt.refused.packet');
-    this.#core.log.warn({ clientId: this.clientId, reasonCode }, message);
-    if (this.#session) return this.#end(clientError(reasonCode));
+    this.core.counts.add('mqtt.refused.packet');
+    this.core.log.warn({ clientId: this.clientId, reasonCode }, message);
+    if (this.#session) return this.end(clientError(reasonCode));
     if (reasonCode === reasonCodes.unsupportedProtocolVersion) {
-      this.#say(encode({ type: 'connack', sessionPresent: false, reasonCode: 1 }, 4)); // [MQTT311 3.1.2-2]
+      this.say(encode({ type: 'connack', sessionPresent: false, reasonCode: 1 }, 4)); // [MQTT311 3.1.2-2]
     } else if (protocolVersion === 5 && isReasonCode(reasonCode, packetTypes.connack, 5)) {
-      this.#say(encode({ type: 'connack', sessionPresent: false, reasonCode }, 5)); // [MQTT5 3.1.4-1]
+      const properties = refusalProperties(5, reasonCode);
+      this.say(encode({ type: 'connack', sessionPresent: false, reasonCode, properties }, 5)); // [MQTT5 3.1.4-1]
     } else if (protocolVersion === 4 && reasonCode === reasonCodes.clientIdentifierNotValid) {
-      this.#say(encode({ type: 'connack', sessionPresent: false, reasonCode: 2 }, 4)); // [MQTT311 3.1.3-9]
+      this.say(encode({ type: 'connack', sessionPresent: false, reasonCode: 2 }, 4)); // [MQTT311 3.1.3-9]
     }
     this.#close();
   }
@@ -246,245 +270,273 @@ export class Connection implements SessionLink, AckTarget {
   // --- CONNECT ----------------------------------------------------------------------------------------------------
 
   #connect(packet: ConnectPacket): void {
-    const outcome = judgeConnect(packet, this.#core);
     this.#version = packet.protocolVersion;
-    if (!outcome.accepted) return this.#refuseConnect(packet, outcome.reasonCode);
-    this.#accept(packet, outcome);
+    const busy = this.core.refusalOfConnect(packet.clientId);
+    if (busy !== undefined) return this.#refuseConnect(packet, { accepted: false, reasonCode: busy });
+    const { remoteAddress, certificate } = this.#socket;
+    const outcome = judgeConnect(packet, { remoteAddress, certificate }, this.core);
+    if (!(outcome instanceof Promise)) return this.#settleConnect(packet, outcome);
+    // What the client sends meanwhile waits, within the bytes the socket takes (hostile W05).
+    const owned = { ...packet, will: packet.will && ownWill(packet.will) };
+    this.#hold('admission');
+    outcome.then(
+      settled => this.#resumeConnect(owned, settled),
+      error => this.#fail(error),
+    );
   }
 
-  #refuseConnect(packet: ConnectPacket, reasonCode: number): void {
-    this.#core.counts.add('mqtt.refused.connect');
-    this.#core.log.warn({ clientId: packet.clientId.slice(0, 128), reasonCode }, 'A connection was refused.');
-    this.send({ type: 'connack', sessionPresent: false, reasonCode });
-    this.#close();
+  #resumeConnect(packet: ConnectPacket, outcome: ConnectOutcome): void {
+    if (this.#closed) return;
+    try {
+      this.#settleConnect(packet, outcome);
+    } catch (error) {
+      this.#fail(error);
+    }
+    // Whoever was let in and has to wait for a take-over is taken up by that wait.
+    if (this.#held === 'admission') this.#proceed();
+    this.core.flush();
+  }
+
+  #settleConnect(packet: ConnectPacket, outcome: ConnectOutcome): void {
+    if (!outcome.accepted) return this.#refuseConnect(packet, outcome);
+    const { remoteAddress } = this.#socket;
+    const waitMs = this.core.takeovers.waitMs(outcome.identity, remoteAddress, this.core.clock.monotonicMs());
+    if (waitMs === 0 || !this.core.broker.connectionOf(outcome.identity.clientId)) return this.#accept(packet, outcome);
+    const owned = { ...packet, will: packet.will && ownWill(packet.will) };
+    if (this.#held === 'no') this.#socket.pause();
+    this.#held = 'soon';
+    this.core.clock.setTimer(waitMs, () => {
+      if (this.#closed) return;
+      try {
+        this.#accept(owned, outcome);
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.#proceed();
+    });
+  }
+
+  #refuseConnect(packet: ConnectPacket, { reasonCode, identity }: Extract<ConnectOutcome, { accepted: false }>): void {
+    this.core.counts.add('mqtt.refused.connect');
+    this.core.log.warn(
+      { clientId: packet.clientId.slice(0, loggedCharactersMax), reasonCode },
+      'A connection was refused.',
+    );
+    if (identity) this.core.connectFailed(identity);
+    this.say(
+      encode(
+        {
+          type: 'connack',
+          sessionPresent: false, // [MQTT311 3.2.2-4] [MQTT5 3.2.2-6]
+          reasonCode: inWordsOf(packet.protocolVersion, reasonCode),
+          properties: refusalProperties(packet.protocolVersion, reasonCode),
+        },
+        packet.protocolVersion,
+      ),
+    );
+    this.#close(); // [MQTT311 3.2.2-5] [MQTT5 3.2.2-7]
   }
 
   #accept(packet: ConnectPacket, outcome: Extract<ConnectOutcome, { accepted: true }>): void {
-    this.#will = packet.will && ownWill(packet.will);
-    if (packet.will?.retain) this.#core.counts.add('mqtt.ignored.retain');
+    const { core } = this;
+    const { identity, expirySeconds } = outcome;
+    const { properties } = packet;
     this.#keepAliveMs = outcome.keepAliveSeconds * 1_000;
-    this.receiveMaximum = Math.min(
-      packet.properties?.receiveMaximum ?? brokerLimits.receiveMaximum,
-      brokerLimits.receiveMaximum,
-    );
-    this.#packetBytesToClientMax = packet.properties?.maximumPacketSizeBytes ?? Number.POSITIVE_INFINITY;
-    const { session, sessionPresent } = this.#core.broker.attach(this, {
-      clientId: packet.clientId,
+    this.receiveMaximum = Math.min(properties?.receiveMaximum ?? core.limits.inflightMax, core.limits.inflightMax);
+    this.#packetBytesToClientMax = properties?.maximumPacketSizeBytes ?? Number.POSITIVE_INFINITY;
+    this.#wantsReasons = properties?.requestProblemInformation !== 0;
+    this.#aliasesMax = Math.min(properties?.topicAliasMaximum ?? 0, core.limits.topicAliasesToClientMax);
+    const { remoteAddress } = this.#socket;
+    const takesOver = core.broker.connectionOf(identity.clientId) !== undefined;
+    if (takesOver) core.takeovers.note(identity, remoteAddress, core.clock.monotonicMs());
+    const { session, sessionPresent } = core.broker.attach(this, {
+      identity,
+      protocolVersion: packet.protocolVersion,
       cleanStart: packet.cleanStart,
-      expirySeconds: outcome.expirySeconds,
-      remoteAddress: this.#socket.remoteAddress,
+      expirySeconds,
+      will: packet.will && ownWill(packet.will),
+      remoteAddress,
     });
     this.#session = session;
-    this.#core.counts.add('mqtt.connected');
+    core.counts.add('mqtt.connected');
     this.send({ type: 'connack', sessionPresent, reasonCode: 0, properties: outcome.properties });
-    if (sessionPresent) session.resume(this.#core.clock.nowMs());
+    if (sessionPresent) session.resume(core.nowMs());
   }
 
-  // --- PUBLISH ----------------------------------------------------------------------------------------------------
+  // --- What the client says of what it was sent -------------------------------------------------------------------
 
-  #publish(packet: PublishPacket & Received): void {
-    const session = this.#session;
-    assert(session); // #handle routes nothing here before CONNECT.
-    const refusal = this.#refusalOf(packet);
-    if (refusal !== undefined) return this.#end(clientError(refusal));
-    if (packet.qos === 1) this.#unacknowledged++;
-    const verdict = this.#verdictOn(session.thingName, packet.topic);
-    if (!verdict.allowed) return this.#refusePublish(packet);
-    this.#core.counts.add('mqtt.published');
-    if (verdict.ingest) {
-      const target = packet.qos === 1 ? this : undefined;
-      this.#core.ingest.offer(session.thingName, packet.topic, packet.payload, target, packet.packetId);
-    } else if (packet.qos === 1) {
-      this.#core.ingest.answerInOrder(this, packet.packetId, reasonCodes.success);
-    }
-    this.#core.route(packet, session);
+  #acknowledged({ packetId }: AckPacket): void {
+    if (!this.session.acknowledge(packetId, this.core.nowMs())) this.core.counts.add('mqtt.ignored.unknownPuback');
   }
 
-  /** The reason to end the connection over this PUBLISH, if there is one. */
-  #refusalOf(packet: PublishPacket): number | undefined {
-    if (packet.qos === 2) return reasonCodes.qosNotSupported; // Announced as Maximum QoS 1 [MQTT5 3.2.2-11].
-    if (packet.properties?.topicAlias !== undefined) return reasonCodes.topicAliasInvalid; // Maximum is 0 [MQTT5 3.1.2-26].
-    if (packet.retain) {
-      if (this.#version === 5) return reasonCodes.retainNotSupported; // Announced as Retain Available 0 [MQTT5 3.2.2-14].
-      this.#core.counts.add('mqtt.ignored.retain'); // 3.1.1 cannot say so: the message itself is delivered.
-    }
-    return undefined;
+  /** PUBREC: PUBREL follows once it is stored that the client has the message [MQTT311 4.3.3-1] [MQTT5 4.3.3-4]. */
+  #received({ packetId, reasonCode }: AckPacket): void {
+    const fate = this.session.receipt(packetId, reasonCode >= 0x80, this.core.nowMs());
+    if (fate === 'settled') return;
+    if (fate === 'unknown') this.core.counts.add('mqtt.ignored.unknownPubrec');
+    const code = fate === 'unknown' && this.#version === 5 ? reasonCodes.packetIdentifierNotFound : reasonCodes.success;
+    this.core.ingest.answerInOrder(this, packetId, answerOf('pubrel', code));
   }
 
-  #verdictOn(thingName: string, topic: string): PublishVerdict {
-    const { policy } = this.#core;
-    if (!this.#verdicts || this.#verdictsVersion !== policy.version) {
-      this.#verdicts = new Map();
-      this.#verdictsVersion = policy.version;
-    }
-    const remembered = this.#verdicts.get(topic);
-    if (remembered) return remembered;
-    const verdict = policy.judgePublish(thingName, topic);
-    if (this.#verdicts.size >= brokerLimits.publishVerdictsMax) this.#verdicts.clear();
-    this.#verdicts.set(topic, verdict);
-    return verdict;
+  #completed({ packetId }: AckPacket): void {
+    if (!this.session.complete(packetId, this.core.nowMs())) this.core.counts.add('mqtt.ignored.unknownPubcomp');
   }
 
-  /** 5 is told so [MQTT5 3.3.5-2]; 3.1.1 has no word for it, so the connection ends, as AWS IoT Core does. */
-  #refusePublish(packet: PublishPacket): void {
-    this.#core.counts.add('mqtt.refused.publish');
-    const facts = { clientId: this.clientId, topic: packet.topic.slice(0, loggedCharactersMax) };
-    this.#core.log.warn(facts, 'A publish was not allowed by the policy.');
-    if (this.#version === 4) return this.#end(endings.notAuthorized);
-    if (packet.qos === 1) this.#core.ingest.answerInOrder(this, packet.packetId, reasonCodes.notAuthorized);
-  }
+  // --- What the client is told of what it has sent ----------------------------------------------------------------
 
-  acknowledge(packetId: number, reasonCode: number): void {
+  /** What was waited for is stored, or never had to be. */
+  acknowledge(packetId: number, answer: PublishAnswer): void {
     if (this.#closed) return; // Nobody is left to tell; the client sends it again [MQTT5 4.4.0-1].
     try {
-      this.#windowOpens();
+      const type = ackTypes[answer >>> 8];
+      const reasonCode = answer & 0xff;
+      if (type === 'puback' || type === 'pubrec') this.#answered();
       if (reasonCode === reasonCodes.success) {
-        this.#pubacks ??= [];
-        this.#pubacks.push(packetId);
+        this.#outbox.pushAck(type, packetId);
         this.#markDirty();
       } else {
-        this.send({ type: 'puback', packetId, reasonCode });
+        this.send({ type, packetId, reasonCode, properties: this.reasonFor(reasonCode) });
       }
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  refuse(packetId: number): void {
+  refuse(packetId: number, _code: string, answer: PublishAnswer): void {
     if (this.#closed) return; // Nobody is left to tell; the client sends it again [MQTT5 4.4.0-1].
     try {
-      this.#windowOpens();
-      if (this.#version === 5) this.send({ type: 'puback', packetId, reasonCode: reasonCodes.quotaExceeded });
-      else this.#end(endings.notStored); // Without a PUBACK the client sends it again.
+      const type = ackTypes[answer >>> 8];
+      if (type === 'puback' || type === 'pubrec') this.#answered();
+      if (type === 'pubrec') this.session.received?.delete(packetId);
+      const canSay = this.#version === 5 && (type === 'puback' || type === 'pubrec');
+      // Without an acknowledgement the client sends it again, and 3.1.1 has no word for a refusal.
+      if (!canSay) return this.end(endings.notStored);
+      const reasonCode = reasonCodes.quotaExceeded;
+      this.send({ type, packetId, reasonCode, properties: this.reasonFor(reasonCode) });
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #windowOpens(): void {
-    this.#unacknowledged--;
-    assert(this.#unacknowledged >= 0); // Each publish is answered once.
+  #answered(): void {
+    const { inbound } = this;
+    inbound.unanswered--;
+    assert(inbound.unanswered >= 0); // Each publish is answered once.
     if (this.#held !== 'window') return;
     this.#held = 'soon'; // Not from here: more answers of the same group follow.
-    this.#core.clock.soon(() => this.#proceed());
-  }
-
-  // --- SUBSCRIBE, UNSUBSCRIBE, DISCONNECT -------------------------------------------------------------------------
-
-  #subscribe(packet: SubscribePacket): void {
-    const session = this.#session;
-    assert(session);
-    if (packet.properties?.subscriptionIdentifier !== undefined) {
-      return this.#end(clientError(reasonCodes.subscriptionIdentifiersNotSupported)); // Announced as not available.
-    }
-    const granted = new Map<string, Subscription>();
-    const answers = packet.subscriptions.map((subscription, index) => {
-      const refusal = this.#subscribeRefusal(session, subscription.topicFilter, index, granted);
-      if (refusal !== undefined) return refusal;
-      const qos: QoS = subscription.qos === 0 ? 0 : 1; // QoS 2 is granted as 1 [MQTT5 3.8.4-7].
-      granted.set(subscription.topicFilter, { ...subscription, qos });
-      return qos;
-    });
-    // AWS IoT Core closes a 3.1.1 connection over it, and then none of the filters counts.
-    if (this.#version === 4 && answers.includes(reasonCodes.notAuthorized)) return this.#end(endings.notAuthorized);
-    this.#core.broker.subscribe(session, [...granted.values()]);
-    const codes = this.#version === 4 ? answers.map(code => (code > 2 ? 0x80 : code)) : answers; // [MQTT311 3.9.3-2]
-    this.send({ type: 'suback', packetId: packet.packetId, reasonCodes: codes });
-  }
-
-  #subscribeRefusal(
-    session: Session,
-    topicFilter: string,
-    index: number,
-    granted: ReadonlyMap<string, Subscription>,
-  ): number | undefined {
-    if (topicFilter.startsWith('$share/')) return reasonCodes.sharedSubscriptionsNotSupported;
-    if (index >= brokerLimits.filtersPerSubscribeMax) return reasonCodes.quotaExceeded;
-    if (!this.#core.policy.maySubscribe(session.thingName, topicFilter)) {
-      this.#core.counts.add('mqtt.refused.subscribe');
-      const facts = { clientId: session.clientId, topicFilter: topicFilter.slice(0, loggedCharactersMax) };
-      this.#core.log.warn(facts, 'A subscription was not allowed by the policy.');
-      return reasonCodes.notAuthorized;
-    }
-    if (session.subscriptions.has(topicFilter) || granted.has(topicFilter)) return undefined;
-    let more = 0;
-    for (const filter of granted.keys()) if (!session.subscriptions.has(filter)) more++;
-    const isFull = session.subscriptions.size + more >= brokerLimits.subscriptionsPerSessionMax;
-    return isFull ? reasonCodes.quotaExceeded : undefined;
-  }
-
-  #unsubscribe(packet: UnsubscribePacket): void {
-    const session = this.#session;
-    assert(session);
-    const were = this.#core.broker.unsubscribe(session, packet.topicFilters);
-    const codes = were.map(was => (was ? reasonCodes.success : reasonCodes.noSubscriptionExisted));
-    this.send({ type: 'unsuback', packetId: packet.packetId, reasonCodes: this.#version === 5 ? codes : [] });
+    this.core.clock.soon(() => this.#proceed());
   }
 
   #disconnect(packet: DisconnectPacket): void {
-    const session = this.#session;
-    assert(session);
+    const { session } = this;
     const expirySeconds = packet.properties?.sessionExpiryIntervalSeconds;
     if (expirySeconds !== undefined) {
-      // What CONNECT said, since nothing else changes it before this [MQTT5 3.14.2.2.2].
-      if (session.expirySeconds === 0 && expirySeconds > 0) return this.#end(clientError(reasonCodes.protocolError));
-      session.expirySeconds = Math.min(expirySeconds, brokerLimits.sessionExpirySecondsMax);
+      // What CONNECT said, since nothing else changes it before this [MQTT5 3.14.2-2].
+      if (session.expirySeconds === 0 && expirySeconds > 0) return this.end(clientError(reasonCodes.protocolError));
+      this.core.broker.setExpiry(session, Math.min(expirySeconds, this.core.limits.sessionExpirySecondsMax));
     }
-    if (packet.reasonCode === reasonCodes.success) this.#will = undefined; // Any other publishes it [MQTT5 3.1.2-10].
     this.flush();
-    this.#ended('CLIENT_INITIATED_DISCONNECT');
+    // Any reason but success publishes the will [MQTT311 3.14.4-3] [MQTT5 3.1.2-10, 3.14.4-3].
+    this.#ended('CLIENT_INITIATED_DISCONNECT', packet.reasonCode !== reasonCodes.success);
     this.#socket.end();
   }
 
   // --- Out --------------------------------------------------------------------------------------------------------
 
+  /** A reason to go with a negative answer, where the client wants one. */
+  reasonFor(reasonCode: number): { reasonString: string } | undefined {
+    return this.#version === 5 && this.#wantsReasons ? reasonStringOf(reasonCode) : undefined;
+  }
+
   send(packet: Packet): void {
     if (this.#closed) return;
     assert(this.#version !== 0);
-    this.#say(encode(packet, this.#version));
+    const bytes = encode(packet, this.#version);
+    const isTooLarge = bytes.length > this.#packetBytesToClientMax;
+    // A text that does not fit is left out [MQTT5 3.2.2-19, 3.4.2-2, 3.9.2-1, 3.14.2-3].
+    if (isTooLarge && 'properties' in packet && packet.properties && 'reasonString' in packet.properties) {
+      const { reasonString: _, ...properties } = packet.properties;
+      this.say(encode({ ...packet, properties } as Packet, this.#version)); // The same packet with one property less.
+    } else {
+      this.say(bytes);
+    }
   }
 
-  #say(bytes: Buffer): void {
+  say(bytes: Buffer): void {
+    if (this.#closed) return;
     if (bytes.length > this.#packetBytesToClientMax) return this.#cannotSay();
-    this.#writePubacks(); // What was said before goes out before.
-    this.#push(bytes);
+    this.#outbox.push(bytes);
+    this.#markDirty();
   }
 
   /** An answer that the client is not willing to take must not be sent, and it cannot go on without [MQTT5 3.1.2-24]. */
   #cannotSay(): void {
-    this.#core.counts.add('mqtt.refused.answerTooLargeForClient');
+    this.core.counts.add('mqtt.refused.answerTooLargeForClient');
     this.#packetBytesToClientMax = 0; // Nor is it told so.
     this.#ended('CLIENT_ERROR');
     this.#socket.end();
   }
 
-  sendMessage(message: Message, qos: QoS, packetId: number, dup: boolean): boolean {
+  sendNow(message: Message, retain: boolean, subscriptionIdentifiers: readonly number[]): boolean {
+    return this.#sendMessage(message, { qos: 0, packetId: 0, dup: false, retain, subscriptionIdentifiers });
+  }
+
+  sendDelivery(delivery: Delivery, dup: boolean): boolean {
+    const { message, qos, packetId, retain, subscriptionIdentifiers } = delivery;
+    return this.#sendMessage(message, { qos, packetId, dup, retain, subscriptionIdentifiers });
+  }
+
+  #sendMessage(message: Message, how: Omit<OutgoingForm, 'version' | 'alias' | 'isAliasKnown'>): boolean {
     if (this.#closed) return false;
     try {
-      const bytes = this.#core.encodeMessage(message, { qos, packetId, dup, version: this.#version === 4 ? 4 : 5 });
+      const known = this.#aliasesMax > 0 ? this.#aliases?.get(message.topic) : undefined;
+      const alias = known ?? this.#newAlias(message.topic);
+      const isAliasKnown = known !== undefined;
+      const bytes = this.core.encodeMessage(message, { ...how, version: this.version, alias, isAliasKnown });
       if (bytes.length > this.#packetBytesToClientMax) {
-        this.#core.counts.add('mqtt.dropped.tooLargeForClient'); // [MQTT5 3.1.2-25]: dropped, and settled as if sent.
+        if (alias !== undefined && !isAliasKnown) this.#aliases?.delete(message.topic);
+        this.core.counts.add('mqtt.dropped.tooLargeForClient'); // [MQTT5 3.1.2-25]: dropped, and settled as if sent.
         return false;
       }
-      this.#writePubacks();
-      this.#push(bytes);
+      this.#outbox.push(bytes);
+      this.#markDirty();
     } catch (error) {
       this.#fail(error);
     }
     return true;
   }
 
-  #push(bytes: Buffer): void {
-    this.#out ??= [];
-    this.#out.push(bytes);
-    this.#outBytes += bytes.length;
+  /** The first topics of a connection get the aliases its client takes [MQTT5 3.1.2-26, 3.1.2-27]. */
+  #newAlias(topic: string): number | undefined {
+    if (this.#aliasesMax === 0) return undefined;
+    this.#aliases ??= new Map();
+    if (this.#aliases.size >= this.#aliasesMax) return undefined;
+    const alias = this.#aliases.size + 1;
+    this.#aliases.set(topic, alias);
+    return alias;
+  }
+
+  sendRelease(packetId: number): void {
+    if (this.#closed) return;
+    this.#outbox.pushAck('pubrel', packetId);
     this.#markDirty();
+  }
+
+  pumpLater(): void {
+    this.core.clock.soon(() => {
+      try {
+        if (!this.#closed) this.#session?.pump(this.core.nowMs());
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.core.flush();
+    });
   }
 
   #markDirty(): void {
     if (this.#dirty) return;
     this.#dirty = true;
-    this.#core.markDirty(this);
+    this.core.markDirty(this);
   }
 
   /** Writes everything gathered since the last time with one call. */
@@ -492,38 +544,23 @@ export class Connection implements SessionLink, AckTarget {
     this.#dirty = false;
     if (this.#closed) return;
     try {
-      this.#writePubacks();
-      const out = this.#out;
-      if (!out || out.length === 0) return;
-      const bytes = out.length === 1 ? out[0] : Buffer.concat(out, this.#outBytes);
-      this.#out = undefined;
-      this.#outBytes = 0;
-      this.#writtenBytes += bytes.length;
-      this.#socket.write(bytes);
+      this.#outbox.flush();
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #writePubacks(): void {
-    const packetIds = this.#pubacks;
-    if (!packetIds || packetIds.length === 0) return;
-    this.#pubacks = undefined;
-    const bytes = Buffer.allocUnsafe(packetIds.length * 4);
-    for (let index = 0; index < packetIds.length; index++) writePuback(bytes, index * 4, packetIds[index]);
-    this.#push(bytes);
-  }
-
-  #drained(): void {
+  /** Called by the socket: everything buffered has gone out. */
+  drain(): void {
     if (this.#closed) return;
     try {
-      this.#slowSinceMs = undefined;
-      this.#session?.pump(this.#core.clock.nowMs());
+      this.#outbox.drained();
+      this.#session?.pump(this.core.nowMs());
     } catch (error) {
       this.#fail(error);
     }
     if (this.#held === 'room') this.#proceed();
-    this.#core.flush();
+    this.core.flush();
   }
 
   // --- The end ----------------------------------------------------------------------------------------------------
@@ -532,34 +569,22 @@ export class Connection implements SessionLink, AckTarget {
   checkDeadlines(nowMs: number): void {
     try {
       if (!this.#session) {
-        if (nowMs - this.#openedAtMs > brokerLimits.connectDeadlineMs) this.#close();
+        if (nowMs - this.#openedAtMs > this.core.limits.connectDeadlineMs) this.#close();
         return;
       }
-      if (this.#isTooSlow(nowMs)) return this.#end(endings.tooSlow);
+      if (this.#outbox.isTooSlow(nowMs)) return this.end(endings.tooSlow);
       // Who is not read cannot be heard.
       if (this.#held === 'no' && nowMs - this.#lastHeardMs > this.#keepAliveMs * 1.5) {
-        return this.#end(endings.keepAlive); // [MQTT5 3.1.2-22]
+        return this.end(endings.keepAlive); // [MQTT311 3.1.2-24] [MQTT5 3.1.2-22]
       }
       // There may be room again long before everything has gone out, which is when the socket tells.
-      if (this.#session.waitingMessages > 0) this.#session.pump(this.#core.clock.nowMs());
-      if (this.#held === 'room' && this.#waitingBytes < brokerLimits.bufferedAnswersBytesMax) this.#proceed();
+      if (this.#session.waitingMessages > 0) this.#session.pump(this.core.nowMs());
+      if (this.#held === 'room' && this.#outbox.waitingBytes < this.core.limits.bufferedAnswersBytesMax) {
+        this.#proceed();
+      }
     } catch (error) {
       this.#fail(error);
     }
-  }
-
-  /** A peer that takes less than a trickle of what waits for it, for as long as the write deadline (hostile D01, D02). */
-  #isTooSlow(nowMs: number): boolean {
-    const buffered = this.#socket.bufferedBytes;
-    const takenBytes = this.#writtenBytes - buffered;
-    const trickleBytes = (brokerLimits.drainedBytesPerSecondMin * brokerLimits.writeDeadlineMs) / 1_000;
-    if (buffered === 0) {
-      this.#slowSinceMs = undefined;
-    } else if (this.#slowSinceMs === undefined || takenBytes - this.#takenBytes >= trickleBytes) {
-      this.#slowSinceMs = nowMs;
-      this.#takenBytes = takenBytes;
-    }
-    return this.#slowSinceMs !== undefined && nowMs - this.#slowSinceMs > brokerLimits.writeDeadlineMs;
   }
 
   /** The process is about to end: what is unread is for the next one. */
@@ -573,8 +598,11 @@ export class Connection implements SessionLink, AckTarget {
   }
 
   evicted(): void {
-    this.#will = undefined; // Its thing is gone, and with it the right to publish.
-    this.#endSafely(endings.evicted);
+    this.#endSafely(endings.evicted, false); // Its right to be here is gone, and with it the right to publish a will.
+  }
+
+  notStored(): void {
+    this.#endSafely(endings.notStored);
   }
 
   shutDown(): void {
@@ -583,21 +611,23 @@ export class Connection implements SessionLink, AckTarget {
   }
 
   /** For callers that must find it ended afterwards, come what may. */
-  #endSafely(ending: Ending): void {
+  #endSafely(ending: Ending, keepsWill = true): void {
     try {
-      this.#end(ending);
+      this.end(ending, keepsWill);
     } catch (error) {
       this.#fail(error);
     }
   }
 
   /** Ends an open session: 5 is told why [MQTT5 4.13.2-1]. */
-  #end({ reasonCode, disconnectReason }: Ending): void {
+  end({ reasonCode, disconnectReason }: Ending, keepsWill = true): void {
     if (this.#closed) return;
     const isStuck = !this.hasRoom;
-    if (this.#version === 5 && this.#session) this.send({ type: 'disconnect', reasonCode });
+    if (this.#version === 5 && this.#session) {
+      this.send({ type: 'disconnect', reasonCode, properties: reasonStringOf(reasonCode) });
+    }
     this.flush();
-    this.#ended(disconnectReason);
+    this.#ended(disconnectReason, keepsWill);
     if (isStuck || disconnectReason === 'MQTT_KEEP_ALIVE_TIMEOUT') this.#socket.destroy();
     else this.#socket.end();
   }
@@ -610,23 +640,24 @@ export class Connection implements SessionLink, AckTarget {
     this.#socket.end();
   }
 
-  #lost(): void {
+  /** Called by the socket, once: the connection is gone. */
+  close(): void {
     try {
       this.#ended('CONNECTION_LOST');
     } catch (error) {
       this.#fail(error);
     }
-    this.#core.flush();
+    this.core.flush();
   }
 
   /** An error of ours (hostile R03): counted, told, and paid for with this connection only. */
   #fail(error: unknown): void {
-    this.#core.counts.add('mqtt.failed.connection');
+    this.core.counts.add('mqtt.failed.connection');
     // A warning, since these are rate-limited: whoever found the error can repeat it.
     const facts = { clientId: this.clientId, error: messageOf(error), stack: error instanceof Error && error.stack };
-    this.#core.log.warn(facts, 'A connection was ended by an error of ours.');
+    this.core.log.warn(facts, 'A connection was ended by an error of ours.');
     try {
-      this.#end(endings.failed);
+      this.end(endings.failed);
     } catch {
       // It fails again on the way out: then without a word.
       this.#ended('SERVER_ERROR');
@@ -634,19 +665,34 @@ export class Connection implements SessionLink, AckTarget {
     }
   }
 
-  #ended(reason: DisconnectReason): void {
+  #ended(reason: DisconnectReason, keepsWill = true): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#partial = undefined;
-    this.#verdicts = undefined;
-    this.#out = undefined;
-    this.#pubacks = undefined;
-    this.#core.connections.delete(this);
-    if (this.#session) this.#core.broker.detach(this, this.#session, reason, this.#will);
+    this.#inbound = undefined;
+    this.#aliases = undefined;
+    this.#outbox.clear();
+    this.core.connections.delete(this);
+    if (this.#session) this.core.broker.detach(this, reason, keepsWill);
   }
 }
 
-const loggedCharactersMax = 128; // ours: of a text that a device chose
+/** How a message leaves on one connection. */
+export interface OutgoingForm {
+  readonly version: ProtocolVersion;
+  readonly qos: 0 | 1 | 2;
+  readonly packetId: number;
+  readonly dup: boolean;
+  readonly retain: boolean;
+  readonly subscriptionIdentifiers: readonly number[];
+  readonly alias: number | undefined;
+  /** The client was told before which topic the alias stands for. */
+  readonly isAliasKnown: boolean;
+}
+
+const ackTypes = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const;
+
+export const loggedCharactersMax = 128; // ours: of a text that a client chose
 
 /** A will outlives the bytes it came in. */
 function ownWill(will: Will): Will {

@@ -73,13 +73,14 @@ export function encodePublish(packet: PublishPacket, version: ProtocolVersion): 
 }
 
 /**
- * Writes a PUBACK of success, which is the same in both versions. For many acknowledgements in one write.
+ * Writes a PUBACK, PUBREC, PUBREL or PUBCOMP of success, which is the same in both versions. For many
+ * acknowledgements in one write.
  * @returns the offset behind it, 4 further on
  */
-export function writePuback(buffer: Buffer, offset: number, packetId: number): number {
+export function writePlainAck(buffer: Buffer, offset: number, type: AckPacket['type'], packetId: number): number {
   assert(packetId >= 1 && packetId <= 0xffff);
   assert(offset >= 0 && offset + 4 <= buffer.length);
-  buffer[offset] = packetTypes.puback << 4;
+  buffer[offset] = (packetTypes[type] << 4) | fixedFlags(packetTypes[type]);
   buffer[offset + 1] = 2;
   return writeUint16(buffer, offset + 2, packetId);
 }

@@ -23,3 +23,10 @@ export const messageExpiryNotValid = () =>
     message: 'The expiry of a message is a whole number of seconds from 1 to 4,294,967,295.',
     fix: 'Round it, or leave it out for a message that never expires.',
   });
+
+export const noThings = () =>
+  new MimamoriError({
+    code: 'mqtt.noThings',
+    message: 'This gateway is a general broker and has no registered things.',
+    fix: 'Add users to its password file instead, or run an app with `mimamori start`.',
+  });

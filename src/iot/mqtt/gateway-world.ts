@@ -8,7 +8,6 @@ import { MemorySockets } from '../../kernel/memory-sockets.ts';
 import { MemoryDisk, openMemoryStore } from '../../kernel/memory-store.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import type { Socket } from '../../kernel/sockets.ts';
-import type { KeyValueStore } from '../../kernel/store.ts';
 import { TestDisk } from '../../kernel/test-disk.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
 import {
@@ -18,11 +17,15 @@ import {
   onlyShard,
   type StreamRecord,
 } from '../../platform/stream/index.ts';
+import { type Access, ThingAccess } from '../access/index.ts';
 import type { DevicePolicy, ThingCredentials } from '../port.ts';
 import { readEnvelope } from '../rules/index.ts';
+import { PolicyEngine, ThingRegistry } from '../things/index.ts';
+import type { BrokerLimits } from './broker-limits.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
 import { Gateway } from './gateway.ts';
+import { recoverJournal } from './journal/index.ts';
 import type {
   ConnackPacket,
   ConnectPacket,
@@ -43,57 +46,91 @@ export const testPolicy: DevicePolicy = {
 /** How long a group takes to the disk: a write and a sync. */
 const diskMs = 5;
 
+export interface GatewayWorldOptions {
+  /** Default: `testPolicy`, for registered things. */
+  readonly policy?: DevicePolicy;
+  /** A general broker instead, by these rules. */
+  readonly access?: Access;
+  readonly limits?: BrokerLimits;
+  /** Sessions survive a power cut. */
+  readonly durable?: boolean;
+}
+
 export class GatewayWorld {
-  readonly clock: VirtualClock;
+  readonly clock = new VirtualClock();
   readonly counters = new Counters();
   readonly disk: TestDisk;
   readonly sockets: MemorySockets;
-  readonly stream: EmbeddedStream;
-  readonly gateway: Gateway;
+  readonly policy: PolicyEngine;
   readonly failures: unknown[] = [];
   readonly logged: { facts: Record<string, unknown>; message: string }[] = [];
-  readonly #tail: LocalTail;
+  readonly #options: GatewayWorldOptions;
+  readonly #storeDisk: MemoryDisk;
+  readonly #tail = new LocalTail(0n);
   readonly #credentials = new Map<string, ThingCredentials>();
+  #stream: EmbeddedStream | undefined;
+  #gateway: Gateway | undefined;
   port = 0;
 
-  private constructor(parts: {
-    clock: VirtualClock;
-    disk: TestDisk;
-    tail: LocalTail;
-    stream: EmbeddedStream;
-    store: KeyValueStore;
-    policy: DevicePolicy;
-  }) {
-    const { clock, disk, tail, stream, store, policy } = parts;
-    this.clock = clock;
-    this.disk = disk;
-    this.#tail = tail;
-    this.stream = stream;
-    this.sockets = new MemorySockets(clock);
-    const note = (facts: object, message: string) => void this.logged.push({ facts: { ...facts }, message });
-    this.gateway = new Gateway({
-      clock,
-      random: seededRandom(2),
-      counters: this.counters,
-      log: { info: note, warn: note, error: note },
-      sockets: this.sockets,
-      store,
-      stream,
-      policy,
-      onFailure: error => void this.failures.push(error),
-    });
+  private constructor(options: GatewayWorldOptions) {
+    this.#options = options;
+    this.disk = new TestDisk({ clock: this.clock, random: seededRandom(1), latencyMs: diskMs });
+    this.#storeDisk = new MemoryDisk({ clock: this.clock });
+    this.sockets = new MemorySockets(this.clock);
+    this.policy = new PolicyEngine(options.policy ?? testPolicy, () => this.gateway.revise());
   }
 
-  static async start(policy: DevicePolicy = testPolicy): Promise<GatewayWorld> {
-    const clock = new VirtualClock();
-    const disk = new TestDisk({ clock, random: seededRandom(1), latencyMs: diskMs });
-    const tail = new LocalTail(0n);
-    const onDurable = (last: bigint) => tail.moveTo(last);
-    const stream = await clock.until(EmbeddedStream.open({ files: disk, clock, directory: '/stream', onDurable }));
-    const store = await openMemoryStore({ clock, disk: new MemoryDisk({ clock }) });
-    const world = new GatewayWorld({ clock, disk, tail, stream, store, policy });
-    world.port = await world.gateway.listen({ host: 'test', port: 0 });
+  static async start(options: DevicePolicy | GatewayWorldOptions = {}): Promise<GatewayWorld> {
+    const world = new GatewayWorld('publish' in options ? { policy: options } : options);
+    await world.startGateway();
     return world;
+  }
+
+  get gateway(): Gateway {
+    assert(this.#gateway);
+    return this.#gateway;
+  }
+
+  get stream(): EmbeddedStream {
+    assert(this.#stream);
+    return this.#stream;
+  }
+
+  /** A gateway on what the disks hold; clients connect to its port. */
+  async startGateway(): Promise<void> {
+    const { clock, disk, counters, sockets } = this;
+    const onDurable = (last: bigint) => this.#tail.moveTo(last);
+    this.#stream = await clock.until(EmbeddedStream.open({ files: disk, clock, directory: '/stream', onDurable }));
+    this.#tail.moveTo(this.#stream.lastSequenceNumber);
+    const store = await openMemoryStore({ clock, disk: this.#storeDisk });
+    const things = new ThingRegistry({ store, random: seededRandom(3) });
+    const { access, limits, durable } = this.#options;
+    const journal = { files: disk, clock, random: seededRandom(4), directory: '/sessions' };
+    const sessions = durable ? await clock.until(recoverJournal(journal)) : undefined;
+    const note = (facts: object, message: string) => void this.logged.push({ facts: { ...facts }, message });
+    this.#gateway = new Gateway({
+      clock,
+      random: seededRandom(2),
+      counters,
+      log: { info: note, warn: note, error: note },
+      sockets,
+      access: access ?? new ThingAccess({ things, policy: this.policy }),
+      things,
+      stream: this.#stream,
+      sessions,
+      limits,
+      onFailure: error => void this.failures.push(error),
+    });
+    this.port = await this.gateway.listen({ host: 'test', port: 0 });
+  }
+
+  /** What was not synced is lost, and everybody's connection; then another gateway starts on the same disks. */
+  async powerCut(): Promise<void> {
+    this.sockets.cut();
+    this.gateway.halt();
+    this.disk.powerCut();
+    this.#storeDisk.crash();
+    await this.startGateway();
   }
 
   /** Registered with the first call. */

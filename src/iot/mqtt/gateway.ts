@@ -3,49 +3,60 @@ import type { Counters } from '../../kernel/counters.ts';
 import { messageOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/random.ts';
-import type { ListenAddress, Listener, Socket, Sockets } from '../../kernel/sockets.ts';
-import type { KeyValueStore } from '../../kernel/store.ts';
+import type { ListenAddress, Listener, Socket, Sockets, TlsCertificates } from '../../kernel/sockets.ts';
+import { TokenBucket } from '../../kernel/token-bucket.ts';
 import type { Stream } from '../../platform/stream/index.ts';
-import type { ConnectionState, DevicePolicy, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../port.ts';
+import type { Access, Identity } from '../access/port.ts';
+import type { ConnectionState, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../port.ts';
 import { Ingest } from '../rules/index.ts';
-import { PolicyEngine, ThingRegistry, thingOfClient } from '../things/index.ts';
-import { Broker, type LifecycleEvent } from './broker.ts';
-import { Connection } from './connection.ts';
-import { encode } from './encode.ts';
-import { messageExpiryNotValid, messageTooLarge, topicNotValid } from './errors.ts';
+import type { ThingRegistry } from '../things/index.ts';
+import { Broker } from './broker.ts';
+import { type BrokerLimits, brokerLimits } from './broker-limits.ts';
+import type { Message } from './client-state.ts';
+import type { ConnectJudge } from './connect.ts';
+import { Connection, type OutgoingForm } from './connection.ts';
+import { messageExpiryNotValid, messageTooLarge, noThings, topicNotValid } from './errors.ts';
+import { Checkpointer, Journal, type RecoveredJournal } from './journal/index.ts';
+import { type LifecycleEvent, lifecyclePayload, lifecycleTopic } from './lifecycle.ts';
 import { mqttLimits } from './limits.ts';
-import type { ProtocolVersion, PublishPacket, PublishProperties, QoS, Received, Will } from './packets.ts';
-import type { Message, Session } from './session.ts';
-import { isTopicName } from './topics.ts';
+import { MessageEncoder } from './message-encoder.ts';
+import { reasonCodes, type Will } from './packets.ts';
+import { Router } from './router.ts';
+import { type BrokerJournal, SafeKeeping } from './safe-keeping.ts';
+import { Takeovers } from './takeovers.ts';
+import { isTopicName, withoutShare } from './topics.ts';
 
 /** What every connection works with. */
-export interface GatewayCore {
+export interface GatewayCore extends ConnectJudge {
   readonly clock: Clock;
   readonly counts: Counters;
   readonly log: Log;
+  readonly limits: BrokerLimits;
   readonly broker: Broker;
+  readonly router: Router;
   readonly ingest: Ingest;
-  readonly policy: PolicyEngine;
+  readonly journal: BrokerJournal | undefined;
+  readonly keeping: SafeKeeping;
+  readonly access: Access;
+  readonly takeovers: Takeovers;
+  /** Publishes of all connections. */
+  readonly publishes: TokenBucket;
   readonly connections: Set<Connection>;
   /** Counts the turns of the event loop in which bytes arrived. */
   readonly turn: number;
+  /** Unix epoch milliseconds by a clock that does not jump while the process lives (hostile C01). */
+  nowMs(): number;
   /** Bytes are about to be handled: makes sure that `turn` counts on when this turn is over. */
   beginTurn(): void;
   /** The connection has something to write at the end of this turn. */
   markDirty(connection: Connection): void;
-  authenticate(thingName: string, password: Uint8Array): boolean;
-  /** Offers a client's publish to the subscribers. */
-  route(packet: PublishPacket & Received, from: Session): void;
-  encodeMessage(message: Message, delivery: MessageDelivery): Buffer;
+  /** Whether a CONNECT comes too soon after others; the reason to refuse it. */
+  refusalOfConnect(clientId: string): number | undefined;
+  /** Somebody who is known was not let in. */
+  connectFailed(identity: Identity): void;
+  encodeMessage(message: Message, form: OutgoingForm): Buffer;
   /** Writes what was gathered, one call per connection. */
   flush(): void;
-}
-
-export interface MessageDelivery {
-  readonly qos: QoS;
-  readonly packetId: number;
-  readonly dup: boolean;
-  readonly version: ProtocolVersion;
 }
 
 export interface GatewayOptions {
@@ -54,101 +65,151 @@ export interface GatewayOptions {
   readonly counters: Counters;
   readonly log: Log;
   readonly sockets: Sockets;
-  /** Holds the registered things. */
-  readonly store: KeyValueStore;
-  readonly stream: Stream;
-  readonly policy: DevicePolicy;
+  /** Who may come in and do what. */
+  readonly access: Access;
+  /** The registered things; without it the gateway is a broker for clients that are no things. */
+  readonly things?: ThingRegistry;
+  /** Takes telemetry and lifecycle events; without it there is no app to take them. */
+  readonly stream?: Stream;
+  /** Sessions survive the process; without it they live in memory. */
+  readonly sessions?: RecoveredJournal;
+  readonly limits?: BrokerLimits;
+  /** Of all doors together: further ones are closed at once, so that those who are there stay served. Default: no limit. */
+  readonly connectionsMax?: number;
   /** Nothing can be made durable any more: the process should end and start again. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Where lifecycle events go in the stream; the names are AWS IoT's. */
-export const lifecycleTopics = {
-  connected: '$aws/events/presence/connected/',
-  disconnected: '$aws/events/presence/disconnected/',
-  subscribed: '$aws/events/subscriptions/subscribed/',
-  unsubscribed: '$aws/events/subscriptions/unsubscribed/',
-} as const;
-
 /** The MQTT side of the IoT half: listeners, connections, sessions, and the way into the stream. Never runs app code. */
 export class Gateway implements GatewayCore, Iot {
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
+  readonly limits: BrokerLimits;
   readonly broker: Broker;
+  readonly router: Router;
   readonly ingest: Ingest;
-  readonly policy: PolicyEngine;
+  readonly journal: BrokerJournal | undefined;
+  readonly keeping: SafeKeeping;
+  readonly access: Access;
+  readonly takeovers: Takeovers;
+  readonly publishes: TokenBucket;
   readonly connections = new Set<Connection>();
   readonly counts: Counters;
   turn = 0;
-  readonly #things: ThingRegistry;
+  readonly #things: ThingRegistry | undefined;
   readonly #sockets: Sockets;
-  #listener: Listener | undefined;
+  readonly #checkpointer: Checkpointer | undefined;
+  readonly #encoder: MessageEncoder;
+  readonly #connectionsMax: number;
+  readonly #connects: TokenBucket;
+  readonly #connectsOfClients = new Map<string, number>();
+  readonly #failedConnects: TokenBucket;
+  readonly #startedAtMs: number;
+  #listeners: Listener[] = [];
   #deadlines: Timer;
   #dirty: Connection[] = [];
   #turnHasBegun = false;
 
   constructor(options: GatewayOptions) {
-    this.clock = options.clock;
-    this.counts = options.counters;
-    this.log = options.log;
-    this.#sockets = options.sockets;
-    this.#things = new ThingRegistry({ store: options.store, random: options.random });
-    this.policy = new PolicyEngine(options.policy, () =>
-      this.broker.revise((thingName, topicFilter) => this.policy.maySubscribe(thingName, topicFilter)),
-    );
+    const { clock, random, counters, log, sockets, access, stream, sessions, onFailure } = options;
+    this.clock = clock;
+    this.random = random;
+    this.counts = counters;
+    this.log = log;
+    this.limits = options.limits ?? brokerLimits;
+    this.access = access;
+    this.#things = options.things;
+    this.#sockets = sockets;
+    this.#connectionsMax = options.connectionsMax ?? Number.POSITIVE_INFINITY;
+    const monotonicMs = clock.monotonicMs();
+    this.#startedAtMs = clock.nowMs() - monotonicMs;
+    this.#encoder = new MessageEncoder(() => this.nowMs());
+    this.#connects = new TokenBucket(this.limits.connectsPerSecondMax, monotonicMs);
+    this.#failedConnects = new TokenBucket(failedConnectsPerSecondMax, monotonicMs);
+    this.publishes = new TokenBucket(this.limits.totalPublishesPerSecondMax, monotonicMs);
+    this.takeovers = new Takeovers(this.limits, (identity, remoteAddress) => this.#alarmFight(identity, remoteAddress));
     this.ingest = new Ingest({
-      stream: options.stream,
-      clock: options.clock,
-      counters: options.counters,
+      stream,
+      journal: sessions?.stream,
+      clock,
+      counters,
       afterAcks: () => this.flush(),
-      onFailure: options.onFailure,
+      onFailure,
     });
+    const journal = sessions && new Journal({ ...sessions, batch: () => this.ingest.journalBatch() });
+    this.journal = journal;
+    this.keeping = new SafeKeeping(this.ingest);
+    const common = { limits: this.limits, counters, journal: this.journal, keeping: this.keeping };
+    this.router = new Router({ ...common, rights: access, nowMs: () => this.nowMs() });
     this.broker = new Broker({
-      clock: options.clock,
-      counters: options.counters,
-      onLifecycle: event => this.#recordLifecycle(event),
-      publishWill: (thingName, will) => this.#publishWill(thingName, will),
+      ...common,
+      clock,
+      random,
+      router: this.router,
+      onLifecycle: event => this.#tellLifecycle(event),
+      publishWill: (identity, will) => this.#publishWill(identity, will),
     });
+    if (sessions) this.#restore(sessions);
+    this.#checkpointer = journal && sessions && this.#checkpoints(journal, sessions);
     this.#deadlines = this.#checkDeadlinesLater();
   }
 
-  /** Starts taking connections; resolves with the port. */
+  /** Starts taking connections; resolves with the port. Call it again for another door. */
   async listen(address: ListenAddress): Promise<number> {
-    this.#listener = await this.#sockets.listen(address, socket => this.accept(socket));
-    return this.#listener.port;
+    const listener = await this.#sockets.listen(address, socket => this.accept(socket));
+    this.#listeners.push(listener);
+    return listener.port;
   }
 
   accept(socket: Socket): void {
+    if (this.connections.size >= this.#connectionsMax) {
+      this.counts.add('mqtt.refused.tooManyConnections');
+      return socket.destroy();
+    }
     this.connections.add(new Connection(this, socket));
+  }
+
+  /** New connections over TLS see these; the ones there are stay. Throws `tls.*`, and the old ones stay in force. */
+  async replaceCertificates(certificates: TlsCertificates): Promise<void> {
+    for (const listener of this.#listeners) await listener.replaceCertificates?.(certificates);
   }
 
   /** Takes nothing more, acknowledges what was received once it is durable, tells every client, and stops. */
   async close(): Promise<void> {
-    await this.#listener?.close();
+    await Promise.all(this.#listeners.map(listener => listener.close()));
     for (const connection of this.connections) connection.stopReading();
     await this.#received();
     for (const connection of [...this.connections]) connection.shutDown();
-    await this.#received(); // What the ends of connections left: their lifecycle events and wills.
+    await this.#received(); // What the ends of connections left: their lifecycle events and wills,
+    await this.#received(); // and what followed from those.
     this.halt();
   }
 
   /** Resolves when everything offered to the ingest so far was made durable or refused. */
   #received(): Promise<void> {
-    return new Promise(resolve =>
-      this.ingest.answerInOrder({ acknowledge: () => resolve(), refuse: () => resolve() }, 0, 0),
-    );
+    return new Promise(resolve => this.keeping.whenStored(resolve, resolve));
   }
 
   /** Frees the timers, and nothing else: what a process that dies leaves behind. */
   halt(): void {
     this.#deadlines.cancel();
-    this.broker.close();
+    this.#checkpointer?.stop();
+  }
+
+  /** The rules have changed: what is not allowed any more ends now. */
+  revise(): void {
+    this.broker.revise(
+      identity => this.access.isStillAllowed(identity),
+      (identity, topicFilter) => this.access.maySubscribe(identity, withoutShare(topicFilter)),
+    );
+    this.flush();
   }
 
   // --- For connections --------------------------------------------------------------------------------------------
 
-  authenticate(thingName: string, password: Uint8Array): boolean {
-    return this.#things.verify(thingName, password);
+  nowMs(): number {
+    return this.#startedAtMs + this.clock.monotonicMs();
   }
 
   beginTurn(): void {
@@ -164,64 +225,70 @@ export class Gateway implements GatewayCore, Iot {
     this.#dirty.push(connection);
   }
 
-  route({ topic, qos, payload, properties, byteLength }: PublishPacket & Received, from: Session): void {
-    const recipients = this.broker.recipients(topic, qos, from);
-    if (!recipients) return;
-    const message = {
-      topic,
-      payload: Buffer.from(payload), // A queued message must not keep the socket's whole read alive.
-      qos,
-      properties: ownProperties(properties),
-      expiresAtMs: this.#expiresAt(properties),
-      bytes: byteLength,
-    };
-    this.broker.deliver(message, recipients);
+  refusalOfConnect(clientId: string): number | undefined {
+    const nowMs = this.clock.monotonicMs();
+    const { connectsPerClientPerSecondMax } = this.limits;
+    if (!this.#connects.take(nowMs)) return reasonCodes.serverBusy;
+    if (connectsPerClientPerSecondMax === Number.POSITIVE_INFINITY || clientId === '') return undefined;
+    const count = (this.#connectsOfClients.get(clientId) ?? 0) + 1;
+    this.#connectsOfClients.set(clientId, count); // Cleared every second, and so bounded by the rate of all.
+    return count > connectsPerClientPerSecondMax ? reasonCodes.quotaExceeded : undefined;
   }
 
-  encodeMessage(message: Message, { qos, packetId, dup, version }: MessageDelivery): Buffer {
-    const { topic, payload, properties, expiresAtMs } = message;
-    const remaining = expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - this.clock.nowMs()) / 1_000);
-    const forwarded =
-      version === 5 && (properties || remaining !== undefined)
-        ? { ...properties, messageExpiryIntervalSeconds: remaining && Math.max(remaining, 1) } // [MQTT5 3.3.2-6]
-        : undefined;
-    return encode(
-      { type: 'publish', topic, payload, qos, dup, retain: false, packetId, properties: forwarded },
-      version,
-    );
+  connectFailed(identity: Identity): void {
+    if (!this.#failedConnects.take(this.clock.monotonicMs())) return;
+    this.#tellLifecycle({
+      clientId: identity.clientId,
+      thingName: identity.thingName,
+      principalIdentifier: identity.principal,
+      sessionIdentifier: Buffer.from(this.random.bytes(16)).toString('hex'),
+      versionNumber: 0,
+      eventType: 'connect_failed',
+      connectFailureReason: 'AUTHORIZATION_FAILED',
+    });
+  }
+
+  encodeMessage(message: Message, form: OutgoingForm): Buffer {
+    return this.#encoder.encode(message, form);
   }
 
   flush(): void {
-    if (this.#dirty.length === 0) return;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const connection of dirty) connection.flush();
+    while (this.#dirty.length > 0) {
+      const dirty = this.#dirty;
+      this.#dirty = [];
+      for (const connection of dirty) connection.flush();
+    }
   }
 
   // --- The Iot port -----------------------------------------------------------------------------------------------
 
   /** Throws `mqtt.topicNotValid`, `mqtt.messageTooLarge`, `mqtt.messageExpiryNotValid`. */
-  async publish({ topic, payload, qos, messageExpirySeconds }: OutgoingMessage): Promise<PublishReceipt> {
+  async publish({
+    topic,
+    payload,
+    qos,
+    messageExpirySeconds,
+    retain = false,
+  }: OutgoingMessage): Promise<PublishReceipt> {
     if (!isTopicName(topic)) throw topicNotValid();
-    const bytes = payload.length + Buffer.byteLength(topic) + outgoingOverheadBytes;
-    if (bytes > mqttLimits.packetBytesMax) throw messageTooLarge(payload.length);
+    const byteLength = payload.length + Buffer.byteLength(topic) + outgoingOverheadBytes;
+    if (byteLength > mqttLimits.packetBytesMax) throw messageTooLarge(payload.length);
     if (messageExpirySeconds !== undefined && !isExpiry(messageExpirySeconds)) throw messageExpiryNotValid();
     const properties =
       messageExpirySeconds === undefined ? undefined : { messageExpiryIntervalSeconds: messageExpirySeconds };
-    const recipients = this.broker.recipients(topic, qos);
-    if (!recipients) return { subscribers: 0 };
-    const message = { topic, payload, qos, properties, expiresAtMs: this.#expiresAt(properties), bytes };
-    const subscribers = this.broker.deliver(message, recipients);
+    const { connected } = this.router.publish({ topic, payload, qos, retain, properties, byteLength });
     this.flush();
-    return { subscribers };
+    return { subscribers: connected };
   }
 
-  createThing(thingName: string): Promise<ThingCredentials> {
+  /** Throws `thing.exists`, `thing.nameNotValid`. */
+  async createThing(thingName: string): Promise<ThingCredentials> {
+    if (!this.#things) throw noThings();
     return this.#things.create(thingName);
   }
 
   async deleteThing(thingName: string): Promise<void> {
-    const deleted = this.#things.delete(thingName); // Who connects from here on is refused.
+    const deleted = this.#things?.delete(thingName); // Who connects from here on is refused.
     this.broker.evict(thingName);
     this.flush();
     await deleted;
@@ -232,45 +299,78 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   async counters(): Promise<Record<string, number>> {
-    return { ...this.counts.all(), 'mqtt.connections': this.connections.size };
+    return {
+      ...this.counts.all(),
+      'mqtt.connections': this.connections.size,
+      'mqtt.subscriptions': this.router.size,
+      'mqtt.retained': this.router.retained.size,
+    };
   }
 
   // --- Inside -----------------------------------------------------------------------------------------------------
 
-  #expiresAt(properties: { messageExpiryIntervalSeconds?: number } | undefined): number | undefined {
-    const seconds = properties?.messageExpiryIntervalSeconds;
-    return seconds === undefined ? undefined : this.clock.nowMs() + seconds * 1_000;
+  #restore({ clients, retained }: RecoveredJournal): void {
+    for (const message of retained) this.router.retained.set(message);
+    this.broker.restore(clients);
+    this.broker.settleRestored();
+    this.flush();
   }
 
-  /** Checked again when it happens: the policy may have changed since CONNECT. */
-  #publishWill(thingName: string, { topic, payload, qos, properties }: Will): void {
+  #checkpoints(journal: Journal, { log }: RecoveredJournal): Checkpointer {
+    return new Checkpointer({
+      journal,
+      log,
+      clock: this.clock,
+      source: { clients: () => this.broker.clients(), retained: () => this.router.retained.all() },
+      onFailure: error => {
+        this.counts.add('mqtt.failed.checkpoint');
+        this.log.error({ error: messageOf(error) }, 'The journal of the sessions is not shortened any more.');
+      },
+    });
+  }
+
+  /** Checked again when it happens: the rules may have changed since CONNECT. */
+  #publishWill(identity: Identity, { topic, payload, qos, retain, properties }: Will): void {
     this.#contain('A will was lost by an error of ours.', () => {
-      const verdict = this.policy.judgePublish(thingName, topic);
+      const verdict = this.access.judgePublish(identity, topic);
       if (!verdict.allowed) return this.counts.add('mqtt.refused.will');
-      if (verdict.ingest) this.ingest.offer(thingName, topic, payload);
-      const recipients = this.broker.recipients(topic, qos);
-      if (!recipients) return;
+      if (verdict.ingest) this.ingest.offer(identity.thingName ?? identity.clientId, topic, payload);
       const { willDelayIntervalSeconds: _, ...forwarded } = properties ?? {};
-      const expiresAtMs = this.#expiresAt(properties);
-      const bytes = mqttLimits.packetBytesBeforeConnectMax; // At most: it came in a CONNECT.
-      this.broker.deliver({ topic, payload, qos, properties: forwarded, expiresAtMs, bytes }, recipients);
+      const byteLength = payload.length + Buffer.byteLength(topic) + mqttLimits.userPropertyBytesMax;
+      this.router.publish({ topic, payload, qos, retain, properties: forwarded, byteLength });
       this.flush(); // A will may be due when nothing else happens.
     });
   }
 
-  #recordLifecycle(event: LifecycleEvent): void {
+  /** To the functions by the stream, and to whoever subscribes to the topic of the event. */
+  #tellLifecycle(event: LifecycleEvent): void {
     this.#contain('A lifecycle event was lost by an error of ours.', () => {
-      const { type, ...facts } = event;
-      const payload = JSON.stringify({ ...facts, eventType: type, timestamp: this.clock.nowMs() });
-      const { clientId } = event;
-      this.ingest.offer(thingOfClient(clientId), lifecycleTopics[type] + clientId, Buffer.from(payload));
+      const topic = lifecycleTopic(event);
+      if (topic === undefined) return;
+      const payload = lifecyclePayload(event, this.clock.nowMs());
+      if (this.ingest.hasStream && event.eventType !== 'connect_failed') {
+        this.ingest.offer(event.thingName ?? event.clientId, topic, payload);
+      }
+      const byteLength = payload.length + topic.length + outgoingOverheadBytes;
+      this.router.publish({ topic, payload, qos: 1, retain: false, byteLength });
     });
+  }
+
+  #alarmFight({ clientId }: Identity, remoteAddress: string): void {
+    this.counts.add('mqtt.slowed.takeover');
+    const facts = { clientId: clientId.slice(0, loggedCharactersMax), remoteAddress };
+    this.log.warn(facts, 'Several connections keep taking one client id from each other.');
   }
 
   #checkDeadlinesLater(): Timer {
     return this.clock.setTimer(1_000, () => {
       const nowMs = this.clock.monotonicMs();
+      this.#connectsOfClients.clear();
       for (const connection of this.connections) connection.checkDeadlines(nowMs);
+      this.#contain('Something that was due failed by an error of ours.', () => {
+        this.broker.tick();
+        this.router.retained.dropExpired(this.nowMs(), retainedSweptPerSecondMax);
+      });
       this.flush();
       this.#deadlines = this.#checkDeadlinesLater();
     });
@@ -288,14 +388,11 @@ export class Gateway implements GatewayCore, Iot {
 }
 
 const outgoingOverheadBytes = 32; // ours: fixed header, packet id and message expiry take 18 at most
+const retainedSweptPerSecondMax = 10_000; // ours: retained messages looked at for having expired
+const failedConnectsPerSecondMax = 100; // ours: events of refused connections; strangers cause them
+const loggedCharactersMax = 128; // ours: of a text that a client chose
 
 /** A whole number that fits the property's four bytes [MQTT5 3.3.2.3.3]. */
 function isExpiry(seconds: number): boolean {
   return Number.isInteger(seconds) && seconds >= 1 && seconds <= 0xffff_ffff;
-}
-
-/** Binary data is a view into what was read from the socket. */
-function ownProperties(properties: PublishProperties | undefined): PublishProperties | undefined {
-  if (properties?.correlationData === undefined) return properties;
-  return { ...properties, correlationData: Buffer.from(properties.correlationData) };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Ingest } from '../rules/index.ts';
 import { PolicyEngine } from '../things/index.ts';
-import { brokerLimits } from './broker-limits.ts';
+import { awsLimits, brokerLimits } from './broker-limits.ts';
 import { bites, GatewayWorld, publishPacket } from './gateway-world.ts';
 import type { Packet, ProtocolVersion } from './packets.ts';
 import { reasonCodes } from './packets.ts';
@@ -71,7 +71,7 @@ describe('publishing', () => {
     assert.deepEqual(listener.takeMessages(), []);
     assert.deepEqual(await world.telemetry(), []);
   };
-  it('refuses what the policy does not allow, and does nothing with it (hostile A04, A05) [MQTT5 3.3.5-2]', async () => {
+  it('refuses what the policy does not allow, and does nothing with it (hostile A04, A05) [MQTT5 3.4.2.1]', async () => {
     await onlyOwnTopics();
     const yes = () => ({ allowed: true, ingest: true });
     await bites(PolicyEngine.prototype, 'judgePublish', { value: yes, writable: true }, onlyOwnTopics);
@@ -102,42 +102,53 @@ describe('publishing', () => {
     client.publish(own, 'x');
     await world.durable();
     client.takeAll();
-    world.gateway.policy.replace({ publish: [], ingest: [], subscribe: [] });
+    world.policy.replace({ publish: [], ingest: [], subscribe: [] });
     client.publish(own, 'y');
     await world.durable();
     assert.equal(client.take('puback').reasonCode, reasonCodes.notAuthorized);
   });
 
-  it('refuses what it announced not to have: QoS 2, retain, topic aliases (hostile W17)', async () => {
+  it('refuses topic aliases that are not valid (hostile W17) [MQTT5 3.3.2-8, 3.3.2-9]', async () => {
     const world = await GatewayWorld.start();
-    const cases = [
-      [{ qos: 2, packetId: 1 }, reasonCodes.qosNotSupported], // [MQTT5 3.2.2-11]
-      [{ retain: true }, reasonCodes.retainNotSupported], // [MQTT5 3.2.2-14]
-      [{ properties: { topicAlias: 1 } }, reasonCodes.topicAliasInvalid], // [MQTT5 3.1.2-26]
-    ] as const;
-    for (const [options, reasonCode] of cases) {
+    const { topicAliasMaximum } = brokerLimits;
+    for (const topicAlias of [topicAliasMaximum + 1, 65_535]) {
       const client = await world.connect('one');
-      client.publish(own, 'x', options);
+      client.publish(own, 'x', { properties: { topicAlias } });
       await world.settle();
-      assert.equal(client.take('disconnect').reasonCode, reasonCode);
+      assert.equal(client.take('disconnect').reasonCode, reasonCodes.topicAliasInvalid);
     }
-    for (const type of ['pubrec', 'pubrel', 'pubcomp'] as const) {
-      const client = await world.connect('one');
-      client.send({ type, packetId: 1, reasonCode: 0 });
-      await world.settle();
-      assert.equal(client.take('disconnect').reasonCode, reasonCodes.protocolError); // No QoS 2: nothing to release.
-    }
+    const client = await world.connect('one');
+    client.publish('', 'x', { properties: { topicAlias: 1 } }); // Never told what it stands for.
+    await world.settle();
+    assert.equal(client.take('disconnect').reasonCode, reasonCodes.topicAliasInvalid);
     await world.durable();
     assert.deepEqual(await world.telemetry(), []);
   });
 
-  it('delivers a retained publish of 3.1.1 to who is there, and counts that it was not kept', async () => {
+  it('takes an alias for the topic it was last told with, on this connection only [MQTT5 3.3.2-7]', async () => {
     const world = await GatewayWorld.start();
-    const client = await world.connect('one', { protocolVersion: 4 });
-    client.publish(own, 'x', { retain: true });
+    const client = await world.connect('one');
+    client.publish(own, 'a', { properties: { topicAlias: 7 } });
+    client.publish('', 'b', { properties: { topicAlias: 7 } });
+    client.publish('chat/a', 'c', { properties: { topicAlias: 7 } });
+    client.publish('', 'd', { properties: { topicAlias: 7 } });
+    client.publish(own, 'e');
     await world.durable();
-    assert.equal(client.take('puback').reasonCode, 0);
-    assert.equal(world.counters.get('mqtt.ignored.retain'), 1);
+    assert.deepEqual(await world.telemetry(), ['a', 'b', 'e']);
+    client.cut();
+    const back = await world.connect('one');
+    back.publish('', 'f', { properties: { topicAlias: 7 } });
+    await world.settle();
+    assert.equal(back.take('disconnect').reasonCode, reasonCodes.topicAliasInvalid);
+  });
+
+  it('refuses QoS 2 and subscription identifiers where AWS does', async () => {
+    const world = await GatewayWorld.start({ limits: awsLimits });
+    const client = await world.connect('one');
+    assert.equal(client.connack?.properties?.maximumQoS, 1); // [MQTT5 3.2.2-9]
+    client.publish(own, 'x', { qos: 2 });
+    await world.settle();
+    assert.equal(client.take('disconnect').reasonCode, reasonCodes.qosNotSupported); // [MQTT5 3.2.2-11]
   });
 
   it('counts refused publishes as answered: thousands of them do not fill the window', async () => {
@@ -225,13 +236,13 @@ describe('publishing', () => {
     const client = await world.connect('one');
     client.send(
       publishPacket(own, 'a', { packetId: 1 }),
-      publishPacket(own, 'b', { qos: 2, packetId: 2 }),
+      publishPacket(own, 'b', { packetId: 2, properties: { topicAlias: 65_535 } }),
       publishPacket(own, 'c', { packetId: 3 }),
     );
     client.publish(own, 'd');
     await world.durable();
     assert.deepEqual(await world.telemetry(), ['a']);
-    assert.equal(client.take('disconnect').reasonCode, reasonCodes.qosNotSupported);
+    assert.equal(client.take('disconnect').reasonCode, reasonCodes.topicAliasInvalid);
     assert.deepEqual(client.received, []);
   });
 

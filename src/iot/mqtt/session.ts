@@ -1,101 +1,232 @@
 import type { Counters } from '../../kernel/counters.ts';
-import { brokerLimits } from './broker-limits.ts';
-import type { PublishProperties, QoS, Subscription } from './packets.ts';
-
-/** A message on its way to subscribers. Shared between them, so never changed. */
-export interface Message {
-  readonly topic: string;
-  readonly payload: Uint8Array;
-  readonly qos: QoS;
-  readonly properties: PublishProperties | undefined;
-  /** On the wall clock, Unix epoch milliseconds; undefined = never. */
-  readonly expiresAtMs: number | undefined;
-  /** What it takes while it waits, properties included. */
-  readonly bytes: number;
-}
-
-/** One QoS 1 delivery that this session owes its client. */
-interface Delivery {
-  readonly message: Message;
-  readonly packetId: number;
-  /** Sent on the connection there is now, and not acknowledged yet. */
-  isAwaited: boolean;
-}
+import { Fifo } from '../../kernel/fifo.ts';
+import type { Identity } from '../access/port.ts';
+import type { BrokerLimits } from './broker-limits.ts';
+import type { Delivery, GrantedSubscription, Message } from './client-state.ts';
+import type { ProtocolVersion } from './packets.ts';
 
 /** What a session needs of the connection it is attached to. */
 export interface SessionLink {
   /** False when the peer is too slow to take more now. */
   readonly hasRoom: boolean;
-  /** QoS 1 messages the client is willing to have in flight [MQTT5 3.1.2.11.3]. */
+  /** QoS 1 and 2 messages the client is willing to have in flight [MQTT5 3.1.2.11.3]. */
   readonly receiveMaximum: number;
-  /** False when the client takes no packet of that size; the message is settled then [MQTT5 3.1.2-25]. */
-  sendMessage(message: Message, qos: QoS, packetId: number, dup: boolean): boolean;
+  /** QoS 0. False when the client takes no packet of that size, and for the next method too [MQTT5 3.1.2-25]. */
+  sendNow(message: Message, retain: boolean, subscriptionIdentifiers: readonly number[]): boolean;
+  sendDelivery(delivery: Delivery, dup: boolean): boolean;
+  sendRelease(packetId: number): void;
+  /** There is more to send, and others should have their turn first: calls `pump` soon. */
+  pumpLater(): void;
+  /** What the client must get could not be stored: the connection ends, and the next one brings it. */
+  notStored(): void;
 }
 
-/** What became of a message offered to a session. */
-export type DeliveryFate = 'sent' | 'queued' | 'dropped';
+/** The part of the journal that a session writes to. Numbers are the journal's names for clients and deliveries. */
+export interface DeliveryJournal {
+  sent(clientNo: number, deliveryNo: number, packetId: number): void;
+  released(clientNo: number, packetId: number): void;
+  settled(clientNo: number, packetId: number): void;
+  dropped(clientNo: number, deliveryNo: number): void;
+}
+
+/** The journal, and what follows once something is stored. */
+export interface SessionKeeping {
+  readonly journal: DeliveryJournal;
+  whenStored(then: () => void, otherwise: () => void): void;
+}
+
+/** Retained messages on their way to a new subscription, one by one. */
+export interface RetainedReplay {
+  readonly subscription: GrantedSubscription;
+  /** The next one; undefined when there is none left, 'later' when it is still looking. */
+  next(): Message | undefined | 'later';
+  /** Hands it to the session as any other message, with RETAIN set. */
+  deliver(message: Message): void;
+}
+
+/** Bytes that wait in all sessions together. */
+export interface QueueBudget {
+  bytes: number;
+}
+
+/** What became of a PUBREC. */
+export type ReceiptFate = 'release' | 'settled' | 'unknown';
 
 /**
- * What outlives the socket: subscriptions, QoS 1 messages in flight and those waiting. Packet ids are this session's
- * own and are never reused while in flight. Time, sockets and other sessions are the broker's business.
+ * What outlives the socket: subscriptions, messages in flight and those waiting. Packet ids are this session's own and
+ * are never reused while in flight. Time, sockets and other sessions are the broker's business.
  */
 export class Session {
-  readonly clientId: string;
-  /** Whose identity and rights it has. */
-  readonly thingName: string;
+  readonly identity: Identity;
+  readonly clientNo: number;
+  protocolVersion: ProtocolVersion;
   /** How long it is kept without a connection; 0 ends it with the connection. */
   expirySeconds: number;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly subscriptions = new Map<string, GrantedSubscription>();
+  /** Packet ids of QoS 2 publishes taken from the client and not released by it yet [MQTT5 4.3.3-10]. */
+  received: Set<number> | undefined;
   link: SessionLink | undefined;
+  /** Set while what happens here must survive the process. */
+  keeping: SessionKeeping | undefined;
+  /** The broker's notes on the message it is handing out: which one, and where this session stands in its list. */
+  routeNo = 0;
+  routeIndex = 0;
+  readonly #limits: BrokerLimits;
+  readonly #budget: QueueBudget;
   readonly #counters: Counters;
   #nextPacketId = 1;
+  #nextDeliveryNo = 1;
   // Most sessions never have a message in flight or waiting, so these are made when first needed.
   #inflight: Map<number, Delivery> | undefined;
   #inflightBytes = 0;
-  #awaited = 0;
   /** In flight since an earlier connection and not sent again on this one yet, oldest first. */
-  #resends: Delivery[] | undefined;
-  #queue: Message[] | undefined;
+  #resends: Set<Delivery> | undefined;
+  #queue: Fifo<Delivery> | undefined;
   #queuedBytes = 0;
+  /** QoS 2 in flight that is sent once its packet id is stored: a crash could give the id to another message. */
+  #unsafe: Set<Delivery> | undefined;
   /** No message of the queue expires before this. */
   #earliestExpiryMs = Number.POSITIVE_INFINITY;
+  #replays: RetainedReplay[] | undefined;
+  /** Taken out of a replay and not sent yet. */
+  #nextRetained: Message | undefined;
 
-  constructor(options: { clientId: string; thingName: string; expirySeconds: number; counters: Counters }) {
-    this.clientId = options.clientId;
-    this.thingName = options.thingName;
+  constructor(options: {
+    identity: Identity;
+    clientNo: number;
+    protocolVersion: ProtocolVersion;
+    expirySeconds: number;
+    limits: BrokerLimits;
+    budget: QueueBudget;
+    counters: Counters;
+  }) {
+    this.identity = options.identity;
+    this.clientNo = options.clientNo;
+    this.protocolVersion = options.protocolVersion;
     this.expirySeconds = options.expirySeconds;
+    this.#limits = options.limits;
+    this.#budget = options.budget;
     this.#counters = options.counters;
+  }
+
+  get clientId(): string {
+    return this.identity.clientId;
   }
 
   /** Messages that wait for the client's window or for room. */
   get waitingMessages(): number {
-    return (this.#queue?.length ?? 0) + (this.#resends?.length ?? 0);
+    return (this.#queue?.length ?? 0) + (this.#resends?.size ?? 0) + (this.#replays ? 1 : 0);
   }
 
-  /** Sends now if the client can take it, else keeps a QoS 1 message within the session's limits. */
-  offer(message: Message, qos: QoS, nowMs: number): DeliveryFate {
-    if (qos === 0) {
-      if (this.link?.hasRoom !== true) return 'dropped';
-      return this.link.sendMessage(message, 0, 0, false) ? 'sent' : 'dropped';
+  /** Everything owed to the client with QoS 1 and 2: in the order it was sent, then what waits. */
+  *deliveries(): Generator<Delivery> {
+    yield* this.#inflight?.values() ?? [];
+    yield* this.#queue ?? [];
+  }
+
+  /** Takes back what `deliveries` gave to whoever stored it. */
+  restore(deliveries: Iterable<Delivery>): void {
+    for (const delivery of deliveries) {
+      if (delivery.packetId !== 0) this.#putInFlight(delivery);
+      else this.#enqueue(delivery);
+      this.#nextPacketId = delivery.packetId === 0 ? this.#nextPacketId : packetIdAfter(delivery.packetId);
+      this.#nextDeliveryNo = Math.max(this.#nextDeliveryNo, delivery.deliveryNo + 1);
     }
-    if (this.waitingMessages === 0 && this.#maySend(message)) return this.#send(message) ? 'sent' : 'dropped';
-    return this.#enqueue(message, nowMs) ? 'queued' : 'dropped';
   }
 
-  /** The client has taken a QoS 1 message. False when nothing with that id was in flight. */
+  // --- Taking messages --------------------------------------------------------------------------------------------
+
+  /** QoS 0: now or never. */
+  offerNow(message: Message, retain: boolean, subscriptionIdentifiers: readonly number[]): boolean {
+    if (this.link?.hasRoom !== true) return false;
+    return this.link.sendNow(message, retain, subscriptionIdentifiers);
+  }
+
+  /**
+   * QoS 1 and 2: takes the message within the session's limits. Nothing goes out before the caller has noted the
+   * delivery in the journal and calls `transmit`. Undefined when it is dropped.
+   */
+  accept(
+    message: Message,
+    qos: 1 | 2,
+    retain: boolean,
+    subscriptionIdentifiers: readonly number[],
+    nowMs: number,
+  ): Delivery | undefined {
+    if (!this.#fits(message) && this.#earliestExpiryMs <= nowMs) this.#dropExpired(nowMs);
+    const isFirst = (this.#queue?.length ?? 0) === 0 && !this.#resends;
+    const goesAtOnce = isFirst && this.#maySend(message);
+    if (!goesAtOnce && !this.#fits(message)) return undefined;
+    const delivery: Delivery = {
+      message,
+      qos,
+      retain,
+      subscriptionIdentifiers,
+      deliveryNo: this.#nextDeliveryNo++,
+      packetId: 0,
+      stage: 'waiting',
+    };
+    if (goesAtOnce) this.#assign(delivery);
+    else this.#enqueue(delivery);
+    return delivery;
+  }
+
+  /** Sends an accepted delivery whose turn it was. If it cannot be stored, its publisher is told so and it is dropped. */
+  transmit(delivery: Delivery): void {
+    if (delivery.stage === 'sent') this.#sendSafely(delivery, () => this.#settle(delivery));
+  }
+
+  /** Retained messages for a subscription just made; they go out as far as the client's window and buffer allow. */
+  replay(replay: RetainedReplay): void {
+    this.#replays ??= [];
+    this.#replays.push(replay);
+  }
+
+  // --- What the client answers ------------------------------------------------------------------------------------
+
+  /** PUBACK. False when no QoS 1 message with that id was in flight. */
   acknowledge(packetId: number, nowMs: number): boolean {
     const delivery = this.#inflight?.get(packetId);
-    if (!delivery) return false;
+    if (delivery?.qos !== 1) return false;
     this.#settle(delivery);
     this.pump(nowMs);
     return true;
   }
 
+  /** PUBREC. 'release' means that PUBREL is owed, once that is durable [MQTT5 4.3.3-4]. */
+  receipt(packetId: number, isRefused: boolean, nowMs: number): ReceiptFate {
+    const delivery = this.#inflight?.get(packetId);
+    if (delivery?.qos !== 2) return 'unknown';
+    if (isRefused) {
+      this.#settle(delivery); // The client will not have it; it is not sent again [MQTT5 4.3.3-4, 4.4.0-2].
+      this.pump(nowMs);
+      return 'settled';
+    }
+    if (delivery.stage === 'released') return 'release';
+    delivery.stage = 'released';
+    this.keeping?.journal.released(this.clientNo, packetId);
+    // From now on PUBREL is what is owed, in the order of the PUBRECs [MQTT311 4.6.0-4] [MQTT5 4.6.0-4].
+    this.#inflight?.delete(packetId);
+    this.#inflight?.set(packetId, delivery);
+    return 'release';
+  }
+
+  /** PUBCOMP. False when no PUBREL with that id was owed. */
+  complete(packetId: number, nowMs: number): boolean {
+    const delivery = this.#inflight?.get(packetId);
+    if (delivery?.stage !== 'released') return false;
+    this.#settle(delivery);
+    this.pump(nowMs);
+    return true;
+  }
+
+  // --- Sending ----------------------------------------------------------------------------------------------------
+
   /** A new connection took over: what was in flight goes out again as duplicates [MQTT5 4.4.0-1], then the rest. */
   resume(nowMs: number): void {
-    this.#resends = this.#inflight && [...this.#inflight.values()]; // In the order they were sent [MQTT5 4.6.0-1].
-    for (const delivery of this.#resends ?? []) delivery.isAwaited = false;
-    this.#awaited = 0;
+    const hasInflight = this.#inflight !== undefined && this.#inflight.size > 0;
+    this.#resends = hasInflight ? new Set(this.#inflight?.values()) : undefined; // As they were sent [MQTT5 4.6.0-1].
+    for (const delivery of this.#unsafe ?? []) this.#resends?.delete(delivery); // Not sent yet.
     this.pump(nowMs);
   }
 
@@ -103,92 +234,181 @@ export class Session {
   pump(nowMs: number): void {
     if (this.#resends) this.#pumpResends(this.#resends);
     if (this.#queue && !this.#resends) this.#pumpQueue(this.#queue, nowMs);
+    if (this.#replays && !this.#resends) this.#pumpReplays(this.#replays);
   }
 
-  #pumpResends(resends: Delivery[]): void {
-    let done = 0;
+  #pumpResends(resends: Set<Delivery>): void {
     for (const delivery of resends) {
-      const { message, packetId } = delivery;
-      if (this.link?.hasRoom !== true || this.#awaited >= this.link.receiveMaximum) break;
-      done++;
-      if (this.#inflight?.get(packetId) !== delivery) continue; // Acknowledged before it was sent again.
-      delivery.isAwaited = true;
-      this.#awaited++;
-      if (!this.link.sendMessage(message, 1, packetId, true)) this.#settle(delivery);
+      // What was settled since is neither in flight any more nor here.
+      const awaited = (this.#inflight?.size ?? 0) - resends.size;
+      if (this.link?.hasRoom !== true || awaited >= this.link.receiveMaximum) return;
+      resends.delete(delivery);
+      if (delivery.stage === 'released') this.#releaseSafely(delivery, this.link);
+      else if (!this.link.sendDelivery(delivery, true)) this.#settle(delivery);
     }
-    resends.splice(0, done);
-    if (resends.length === 0) this.#resends = undefined;
+    this.#resends = undefined;
   }
 
-  #pumpQueue(queue: Message[], nowMs: number): void {
-    let done = 0;
-    for (const message of queue) {
-      const isExpired = message.expiresAtMs !== undefined && message.expiresAtMs <= nowMs;
-      if (!isExpired && !this.#maySend(message)) break;
-      done++;
-      this.#queuedBytes -= message.bytes;
-      if (isExpired) this.#counters.add('mqtt.dropped.expired');
-      else this.#send(message);
+  #pumpQueue(queue: Fifo<Delivery>, nowMs: number): void {
+    for (let delivery = queue.peek(); delivery; delivery = queue.peek()) {
+      const { expiresAtMs } = delivery.message;
+      const isExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
+      if (!isExpired && !this.#maySend(delivery.message)) return;
+      queue.shift();
+      this.#unqueue(delivery);
+      if (isExpired) this.#drop(delivery);
+      else {
+        this.#assign(delivery);
+        this.keeping?.journal.sent(this.clientNo, delivery.deliveryNo, delivery.packetId);
+        this.#sendSafely(delivery, () => this.link?.notStored());
+      }
     }
-    if (done > 0) queue.splice(0, done);
-    if (queue.length === 0) this.#earliestExpiryMs = Number.POSITIVE_INFINITY;
-  }
-
-  #enqueue(message: Message, nowMs: number): boolean {
-    if (!this.#fits(message) && this.#earliestExpiryMs <= nowMs) this.#dropExpired(nowMs);
-    if (!this.#fits(message)) return false;
-    this.#queue ??= [];
-    this.#queue.push(message);
-    this.#queuedBytes += message.bytes;
-    if (message.expiresAtMs !== undefined) this.#noteExpiry(message.expiresAtMs);
-    return true;
-  }
-
-  #fits({ bytes }: Message): boolean {
-    if ((this.#queue?.length ?? 0) >= brokerLimits.queuedMessagesMax) return false;
-    return this.#queuedBytes + bytes <= brokerLimits.queuedBytesMax;
-  }
-
-  #dropExpired(nowMs: number): void {
-    const queue = this.#queue ?? [];
-    const kept = queue.filter(({ expiresAtMs }) => expiresAtMs === undefined || expiresAtMs > nowMs);
-    this.#counters.add('mqtt.dropped.expired', queue.length - kept.length);
-    this.#queue = kept;
-    this.#queuedBytes = kept.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#earliestExpiryMs = Number.POSITIVE_INFINITY;
-    for (const { expiresAtMs } of kept) if (expiresAtMs !== undefined) this.#noteExpiry(expiresAtMs);
   }
 
-  #noteExpiry(expiresAtMs: number): void {
-    if (expiresAtMs < this.#earliestExpiryMs) this.#earliestExpiryMs = expiresAtMs;
+  #pumpReplays(replays: RetainedReplay[]): void {
+    for (let done = 0; replays.length > 0; done++) {
+      if (this.link?.hasRoom !== true || (this.#queue?.length ?? 0) >= this.#limits.retainedPerTurnMax) return;
+      if (done >= this.#limits.retainedPerTurnMax) return this.link.pumpLater();
+      const [replay] = replays;
+      const message = this.#nextRetained ?? replay.next();
+      if (message === 'later') continue;
+      if (message === undefined) replays.shift();
+      else {
+        // Taken out of the replay, it must not be lost when there is no room in the window for it now.
+        this.#nextRetained = message;
+        if (Math.min(message.qos, replay.subscription.qos) > 0 && !this.#maySend(message)) return;
+        this.#nextRetained = undefined;
+        replay.deliver(message);
+      }
+    }
+    this.#replays = undefined;
   }
 
   /** In flight is bounded in messages by the client's window and in bytes by us; one message always may. */
   #maySend({ bytes }: Message): boolean {
     if (this.link?.hasRoom !== true) return false;
     const inflight = this.#inflight?.size ?? 0;
-    if (inflight >= this.link.receiveMaximum) return false;
-    return inflight === 0 || this.#inflightBytes + bytes <= brokerLimits.inflightBytesMax;
+    if (inflight >= this.link.receiveMaximum) return false; // [MQTT5 4.9.0-1, 4.9.0-2]
+    return inflight === 0 || this.#inflightBytes + bytes <= this.#limits.inflightBytesMax;
   }
 
-  #send(message: Message): boolean {
+  #assign(delivery: Delivery): void {
+    while (this.#inflight?.has(this.#nextPacketId)) this.#nextPacketId = packetIdAfter(this.#nextPacketId);
+    delivery.packetId = this.#nextPacketId;
+    delivery.stage = 'sent';
+    this.#nextPacketId = packetIdAfter(delivery.packetId);
+    this.#putInFlight(delivery);
+  }
+
+  #putInFlight(delivery: Delivery): void {
     this.#inflight ??= new Map();
-    while (this.#inflight.has(this.#nextPacketId)) this.#nextPacketId = packetIdAfter(this.#nextPacketId);
-    const packetId = this.#nextPacketId;
-    this.#nextPacketId = packetIdAfter(packetId);
-    const delivery = { message, packetId, isAwaited: true };
-    this.#inflight.set(packetId, delivery);
-    this.#inflightBytes += message.bytes;
-    this.#awaited++;
-    if (this.link?.sendMessage(message, 1, packetId, false) === true) return true;
-    this.#settle(delivery);
-    return false;
+    this.#inflight.set(delivery.packetId, delivery);
+    this.#inflightBytes += delivery.message.bytes;
+    this.#budget.bytes += delivery.message.bytes;
   }
 
-  #settle({ message, packetId, isAwaited }: Delivery): void {
-    this.#inflight?.delete(packetId);
-    this.#inflightBytes -= message.bytes;
-    if (isAwaited) this.#awaited--;
+  /** The PUBREC may have come a moment ago, and PUBREL must not leave before that is stored (hostile S03). */
+  #releaseSafely(delivery: Delivery, link: SessionLink): void {
+    if (!this.keeping) return link.sendRelease(delivery.packetId);
+    const release = () => {
+      if (this.link === link && this.#inflight?.get(delivery.packetId) === delivery)
+        link.sendRelease(delivery.packetId);
+    };
+    this.keeping.whenStored(release, () => link.notStored());
+  }
+
+  #sendSafely(delivery: Delivery, otherwise: () => void): void {
+    if (delivery.qos !== 2 || !this.keeping) return this.#send(delivery);
+    this.#unsafe ??= new Set();
+    this.#unsafe.add(delivery);
+    this.keeping.whenStored(
+      () => {
+        this.#unsafe?.delete(delivery);
+        if (this.link && this.#inflight?.get(delivery.packetId) === delivery) this.#send(delivery);
+      },
+      () => {
+        this.#unsafe?.delete(delivery);
+        otherwise();
+      },
+    );
+  }
+
+  #send(delivery: Delivery): void {
+    if (this.link?.sendDelivery(delivery, false) !== true) this.#settle(delivery);
+  }
+
+  #settle(delivery: Delivery): void {
+    if (this.#inflight?.delete(delivery.packetId) !== true) return;
+    this.#resends?.delete(delivery);
+    this.#inflightBytes -= delivery.message.bytes;
+    this.#budget.bytes -= delivery.message.bytes;
+    this.keeping?.journal.settled(this.clientNo, delivery.packetId);
+  }
+
+  // --- Waiting ----------------------------------------------------------------------------------------------------
+
+  #fits({ bytes }: Message): boolean {
+    if ((this.#queue?.length ?? 0) >= this.#limits.queuedMessagesMax) return false;
+    if (this.#queuedBytes + bytes > this.#limits.queuedBytesMax) return false;
+    return this.#budget.bytes + bytes <= this.#limits.queuedBytesTotalMax;
+  }
+
+  #enqueue(delivery: Delivery): void {
+    this.#queue ??= new Fifo();
+    this.#queue.push(delivery);
+    this.#noteQueued(delivery);
+    this.#noteExpiry(delivery.message.expiresAtMs);
+  }
+
+  #noteQueued({ message }: Delivery): void {
+    this.#queuedBytes += message.bytes;
+    this.#budget.bytes += message.bytes;
+  }
+
+  #unqueue({ message }: Delivery): void {
+    this.#queuedBytes -= message.bytes;
+    this.#budget.bytes -= message.bytes;
+  }
+
+  /** Removes what has expired without waiting for a client to come for it (hostile D12). */
+  dropExpired(nowMs: number): void {
+    if (this.#earliestExpiryMs <= nowMs) this.#dropExpired(nowMs);
+  }
+
+  #dropExpired(nowMs: number): void {
+    const isLive = ({ message: { expiresAtMs } }: Delivery) => expiresAtMs === undefined || expiresAtMs > nowMs;
+    for (const delivery of this.#queue?.filter(isLive) ?? []) {
+      this.#unqueue(delivery);
+      this.#drop(delivery);
+    }
+    this.#earliestExpiryMs = Number.POSITIVE_INFINITY;
+    for (const { message } of this.#queue ?? []) this.#noteExpiry(message.expiresAtMs);
+  }
+
+  #drop(delivery: Delivery): void {
+    this.#counters.add('mqtt.dropped.expired');
+    this.keeping?.journal.dropped(this.clientNo, delivery.deliveryNo);
+  }
+
+  #noteExpiry(expiresAtMs: number | undefined): void {
+    if (expiresAtMs !== undefined && expiresAtMs < this.#earliestExpiryMs) this.#earliestExpiryMs = expiresAtMs;
+  }
+
+  /** The session is over: gives what was owed, and what it took is free again. */
+  clear(): Delivery[] {
+    const owed = [...this.deliveries()];
+    for (const { message } of owed) this.#budget.bytes -= message.bytes;
+    this.#inflight = undefined;
+    this.#resends = undefined;
+    this.#queue = undefined;
+    this.#unsafe = undefined;
+    this.#replays = undefined;
+    this.#inflightBytes = 0;
+    this.#queuedBytes = 0;
+    this.received = undefined;
+    this.keeping = undefined;
+    return owed;
   }
 }
 

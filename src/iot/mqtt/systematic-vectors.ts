@@ -111,6 +111,12 @@ const notSentBy: Record<ProtocolVersion, Record<'client' | 'server', string>> = 
 };
 const reserved: Record<ProtocolVersion, string> = { 4: '0f', 5: '0' };
 
+/**
+ * Flags have the values of the tables, and no others are taken [MQTT311 2.2.2-1] [MQTT5 2.1.3-1]: not DUP at QoS 0
+ * [MQTT311 3.3.1-2] [MQTT5 3.3.1-2], not QoS 3 [MQTT311 3.3.1-4] [MQTT5 3.3.1-4], and in PUBREL, SUBSCRIBE, UNSUBSCRIBE,
+ * DISCONNECT and AUTH no reserved bit [MQTT311 3.6.1-1, 3.8.1-1, 3.10.1-1, 3.14.1-1]
+ * [MQTT5 3.6.1-1, 3.8.1-1, 3.10.1-1, 3.14.1-1, 3.15.1-1].
+ */
 function firstByteVectors(): Vector[] {
   const list: Vector[] = [];
   for (const speaker of [client4, server4, client5, server5] as const) {
@@ -150,7 +156,11 @@ function protocolLevelVectors(): Vector[] {
     );
 }
 
-/** Every connect flag byte, with the payload it announces. */
+/**
+ * Every connect flag byte, with the payload it announces: the reserved bit [MQTT311 3.1.2-3] [MQTT5 3.1.2-3], the will's
+ * [MQTT311 3.1.2-9, 3.1.2-11, 3.1.2-13 … 3.1.2-15] [MQTT5 3.1.2-9, 3.1.2-11 … 3.1.2-13], user name and password
+ * [MQTT311 3.1.2-19, 3.1.2-21, 3.1.2-22] [MQTT5 3.1.2-17, 3.1.2-19].
+ */
 function connectFlagVectors(): Vector[] {
   return ([4, 5] as const).flatMap(version =>
     everyByte.map(flags => {
@@ -194,6 +204,7 @@ function connectFlagVectors(): Vector[] {
   );
 }
 
+/** Reserved bits must be 0 [MQTT311 3.8.3-4] [MQTT5 3.8.3-5]. */
 function subscriptionOptionVectors(): Vector[] {
   return [client4, client5].flatMap(speaker =>
     everyByte.map(options => {
@@ -445,6 +456,10 @@ const codeLists: ReadonlyArray<readonly [Packet['type'], Speaker, first: string,
   ['auth', server5, 'f0', '00 18'],
 ];
 
+/**
+ * Every code in every packet [MQTT311 3.9.3-2]
+ * [MQTT5 3.2.2-8, 3.4.2-1, 3.5.2-1, 3.6.2-1, 3.7.2-1, 3.9.3-2, 3.11.3-2, 3.14.2-1, 3.15.2-1].
+ */
 function reasonCodeVectors(): Vector[] {
   return codeLists.flatMap(([type, speaker, first, codes]) =>
     everyByte.map(code => {
@@ -504,11 +519,16 @@ const badText: ReadonlyArray<readonly [string, string]> = [
 const textPlaces: ReadonlyArray<readonly [string, Speaker, (hex: string) => string]> = [
   ['the protocol name', stranger, hex => frame('10', field(hex), '04 02 0001', text('c'))],
   ['the client id', stranger, hex => frame('10', text('MQTT'), '04 02 0001', field(hex))],
+  ['the client id of version 5', stranger, hex => frame('10', connectHead, '02 0001 00', field(hex))],
   ['the user name', stranger, hex => frame('10', text('MQTT'), '04 82 0001', text('c'), field(hex))],
+  ['the user name of version 5', stranger, hex => frame('10', connectHead, '82 0001 00', text('c'), field(hex))],
   ['the will topic', stranger, hex => frame('10', text('MQTT'), '04 06 0001', text('c'), field(hex), '0000')],
+  ['the will topic of 5', stranger, hex => frame('10', connectHead, '06 0001 00', text('c'), '00', field(hex), '0000')],
   ['a topic', client4, hex => frame('30', field(hex))],
   ['a topic of QoS 1', client5, hex => frame('32', field(hex), '0001 00')],
   ['a topic filter', client4, hex => frame('82', '0001', field(hex), '00')],
+  ['a topic filter of version 5', client5, hex => frame('82', '0001 00', field(hex), '00')],
+  ['a topic filter to unsubscribe, version 4', client4, hex => frame('a2', '0001', field(hex))],
   ['a topic filter to unsubscribe', client5, hex => frame('a2', '0001 00', field(hex))],
   ['a property', client5, hex => frame('30', text('t'), counted('03', field(hex)))],
   ['a response topic', client5, hex => frame('30', text('t'), counted('08', field(hex)))],
@@ -516,6 +536,11 @@ const textPlaces: ReadonlyArray<readonly [string, Speaker, (hex: string) => stri
   ['the value of a user property', client5, hex => frame('30', text('t'), counted('26', text(''), field(hex)))],
 ];
 
+/**
+ * No text is taken that is not UTF-8, has surrogates or U+0000 [MQTT311 1.5.3-1, 1.5.3-2] [MQTT5 1.5.4-1, 1.5.4-2],
+ * wherever it stands: [MQTT311 3.1.3-4, 3.1.3-10, 3.1.3-11, 3.3.2-1, 3.8.3-1, 3.10.3-1, 4.7.3-2]
+ * [MQTT5 1.5.7-1, 3.1.3-4, 3.1.3-11, 3.1.3-12, 3.3.2-1, 3.3.2-13, 3.3.2-19, 3.8.3-1, 3.10.3-1, 4.7.3-2].
+ */
 function badTextVectors(): Vector[] {
   return textPlaces.flatMap(([place, speaker, bytes]) =>
     badText.map(([name, hex]) => {
@@ -575,6 +600,11 @@ const invalidFilters = [
 ];
 const invalidTopics = ['#', '+', 'a/#', 'a/+', '+/a', 'a/+/b', 'a+', 'a#b', '$SYS/+'];
 
+/**
+ * What is a filter and what is a topic: wildcards [MQTT311 3.3.2-2, 4.7.1-1 … 4.7.1-3]
+ * [MQTT5 3.3.2-2, 4.7.0-1, 4.7.1-1, 4.7.1-2], at least one character [MQTT311 4.7.3-1] [MQTT5 4.7.3-1], share names
+ * [MQTT5 4.8.2-1, 4.8.2-2].
+ */
 function topicVectors(): Vector[] {
   return [client4, client5].flatMap(speaker => {
     const noProperties = speaker.version === 5 ? '00' : '';

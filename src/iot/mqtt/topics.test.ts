@@ -48,7 +48,7 @@ function fill(filter: string, filling: string, share: number): string {
 }
 
 describe('matches', () => {
-  it('agrees with the standard on every short filter and topic', () => {
+  it('agrees with the standard on every short filter and topic [MQTT311 4.7.1-2, 4.7.1-3, 4.7.2-1] [MQTT5 4.7.1-1, 4.7.1-2, 4.7.2-1]', () => {
     for (const filter of filters) {
       for (const topic of topics) {
         if (matches(filter, topic) !== matchesBySplitting(filter, topic)) assert.fail(`${filter} and ${topic}`);
@@ -60,7 +60,7 @@ describe('matches', () => {
     fc.assert(fc.property(anyFilter, anyTopic, (f, t) => matches(f, t) === matchesBySplitting(f, t)));
   });
 
-  it('agrees with the examples of the standard', () => {
+  it('agrees with the examples of the standard [MQTT311 4.7.2-1] [MQTT5 4.7.2-1]', () => {
     // [MQTT5 4.7.1.2, 4.7.1.3, 4.7.2]
     assert.ok(matches('sport/tennis/player1/#', 'sport/tennis/player1'));
     assert.ok(matches('sport/tennis/player1/#', 'sport/tennis/player1/score/wimbledon'));
@@ -74,6 +74,15 @@ describe('matches', () => {
     assert.ok(matches('$SYS/#', '$SYS/monitor/Clients'));
     assert.ok(matches('$SYS/monitor/+', '$SYS/monitor/Clients'));
     assert.ok(!matches('ACCOUNTS', 'Accounts'));
+  });
+
+  it('takes texts that only look alike for different [MQTT311 4.7.3-4] [MQTT5 4.7.3-4]', () => {
+    const alike = ['é', 'e\u0301', 'É', 'e', ' é', '\ufeffé', '/é', 'é/'];
+    for (const filter of alike) {
+      for (const topic of alike) assert.equal(matches(filter, topic), filter === topic, `${filter} and ${topic}`);
+    }
+    assert.ok(matches('a//../b/./%2f', 'a//../b/./%2f'));
+    assert.ok(!matches('a/b', 'a//b') && !matches('b', 'a/../b') && !matches('a%2fb', 'a/b'));
   });
 });
 
@@ -124,7 +133,7 @@ const anyText = fc.oneof(
 );
 
 describe('isTopicName and isTopicFilter', () => {
-  it('call a topic valid exactly when a PUBLISH may carry it: W11 W12', () => {
+  it('call a topic valid exactly when a PUBLISH may carry it: W11 W12 [MQTT311 3.3.2-2, 4.7.1-1] [MQTT5 3.3.2-2, 4.7.0-1]', () => {
     const context = { version: 4, from: 'client', packetBytesMax: 100_000 } as const;
     fc.assert(
       fc.property(anyText, topic => {
@@ -143,7 +152,7 @@ describe('isTopicName and isTopicFilter', () => {
     fc.assert(fc.property(anyText, text => !isTopicName(text) || text.startsWith('$share/') || isTopicFilter(text)));
   });
 
-  it('refuse what has no UTF-8, is too deep or too long: W12', () => {
+  it('refuse what has no UTF-8, is too deep or too long: W12 [MQTT311 4.7.3-1 … 4.7.3-3] [MQTT5 4.7.3-1 … 4.7.3-3]', () => {
     for (const isValid of [isTopicName, isTopicFilter]) {
       assert.ok(!isValid('\ud800'));
       assert.ok(!isValid('a\0'));
@@ -163,7 +172,7 @@ describe('shared subscriptions', () => {
     assert.equal(withoutShare('$share/group//a'), '/a');
   });
 
-  it('are nothing special without one of them', () => {
+  it('are nothing special without one of them [MQTT5 4.8.2-1, 4.8.2-2]', () => {
     for (const filter of ['a/b', '$share', '$share/', '$share/group', '$share/group/', '$share//a', 'x/$share/g/a']) {
       assert.equal(shareNameOf(filter), undefined);
       assert.equal(withoutShare(filter), filter);

@@ -7,7 +7,7 @@ import { isMqttString, isMqttText } from './utf8.ts';
 const edges = [0x01, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff];
 
 describe('isMqttText', () => {
-  it('agrees with the platform on every first byte and every edge behind it: W09', () => {
+  it('agrees with the platform on every first byte and every edge behind it: W09 [MQTT311 1.5.3-1] [MQTT5 1.5.4-1]', () => {
     const bytes = Buffer.alloc(4);
     for (let first = 1; first < 256; first++) {
       bytes[0] = first;
@@ -28,7 +28,7 @@ describe('isMqttText', () => {
     }
   });
 
-  it('refuses U+0000 anywhere: W09', () => {
+  it('refuses U+0000 anywhere: W09 [MQTT311 1.5.3-2] [MQTT5 1.5.4-2]', () => {
     for (const text of ['\0', 'a\0', '\0a', 'é\0é']) {
       const bytes = Buffer.from(text);
       assert.ok(!isMqttText(bytes, 0, bytes.length));
@@ -36,7 +36,7 @@ describe('isMqttText', () => {
     }
   });
 
-  it('accepts control characters and non-characters', () => {
+  it('accepts control characters and non-characters [MQTT311 1.5.3-3] [MQTT5 1.5.4-3]', () => {
     const text = '\u0001\u001f\u007f\u009f\ufdd0\ufffe\uffff\u{1ffff}\ufeff';
     const bytes = Buffer.from(text);
     assert.ok(isMqttText(bytes, 0, bytes.length));

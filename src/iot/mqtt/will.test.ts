@@ -90,7 +90,7 @@ describe('a will', () => {
     const { world, listener } = await worldWithListener();
     const properties = { willDelayIntervalSeconds: 3_000 };
     (await world.connect('one', { will: will({ properties }), properties: { sessionExpiryIntervalSeconds: 5 } })).cut();
-    await world.advance(5_100);
+    await world.advance(6_100);
     assert.deepEqual(listener.takeMessages(), ['gone']);
     (await world.connect('one', { will: will({ properties }) })).cut();
     await world.settle();
@@ -120,8 +120,6 @@ describe('a will', () => {
     const cases: [Partial<Will>, number, number][] = [
       [{ topic: 'will/two' }, reasonCodes.notAuthorized, 5],
       [{ topic: '$aws/events/x' }, reasonCodes.notAuthorized, 5],
-      [{ qos: 2 }, reasonCodes.qosNotSupported, 5], // [MQTT5 3.2.2-12]
-      [{ retain: true }, reasonCodes.retainNotSupported, 0], // [MQTT5 3.2.2-13]; 3.1.1 cannot be told
     ];
     for (const [change, five, four] of cases) {
       for (const [version, reasonCode] of [
@@ -139,7 +137,7 @@ describe('a will', () => {
   it('is checked again when it is due (hostile S10)', async () => {
     const { world, listener } = await worldWithListener();
     const client = await world.connect('one', { will: will() });
-    world.gateway.policy.replace({ publish: [], ingest: [], subscribe: ['will/+'] });
+    world.policy.replace({ publish: [], ingest: [], subscribe: ['will/+'] });
     client.cut();
     await world.settle();
     assert.deepEqual(listener.takeMessages(), []);

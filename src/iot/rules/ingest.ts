@@ -7,9 +7,10 @@ import { envelopeBytes, writeEnvelope } from './envelope.ts';
 
 /** Whoever waits to hear that its message is durable. One object per connection, not per message. */
 export interface AckTarget {
-  acknowledge(packetId: number, reasonCode: number): void;
+  /** `answer` is whatever the target asked to be told. */
+  acknowledge(packetId: number, answer: number): void;
   /** The message was not kept; `code` says why. */
-  refuse(packetId: number, code: string): void;
+  refuse(packetId: number, code: string, answer: number): void;
 }
 
 const ingestLimits = {
@@ -17,32 +18,41 @@ const ingestLimits = {
 } as const;
 assert(ingestLimits.groupBatchesMax * streamLimits.blockBytesMax <= streamLimits.pendingBytesMax); // never `stream.busy`
 
-/** A batch and what its durability will answer, as parallel arrays: no object per message. */
+/** What goes to the disk together and what its durability will answer, as parallel arrays: no object per message. */
 interface Gathering {
   readonly batch: RecordBatch;
+  /** What sessions must remember of the same messages; most gatherings have nothing of it. */
+  journal: RecordBatch | undefined;
   readonly targets: AckTarget[];
   readonly packetIds: number[];
-  readonly reasonCodes: number[];
+  readonly answers: number[];
 }
 
 /**
  * The rule that joins the halves: device messages go into the stream, and only when a group of them is durable are
- * they acknowledged, in the order they came. While one group is on its way to the disk the next one gathers.
+ * they acknowledged, in the order they came. What sessions must remember of them goes into the journal beside it, and
+ * counts as much. While one group is on its way to the disk the next one gathers.
  */
 export class Ingest {
-  readonly #stream: Stream;
+  readonly #stream: Stream | undefined;
+  readonly #journal: Stream | undefined;
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #afterAcks: () => void;
   readonly #onFailure: (error: unknown) => void;
   /** Oldest first; the last one takes what comes, the others are full. Never empty. */
   #gatherings: Gathering[] = [newGathering()];
+  /** Journal batches that the disk had no room for; oldest first. */
+  readonly #unwritten: RecordBatch[] = [];
   #commitIsDue = false;
   #committing = false;
   #whenDrained: (() => void)[] = [];
 
   constructor(options: {
-    stream: Stream;
+    /** Without one nothing can be offered. */
+    stream: Stream | undefined;
+    /** Without one there is no `journalBatch`. */
+    journal?: Stream;
     clock: Clock;
     counters: Counters;
     /** Called once after the acknowledgements of a group were handed out. */
@@ -51,37 +61,52 @@ export class Ingest {
     onFailure: (error: unknown) => void;
   }) {
     this.#stream = options.stream;
+    this.#journal = options.journal;
     this.#clock = options.clock;
     this.#counters = options.counters;
     this.#afterAcks = options.afterAcks;
     this.#onFailure = options.onFailure;
   }
 
+  /** Whether messages can be offered at all. */
+  get hasStream(): boolean {
+    return this.#stream !== undefined;
+  }
+
   /**
    * Takes a message into the next group. `target` hears of it when it is durable; QoS 0 has none. Throws
    * `stream.recordTooLarge` or `stream.partitionKeyNotValid`, and has taken nothing then.
    */
-  offer(thingName: string, topic: string, payload: Uint8Array, target?: AckTarget, packetId = 0): void {
+  offer(thingName: string, topic: string, payload: Uint8Array, target?: AckTarget, packetId = 0, answer = 0): void {
     const { batch } = this.#gathering();
     const topicBytes = Buffer.byteLength(topic);
     const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length));
     writeEnvelope(batch.buffer, position, topic, topicBytes, payload);
-    if (target) this.answerInOrder(target, packetId, 0);
+    if (target) this.answerInOrder(target, packetId, answer);
     else this.#schedule();
   }
 
+  /** Where the journal's next record goes: to the disk with whatever is offered and answered in this turn. */
+  journalBatch(): RecordBatch {
+    assert(this.#journal);
+    const gathering = this.#gathering();
+    gathering.journal ??= new RecordBatch(journalBatchBytes);
+    this.#schedule();
+    return gathering.journal;
+  }
+
   /** Sends an acknowledgement that needs no record in its turn: after those of everything offered before it. */
-  answerInOrder(target: AckTarget, packetId: number, reasonCode: number): void {
+  answerInOrder(target: AckTarget, packetId: number, answer: number): void {
     const gathering = this.#gatherings[this.#gatherings.length - 1];
     gathering.targets.push(target);
     gathering.packetIds.push(packetId);
-    gathering.reasonCodes.push(reasonCode);
+    gathering.answers.push(answer);
     this.#schedule();
   }
 
   /** Whether so much waits for the disk that senders must be slowed down. */
   get isSaturated(): boolean {
-    return this.#gatherings.length > ingestLimits.groupBatchesMax;
+    return this.#gatherings.length + this.#unwritten.length > ingestLimits.groupBatchesMax;
   }
 
   /** Calls `resume` once it is no longer saturated. */
@@ -92,7 +117,7 @@ export class Ingest {
 
   #gathering(): Gathering {
     const newest = this.#gatherings[this.#gatherings.length - 1];
-    if (!newest.batch.isFull) return newest;
+    if (!newest.batch.isFull && newest.journal?.isFull !== true) return newest;
     const next = newGathering();
     this.#gatherings.push(next);
     return next;
@@ -109,43 +134,71 @@ export class Ingest {
 
   async #commit(): Promise<void> {
     this.#committing = true;
-    while (!isEmpty(this.#gatherings[0])) {
+    while (!isEmpty(this.#gatherings[0]) || this.#unwritten.length > 0) {
       const group = this.#gatherings.splice(0, ingestLimits.groupBatchesMax);
       if (this.#gatherings.length === 0) this.#gatherings.push(newGathering());
       if (!this.isSaturated) this.#releaseSenders();
       await this.#commitGroup(group);
+      if (this.#unwritten.length > 0) break; // Tried again when the timer says so.
     }
     this.#committing = false;
   }
 
   async #commitGroup(group: Gathering[]): Promise<void> {
-    const outcomes = await Promise.allSettled(
-      group.map(async ({ batch }) => {
-        if (batch.count > 0) await this.#stream.append(batch);
-      }),
-    );
+    const journaling = this.#appendToJournal(group);
+    const outcomes = await Promise.allSettled(group.map(({ batch }) => batch.count > 0 && this.#stream?.append(batch)));
+    const journalFailure = await journaling;
+    let failed: unknown;
     for (const [index, outcome] of outcomes.entries()) {
-      if (outcome.status === 'fulfilled') this.#acknowledge(group[index]);
-      else this.#refuse(group[index], outcome.reason);
+      const isBehindFailure = journalFailure !== undefined && index >= journalFailure.from;
+      const failure = isBehindFailure
+        ? journalFailure.error
+        : outcome.status === 'rejected'
+          ? outcome.reason
+          : undefined;
+      if (failure === undefined) this.#acknowledge(group[index]);
+      else this.#refuse(group[index], failure);
+      if (codeOf(failure) === 'stream.failed') failed = failure;
     }
+    if (failed !== undefined) this.#onFailure(failed);
     this.#afterAcks();
   }
 
-  #acknowledge({ batch, targets, packetIds, reasonCodes }: Gathering): void {
+  /**
+   * One after the other, since later records build on earlier ones. What the disk has no room for is kept and comes
+   * first the next time: memory has moved on, so the journal must not miss it.
+   * @returns what went wrong, and from which gathering on nothing can be promised
+   */
+  async #appendToJournal(group: readonly Gathering[]): Promise<{ error: unknown; from: number } | undefined> {
+    const before = this.#unwritten.length;
+    for (const { journal } of group) if (journal && journal.count > 0) this.#unwritten.push(journal);
+    for (let written = 0; this.#unwritten.length > 0; written++) {
+      try {
+        await this.#journal?.append(this.#unwritten[0]);
+        this.#unwritten.shift();
+      } catch (error) {
+        this.#clock.setTimer(journalRetryMs, () => this.#schedule());
+        const missing = this.#unwritten[0];
+        return { error, from: written < before ? 0 : group.findIndex(({ journal }) => journal === missing) };
+      }
+    }
+    return undefined;
+  }
+
+  #acknowledge({ batch, targets, packetIds, answers }: Gathering): void {
     this.#counters.add('ingest.received', batch.count);
     this.#counters.add('ingest.durable', batch.count);
     for (let index = 0; index < targets.length; index++) {
-      targets[index].acknowledge(packetIds[index], reasonCodes[index]);
+      targets[index].acknowledge(packetIds[index], answers[index]);
     }
   }
 
   /** Of the whole batch nothing was kept. The sender tries again what it is refused, whatever the answer was. */
-  #refuse({ batch, targets, packetIds }: Gathering, error: unknown): void {
+  #refuse({ batch, targets, packetIds, answers }: Gathering, error: unknown): void {
     const code = codeOf(error);
     this.#counters.add('ingest.received', batch.count);
     this.#counters.add(`ingest.refused.${code}`, batch.count);
-    for (let index = 0; index < targets.length; index++) targets[index].refuse(packetIds[index], code);
-    if (code === 'stream.failed') this.#onFailure(error);
+    for (let index = 0; index < targets.length; index++) targets[index].refuse(packetIds[index], code, answers[index]);
   }
 
   #releaseSenders(): void {
@@ -155,10 +208,13 @@ export class Ingest {
   }
 }
 
-function isEmpty({ batch, targets }: Gathering): boolean {
-  return batch.count === 0 && targets.length === 0;
+function isEmpty({ batch, journal, targets }: Gathering): boolean {
+  return batch.count === 0 && targets.length === 0 && journal === undefined;
 }
 
 function newGathering(): Gathering {
-  return { batch: new RecordBatch(), targets: [], packetIds: [], reasonCodes: [] };
+  return { batch: new RecordBatch(), journal: undefined, targets: [], packetIds: [], answers: [] };
 }
+
+const journalRetryMs = 1_000; // ours: how often a full disk is asked again
+const journalBatchBytes = 4 * 1024; // ours: to begin with; it grows

@@ -1,0 +1,54 @@
+import { TokenBucket } from '../../kernel/token-bucket.ts';
+import type { Access, Identity, PublishVerdict } from '../access/port.ts';
+import type { BrokerLimits } from './broker-limits.ts';
+
+/** What a connection remembers of what its client publishes. Made with the first publish: most connections listen only. */
+export class Inbound {
+  readonly #limits: BrokerLimits;
+  readonly #messages: TokenBucket;
+  readonly #bytes: TokenBucket;
+  #verdicts = new Map<string, PublishVerdict>();
+  #verdictsVersion = -1;
+  /** By alias; at most as many as were announced [MQTT5 3.1.2.11.5]. */
+  #aliases: Map<number, string> | undefined;
+  /** QoS 1 and 2 that are not answered yet. */
+  unanswered = 0;
+
+  constructor(limits: BrokerLimits, nowMs: number) {
+    this.#limits = limits;
+    this.#messages = new TokenBucket(limits.publishesPerSecondMax, nowMs);
+    this.#bytes = new TokenBucket(limits.publishBytesPerSecondMax, nowMs);
+  }
+
+  verdictOn(topic: string, identity: Identity, access: Access): PublishVerdict {
+    if (this.#verdictsVersion !== access.version) {
+      this.#verdicts = new Map();
+      this.#verdictsVersion = access.version;
+    }
+    const remembered = this.#verdicts.get(topic);
+    if (remembered) return remembered;
+    const verdict = access.judgePublish(identity, topic);
+    if (this.#verdicts.size >= this.#limits.publishVerdictsMax) this.#verdicts.clear();
+    this.#verdicts.set(topic, verdict);
+    return verdict;
+  }
+
+  /** The topic that a publish means; undefined when its alias is not valid [MQTT5 3.3.2-7 … 3.3.2-10]. */
+  topicOf(topic: string, alias: number): string | undefined {
+    if (alias === 0 || alias > this.#limits.topicAliasMaximum) return undefined;
+    this.#aliases ??= new Map();
+    if (topic === '') return this.#aliases.get(alias);
+    this.#aliases.set(alias, topic);
+    return topic;
+  }
+
+  /** Whether one more message of that many bytes is within the rates. */
+  isWithinRate(bytes: number, nowMs: number): boolean {
+    return this.#messages.waitMs(nowMs) === 0 && this.#bytes.take(nowMs, bytes) && this.#messages.take(nowMs);
+  }
+
+  /** Milliseconds until one more message is within the rates. */
+  waitMs(nowMs: number): number {
+    return Math.max(this.#messages.waitMs(nowMs), this.#bytes.waitMs(nowMs));
+  }
+}

@@ -1,0 +1,117 @@
+import { isTopicOverLimit } from './connect.ts';
+import { type Connection, clientError, endings, loggedCharactersMax } from './connection.ts';
+import { type AckPacket, type PublishPacket, type Received, reasonCodes } from './packets.ts';
+
+/** What a client is told once what it waits for is stored: the packet's type and its reason code, in one number. */
+export type PublishAnswer = number;
+
+const ackNumbers = { puback: 0, pubrec: 1, pubrel: 2, pubcomp: 3 } as const;
+
+export function answerOf(type: AckPacket['type'], reasonCode: number): PublishAnswer {
+  return (ackNumbers[type] << 8) | reasonCode;
+}
+
+const pubackSuccess = answerOf('puback', reasonCodes.success);
+const pubrecSuccess = answerOf('pubrec', reasonCodes.success);
+
+/** The hot path: checks in the order of their cost, then into the stream and to the subscribers. */
+export function handlePublish(connection: Connection, packet: PublishPacket & Received): void {
+  const { core, inbound, identity } = connection;
+  const refusal = endingOver(connection, packet);
+  if (refusal !== undefined) return connection.end(clientError(refusal));
+  const { qos, packetId } = packet;
+  if (qos > 0) {
+    inbound.unanswered++;
+    if (isOverReceiveMaximum(connection)) return connection.end(clientError(reasonCodes.receiveMaximumExceeded));
+  }
+  if (qos === 2 && connection.session.received?.has(packetId)) {
+    // Known, and not released yet: said again, not published again [MQTT311 4.3.3-2] [MQTT5 4.3.3-10].
+    return core.ingest.answerInOrder(connection, packetId, pubrecSuccess);
+  }
+  const verdict = inbound.verdictOn(packet.topic, identity, core.access);
+  if (!verdict.allowed) return refusePublish(connection, packet);
+  if (!isWithinLimits(connection, packet)) return;
+  core.counts.add('mqtt.published');
+  const answer = qos === 1 ? pubackSuccess : pubrecSuccess;
+  if (verdict.ingest) {
+    const target = qos === 0 ? undefined : connection;
+    core.ingest.offer(identity.thingName ?? identity.clientId, packet.topic, packet.payload, target, packetId, answer);
+  }
+  const receivedId = qos === 2 ? packetId : 0;
+  const { retainedIsFull } = core.router.publish(packet, connection.session, receivedId);
+  if (qos === 2) noteReceived(connection, packetId);
+  if (verdict.ingest || qos === 0) return;
+  // Of a retained message that could not be kept, nobody is told that it was.
+  const isTold = retainedIsFull && connection.version === 5;
+  const code = isTold ? (answer & 0xff00) | reasonCodes.quotaExceeded : answer;
+  if (isTold && qos === 2) connection.session.received?.delete(packetId);
+  core.ingest.answerInOrder(connection, packetId, code);
+}
+
+/** PUBREL: the client will not send that message again, so its packet id is free [MQTT311 4.3.3-2] [MQTT5 4.3.3-11]. */
+export function handlePubrel(connection: Connection, packetId: number): void {
+  const { core, session } = connection;
+  const wasKnown = session.received?.delete(packetId) === true;
+  if (wasKnown && session.keeping) core.journal?.completed(session.clientNo, packetId);
+  if (!wasKnown) core.counts.add('mqtt.ignored.unknownPubrel');
+  // 3.1.1 has no other answer than that it is done [MQTT311 4.3.3-2].
+  const isUnknown = !wasKnown && connection.version === 5;
+  const code = isUnknown ? reasonCodes.packetIdentifierNotFound : reasonCodes.success;
+  core.ingest.answerInOrder(connection, packetId, answerOf('pubcomp', code));
+}
+
+/** The reason to end the connection over this PUBLISH, if there is one. Puts the topic in place of its alias. */
+function endingOver({ core, inbound }: Connection, packet: PublishPacket): number | undefined {
+  if (packet.qos > core.limits.qosMax) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-11]
+  const alias = packet.properties?.topicAlias;
+  if (alias !== undefined) {
+    const topic = inbound.topicOf(packet.topic, alias);
+    if (topic === undefined) return reasonCodes.topicAliasInvalid; // [MQTT5 3.3.2-8 … 3.3.2-10]
+    packet.topic = topic;
+  }
+  if (isTopicOverLimit(packet.topic, core.limits)) return reasonCodes.topicNameInvalid;
+  if (packet.payload.length > core.limits.payloadBytesMax) return reasonCodes.packetTooLarge;
+  return undefined;
+}
+
+/** What 5 was told with CONNACK counts; 3.1.1 has no word for it and is read slower [MQTT5 3.3.4-7, 3.3.4-9]. */
+function isOverReceiveMaximum({ core, inbound, session, version }: Connection): boolean {
+  if (version === 4) return false;
+  return inbound.unanswered + (session.received?.size ?? 0) > core.limits.receiveMaximum;
+}
+
+/** Whether the rates allow one more. Says or does what follows if not; a QoS 0 message is dropped. */
+function isWithinLimits(connection: Connection, packet: PublishPacket & Received): boolean {
+  const { core, inbound, version } = connection;
+  const nowMs = core.clock.monotonicMs();
+  const isWithin = inbound.isWithinRate(packet.byteLength, nowMs) && core.publishes.take(nowMs);
+  if (isWithin) return true;
+  core.counts.add('mqtt.refused.rate');
+  // 3.1.1 cannot be refused one message: this one is taken, and the next ones are read when they are due.
+  if (version === 4 && packet.qos > 0) {
+    connection.slowDown(Math.max(inbound.waitMs(nowMs), core.publishes.waitMs(nowMs)));
+    return true;
+  }
+  if (packet.qos > 0) answerNegatively(connection, packet, reasonCodes.quotaExceeded);
+  return false;
+}
+
+/** 5 is told so [MQTT5 3.4.2.1]; 3.1.1 has no word for it: closed as AWS IoT Core does, or acknowledged and dropped [MQTT311 3.3.5-2]. */
+function refusePublish(connection: Connection, packet: PublishPacket): void {
+  const { core, version, clientId } = connection;
+  core.counts.add('mqtt.refused.publish');
+  const topic = packet.topic.slice(0, loggedCharactersMax);
+  core.log.warn({ clientId, topic }, 'A publish was not allowed by the policy.');
+  if (version === 4 && core.limits.closesUnauthorized) return connection.end(endings.notAuthorized);
+  if (packet.qos > 0) answerNegatively(connection, packet, version === 5 ? reasonCodes.notAuthorized : 0);
+}
+
+function answerNegatively(connection: Connection, packet: PublishPacket, reasonCode: number): void {
+  const type = packet.qos === 1 ? 'puback' : 'pubrec';
+  connection.core.ingest.answerInOrder(connection, packet.packetId, answerOf(type, reasonCode));
+}
+
+function noteReceived({ session }: Connection, packetId: number): void {
+  session.received ??= new Set();
+  session.received.add(packetId);
+}

@@ -1,0 +1,87 @@
+import type { GrantedSubscription } from './client-state.ts';
+import { isTopicOverLimit } from './connect.ts';
+import { type Connection, clientError, endings, loggedCharactersMax } from './connection.ts';
+import { type QoS, reasonCodes, type SubscribePacket, type Subscription } from './packets.ts';
+import { withoutShare } from './topics.ts';
+
+/** Each filter is judged by itself [MQTT311 3.8.4-4] [MQTT5 3.8.4-5], then what was granted is stored, then answered. */
+export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
+  const { core, session, version } = connection;
+  const subscriptionIdentifier = packet.properties?.subscriptionIdentifier;
+  if (subscriptionIdentifier !== undefined && !core.limits.subscriptionIdentifiersAvailable) {
+    return connection.end(clientError(reasonCodes.subscriptionIdentifiersNotSupported)); // Announced as not available.
+  }
+  // A filter named twice counts as if it came in two packets: the last one stands [MQTT5 3.8.4-3].
+  const granted = new Map<string, GrantedSubscription>();
+  const codes = packet.subscriptions.map((subscription, index) => {
+    const refusal = refusalOf(connection, subscription, index, granted);
+    if (refusal !== undefined) return refusal;
+    const qos: QoS = subscription.qos > core.limits.qosMax ? core.limits.qosMax : subscription.qos; // [MQTT5 3.8.4-7]
+    granted.set(subscription.topicFilter, { ...subscription, qos, subscriptionIdentifier });
+    return qos;
+  });
+  // AWS IoT Core closes a 3.1.1 connection over it, and then none of the filters counts.
+  if (version === 4 && codes.includes(reasonCodes.notAuthorized) && core.limits.closesUnauthorized) {
+    return connection.end(endings.notAuthorized);
+  }
+  const subscriptions = [...granted.values()];
+  const areNew = core.broker.subscribe(session, subscriptions);
+  const reasons = version === 4 ? codes.map(code => (code > 2 ? 0x80 : code)) : codes; // [MQTT311 3.9.3-2]
+  answerWhenStored(connection, () => {
+    const worst = reasons.find(code => code >= 0x80);
+    const properties = worst === undefined ? undefined : connection.reasonFor(worst);
+    // In the order of the filters [MQTT311 3.9.3-1] [MQTT5 3.9.3-1].
+    connection.send({ type: 'suback', packetId: packet.packetId, reasonCodes: reasons, properties });
+    for (const [index, subscription] of subscriptions.entries()) {
+      core.router.replayRetained(session, subscription, areNew[index]);
+    }
+    session.pump(core.nowMs());
+  });
+}
+
+export function handleUnsubscribe(
+  connection: Connection,
+  packet: { packetId: number; topicFilters: readonly string[] },
+): void {
+  const { core, session, version } = connection;
+  const were = core.broker.unsubscribe(session, packet.topicFilters);
+  const codes = were.map(was => (was ? reasonCodes.success : reasonCodes.noSubscriptionExisted));
+  answerWhenStored(connection, () =>
+    connection.send({ type: 'unsuback', packetId: packet.packetId, reasonCodes: version === 5 ? codes : [] }),
+  );
+}
+
+/** What a session that is kept was granted is said once it would survive a crash; other sessions have nothing to store. */
+function answerWhenStored(connection: Connection, answer: () => void): void {
+  if (!connection.session.keeping) return answer();
+  const { core, session } = connection;
+  core.keeping.whenStored(
+    () => {
+      if (session.link === connection) answer();
+    },
+    () => connection.notStored(),
+  );
+}
+
+function refusalOf(
+  { core, session, identity, clientId }: Connection,
+  { topicFilter }: Subscription,
+  index: number,
+  granted: ReadonlyMap<string, Subscription>,
+): number | undefined {
+  const { limits } = core;
+  if (index >= limits.filtersPerSubscribeMax) return reasonCodes.quotaExceeded;
+  const filter = withoutShare(topicFilter);
+  if (isTopicOverLimit(filter, limits)) return reasonCodes.topicFilterInvalid;
+  if (!core.access.maySubscribe(identity, filter)) {
+    core.counts.add('mqtt.refused.subscribe');
+    const facts = { clientId, topicFilter: topicFilter.slice(0, loggedCharactersMax) };
+    core.log.warn(facts, 'A subscription was not allowed by the policy.');
+    return reasonCodes.notAuthorized;
+  }
+  if (!core.router.accepts(session, topicFilter)) return reasonCodes.quotaExceeded;
+  if (session.subscriptions.has(topicFilter) || granted.has(topicFilter)) return undefined;
+  let more = 0;
+  for (const each of granted.keys()) if (!session.subscriptions.has(each)) more++;
+  return session.subscriptions.size + more >= limits.subscriptionsPerSessionMax ? reasonCodes.quotaExceeded : undefined;
+}
