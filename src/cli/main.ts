@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { factsOf } from '../local/iot-bridge.ts';
+import { brokerCommand } from './broker.ts';
 import { startCommand } from './start.ts';
 import { thingsCommand } from './things.ts';
 import { tokenCommand } from './token.ts';
@@ -12,6 +13,7 @@ const program = new Command('mimamori')
   .description('An IoT backend for the engineer who builds one alone.')
   .version(version)
   .addCommand(startCommand())
+  .addCommand(brokerCommand())
   .addCommand(tokenCommand())
   .addCommand(thingsCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');

@@ -9,10 +9,10 @@ import { systemRandom } from '../kernel/random.ts';
 import { type Backend, findAppModule, findSimulation, loadApp, moduleBeside, startBackend } from '../local/index.ts';
 import { dataOption, jsonOption, port } from './options.ts';
 import { type Reporter, reporterFor } from './report.ts';
+import { stopOnSignal } from './signals.ts';
 
 /** The household that the simulation lives in; its page opens without a token. */
 const simulatedUser = 'demo-household';
-const stopDeadlineMs = 10_000;
 
 interface StartOptions {
   readonly data: string;
@@ -104,23 +104,4 @@ async function simulate(
     reporter.note(`The simulation has stopped: ${messageOf(error)} [${codeOf(error)}]. The backend goes on.`);
   });
   return worker;
-}
-
-/** The first signal stops cleanly, the second at once. */
-function stopOnSignal(stop: () => Promise<void>): void {
-  let stopping = false;
-  const onSignal = () => {
-    if (stopping) process.exit(130);
-    stopping = true;
-    setTimeout(() => process.exit(1), stopDeadlineMs).unref();
-    stop().then(
-      () => process.exit(0),
-      error => {
-        console.error(`mimamori: ${messageOf(error)}`);
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
 }

@@ -1,6 +1,8 @@
 import type { Announcement } from '../app/index.ts';
-import { Gateway } from '../iot/mqtt/index.ts';
+import { ThingAccess } from '../iot/access/index.ts';
+import { Gateway, recoverJournal } from '../iot/mqtt/index.ts';
 import type { DevicePolicy, Iot } from '../iot/port.ts';
+import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
 import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
@@ -65,16 +67,21 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   });
   view.setLastDurable(stream.lastSequenceNumber);
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'iot'), durability: 'sync' });
+  const sessionsDirectory = joinPath(dataDirectory, 'sessions');
+  const sessions = await recoverJournal({ files: systemFiles, clock: systemClock, directory: sessionsDirectory });
+  const things = new ThingRegistry({ store, random: systemRandom });
   let gateway: Gateway | undefined;
+  let policy: PolicyEngine | undefined;
   let mqttPort = options.mqttPort;
-  const onLoaded = async (policy: DevicePolicy): Promise<Iot> => {
+  const onLoaded = async (devicePolicy: DevicePolicy): Promise<Iot> => {
     if (gateway) {
-      gateway.policy.replace(policy);
+      policy?.replace(devicePolicy);
       return gateway;
     }
-    const { onFailure } = options;
-    const parts = { clock: systemClock, random: systemRandom, counters, log, sockets: systemSockets, store, stream };
-    gateway = new Gateway({ ...parts, policy, onFailure });
+    policy = new PolicyEngine(devicePolicy, () => gateway?.revise());
+    const access = new ThingAccess({ things, policy });
+    const world = { clock: systemClock, random: systemRandom, sockets: systemSockets };
+    gateway = new Gateway({ ...world, counters, log, access, things, stream, sessions, onFailure: options.onFailure });
     return gateway;
   };
   const supervisor = new AppSupervisor({
@@ -100,6 +107,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await gateway?.close();
     await supervisor.stop();
     await stream.close();
+    await sessions.stream.close();
     await store.close();
     await lock.release();
   };

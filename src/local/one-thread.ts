@@ -5,7 +5,9 @@
 import { type Announcement, type App, appTable, devicePolicy, Runtime } from '../app/index.ts';
 import { MqttClient, type MqttClientOptions } from '../device/index.ts';
 import { type Caller, Feed, makeApi, type Tokens } from '../http/index.ts';
-import { Gateway } from '../iot/mqtt/index.ts';
+import { ThingAccess } from '../iot/access/index.ts';
+import { Gateway, type RecoveredJournal, recoverJournal } from '../iot/mqtt/index.ts';
+import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import { Counters } from '../kernel/counters.ts';
 import { type Log, silentLog } from '../kernel/log.ts';
 import { MemorySockets } from '../kernel/memory-sockets.ts';
@@ -18,6 +20,7 @@ import { openEmbeddedTable } from '../platform/table/index.ts';
 import { healthOf } from './health.ts';
 
 const streamDirectory = '/stream';
+const sessionsDirectory = '/sessions';
 
 /** What outlives a restart, and what time and chance are. One per test. */
 export class TestWorld {
@@ -52,6 +55,7 @@ export class OneThreadBackend {
   readonly announcements: Announcement[];
   /** What storage said when it gave up. */
   readonly failures: unknown[];
+  readonly #sessions: RecoveredJournal;
   readonly #api: ReturnType<typeof makeApi>;
   readonly #tokens = new PlainTokens();
 
@@ -63,6 +67,7 @@ export class OneThreadBackend {
     this.mqttPort = parts.mqttPort;
     this.announcements = parts.announcements;
     this.failures = parts.failures;
+    this.#sessions = parts.sessions;
     this.#api = parts.api;
   }
 
@@ -105,6 +110,7 @@ export class OneThreadBackend {
       await this.gateway.close();
       await this.runtime.close();
       await this.stream.close();
+      await this.#sessions.stream.close();
     };
     await this.world.clock.until(stopping());
   }
@@ -146,6 +152,7 @@ interface BackendParts {
   readonly gateway: Gateway;
   readonly runtime: Runtime;
   readonly stream: EmbeddedStream;
+  readonly sessions: RecoveredJournal;
   readonly mqttPort: number;
   readonly announcements: Announcement[];
   readonly failures: unknown[];
@@ -163,18 +170,13 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const stream = await EmbeddedStream.open({ files: disk, clock, directory: streamDirectory, onDurable });
   tail.moveTo(stream.lastSequenceNumber);
   const iotStore = await openMemoryStore({ clock, disk: world.iotDisk });
-  const policy = devicePolicy(app.model);
-  const gateway = new Gateway({
-    clock,
-    random,
-    counters: new Counters(),
-    log,
-    sockets,
-    store: iotStore,
-    stream,
-    policy,
-    onFailure,
-  });
+  const sessions = await recoverJournal({ files: disk, clock, random, directory: sessionsDirectory });
+  const things = new ThingRegistry({ store: iotStore, random });
+  const policy = new PolicyEngine(devicePolicy(app.model));
+  const access = new ThingAccess({ things, policy });
+  const counters = new Counters();
+  const iot = { clock, random, counters, log, sockets, access, things, stream, sessions };
+  const gateway = new Gateway({ ...iot, onFailure });
   const tableStore = await openMemoryStore({ clock, disk: world.tableDisk });
   const table = await openEmbeddedTable({ store: tableStore, clock, tables: [appTable] });
   const feed = new Feed();
@@ -195,5 +197,5 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const api = makeApi({ runtime, tokens: new PlainTokens(), feed, log, health: () => healthOf(runtime, gateway) });
   await runtime.start();
   const mqttPort = await gateway.listen({ host: 'test', port: 0 });
-  return { world, gateway, runtime, stream, mqttPort, announcements, failures, api };
+  return { world, gateway, runtime, stream, sessions, mqttPort, announcements, failures, api };
 }

@@ -1,0 +1,191 @@
+import { readFile } from 'node:fs/promises';
+import { type Access, FileAccess } from '../iot/access/index.ts';
+import { awsLimits, type BrokerLimits, brokerLimits, Gateway, recoverJournal } from '../iot/mqtt/index.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { Counters } from '../kernel/counters.ts';
+import { descriptorLimit, descriptorsReserved } from '../kernel/descriptors.ts';
+import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
+import { joinPath, systemFiles } from '../kernel/files.ts';
+import { type Log, openLog } from '../kernel/log.ts';
+import { systemRandom } from '../kernel/random.ts';
+import { type ListenAddress, systemSockets, type TlsOptions } from '../kernel/sockets.ts';
+import { lockDataDirectory } from './data-lock.ts';
+
+/** Where TLS certificates lie, PEM each; the names are Mosquitto's. */
+export interface TlsFiles {
+  readonly certfile: string;
+  readonly keyfile: string;
+  readonly cafile?: string;
+  readonly requireCertificate: boolean;
+}
+
+export interface BrokerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly tlsPort?: number;
+  readonly wsPort?: number;
+  readonly wssPort?: number;
+  readonly tls?: TlsFiles;
+  /** A PROXY header comes first on every port. */
+  readonly proxyProtocol: boolean;
+  /** Sessions, retained messages and wills survive the process; without it they live in memory. */
+  readonly dataDirectory?: string;
+  readonly allowAnonymous: boolean;
+  readonly passwordFile?: string;
+  readonly aclFile?: string;
+  readonly useIdentityAsUsername: boolean;
+  readonly limits: 'generous' | 'aws';
+  /** Overrides of single limits. */
+  readonly limitOverrides?: Partial<BrokerLimits>;
+  readonly logLevel?: Parameters<typeof openLog>[0];
+  /** Storage has failed beyond repair in this process. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface Broker {
+  /** By name: mqtt, mqtts, ws, wss. */
+  readonly urls: Record<string, string>;
+  readonly gateway: Gateway;
+  /** Reads passwords, rights and certificates again; what is not good leaves the old ones in force, and throws. */
+  reload(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The gateway alone, as a general MQTT broker. Throws `data.inUse`, `mqtt.portInUse`, `access.*`, `tls.*`. */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const log = openLog(options.logLevel);
+  const counters = new Counters();
+  let gateway: Gateway | undefined;
+  const access = await FileAccess.open({
+    files: systemFiles,
+    clock: systemClock,
+    random: systemRandom,
+    allowAnonymous: options.allowAnonymous,
+    passwordFile: options.passwordFile,
+    aclFile: options.aclFile,
+    useIdentityAsUsername: options.useIdentityAsUsername,
+    onChanged: () => gateway?.revise(),
+  });
+  const data = options.dataDirectory === undefined ? undefined : await openData(options.dataDirectory);
+  try {
+    gateway = newGateway(options, { access, counters, log, sessions: data?.sessions });
+    const doors = await openDoors(gateway, options, counters);
+    const reload = async () => {
+      const outcomes = await Promise.allSettled([access.reload(), doors.reload()]);
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    };
+    const running = gateway;
+    const close = async () => {
+      await running.close();
+      await data?.close();
+    };
+    return { urls: doors.urls, gateway, reload, close };
+  } catch (error) {
+    await gateway?.close();
+    await data?.close();
+    throw error;
+  }
+}
+
+async function openData(directory: string) {
+  await systemFiles.makeDirectory(directory);
+  const lock = await lockDataDirectory(directory);
+  try {
+    const sessionsDirectory = joinPath(directory, 'sessions');
+    const sessions = await recoverJournal({ files: systemFiles, clock: systemClock, directory: sessionsDirectory });
+    const close = async () => {
+      await sessions.stream.close();
+      await lock.release();
+    };
+    return { sessions, close };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+function newGateway(
+  options: BrokerOptions,
+  parts: {
+    access: Access;
+    counters: Counters;
+    log: Log;
+    sessions: Awaited<ReturnType<typeof recoverJournal>> | undefined;
+  },
+): Gateway {
+  const profile = options.limits === 'aws' ? awsLimits : { ...brokerLimits, ...alone };
+  return new Gateway({
+    clock: systemClock,
+    random: systemRandom,
+    sockets: systemSockets,
+    ...parts,
+    limits: { ...profile, ...options.limitOverrides },
+    connectionsMax: descriptorLimit() - descriptorsReserved,
+    onFailure: options.onFailure,
+  });
+}
+
+/** What users of a general broker expect beyond what devices of an app need. */
+const alone: Partial<BrokerLimits> = {
+  closesUnauthorized: false, // Mosquitto acknowledges and drops
+  subscriptionsPerSessionMax: 10_000, // bridges and dashboards subscribe to much
+  filtersPerSubscribeMax: 1_000,
+};
+
+async function openDoors(gateway: Gateway, options: BrokerOptions, counters: Counters) {
+  const { host, proxyProtocol } = options;
+  const tls = options.tls && (await readTls(options.tls));
+  const common = {
+    host,
+    proxyProtocol,
+    onRefused: ({ reason }: { reason: string }) => counters.add(`listen.refused.${reason}`),
+  };
+  const urls: Record<string, string> = {};
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+  const open = async (scheme: string, port: number | undefined, address: Omit<ListenAddress, 'host' | 'port'>) => {
+    if (port === undefined) return;
+    const listening = gateway.listen({ ...common, ...address, port });
+    const bound = await listening.catch(cause => {
+      throw codeOf(cause) === 'EADDRINUSE' || codeOf(cause) === 'EACCES' ? portInUse(scheme, port, cause) : cause;
+    });
+    urls[scheme] = `${scheme}://${name}:${bound}${scheme.startsWith('ws') ? '/mqtt' : ''}`;
+  };
+  await open('mqtt', options.port, {});
+  await open('mqtts', options.tlsPort, { tls });
+  await open('ws', options.wsPort, { webSocket: {} });
+  await open('wss', options.wssPort, { webSocket: {}, tls });
+  const reload = async () => {
+    if (options.tls) await gateway.replaceCertificates(await readTls(options.tls));
+  };
+  return { urls, reload };
+}
+
+async function readTls({ certfile, keyfile, cafile, requireCertificate }: TlsFiles): Promise<TlsOptions> {
+  const read = (path: string) =>
+    readFile(path).catch(cause => {
+      throw tlsFileNotReadable(path, cause);
+    });
+  const [certificate, key, ca] = await Promise.all([
+    read(certfile),
+    read(keyfile),
+    cafile === undefined ? undefined : read(cafile),
+  ]);
+  return { certificate, key, ca, requireCertificate };
+}
+
+const tlsFileNotReadable = (path: string, cause: unknown) =>
+  new MimamoriError({
+    code: 'broker.tlsFileNotReadable',
+    message: `${path} cannot be read: ${messageOf(cause)}`,
+    fix: 'Check the path and who may read it; it must hold PEM text.',
+    cause,
+  });
+
+const portInUse = (scheme: string, port: number, cause: unknown) =>
+  new MimamoriError({
+    code: 'mqtt.portInUse',
+    message: `The ${scheme} port ${port} cannot be opened.`,
+    fix: 'Choose another one, or 0 for a free one.',
+    cause,
+  });
