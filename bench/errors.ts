@@ -7,3 +7,10 @@ export class BenchError extends Error {
     this.fix = fix;
   }
 }
+
+/** The error, with what the server under the load last printed: if it died, this says why. */
+export function withLastWords(error: unknown, peer: { name: string; lastWords(): string }): unknown {
+  const lastWords = peer.lastWords();
+  if (!(error instanceof BenchError) || lastWords === '') return error;
+  return new BenchError(error.message, `${error.fix}\n${peer.name} printed: ${lastWords}`);
+}

@@ -3,8 +3,9 @@
 // for the last acknowledgement. It costs as little as Node allows: packets are encoded once and stamped in place, one
 // write per socket and event, acknowledgements are scanned as raw bytes, one read buffer serves all sockets.
 import { connect, type Socket } from 'node:net';
+import { forEachAtOnce, giveUp, serveParent } from './generators/generator-child.ts';
 import { LatencyHistogram } from './histogram.ts';
-import type { FromGenerator, GeneratorPlan, GeneratorResult, Identity, ToGenerator } from './load.ts';
+import type { GeneratorPlan, GeneratorResult, Identity, ToGenerator } from './load.ts';
 import * as packets from './packets.ts';
 
 const openingAtOnceMax = 100; // below any listen backlog (Mosquitto's is 100)
@@ -131,13 +132,9 @@ function setStamp(nowMs: number): void {
 }
 
 async function open(plan: GeneratorPlan): Promise<void> {
-  const waiting = [...plan.identities];
-  const openOneByOne = async () => {
-    for (let identity = waiting.pop(); identity !== undefined; identity = waiting.pop()) {
-      connections.push(await openConnection(plan, identity));
-    }
-  };
-  await Promise.all(Array.from({ length: openingAtOnceMax }, openOneByOne));
+  await forEachAtOnce(plan.identities, openingAtOnceMax, async identity => {
+    connections.push(await openConnection(plan, identity));
+  });
 }
 
 async function run(seconds: number): Promise<GeneratorResult> {
@@ -168,21 +165,8 @@ async function run(seconds: number): Promise<GeneratorResult> {
   };
 }
 
-function tell(message: FromGenerator): void {
-  process.send?.(message);
-}
-
-function giveUp(message: string): never {
-  process.send?.({ kind: 'failed', message } satisfies FromGenerator, () => process.exit(1));
-  throw new Error(message);
-}
-
-process.on('uncaughtException', error => {
-  process.send?.({ kind: 'failed', message: error.message } satisfies FromGenerator, () => process.exit(1));
-});
-process.on('disconnect', () => process.exit()); // the parent is gone or has no more use for us
-process.on('message', async (message: ToGenerator) => {
-  if (message.kind === 'go') return tell({ kind: 'done', result: await run(message.seconds) });
-  await open(message.plan);
-  tell({ kind: 'opened' });
+serveParent<ToGenerator, GeneratorResult | undefined>(async request => {
+  if (request.kind === 'go') return run(request.seconds);
+  await open(request.plan);
+  return undefined;
 });

@@ -37,8 +37,3 @@ export interface GeneratorResult {
   p99Ms: number;
   cpuMs: number; // the generator's own; near elapsedMs means that it, not the server, was the limit
 }
-
-export type FromGenerator =
-  | { kind: 'opened' }
-  | { kind: 'done'; result: GeneratorResult }
-  | { kind: 'failed'; message: string };

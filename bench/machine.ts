@@ -1,8 +1,7 @@
 // What a number was measured on: without it the number means nothing.
-import { closeSync, fdatasyncSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, type as systemName, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { mosquittoVersion } from './peers/mosquitto.ts';
 import { medianOf } from './statistics.ts';
 
 export interface Machine {
@@ -11,7 +10,6 @@ export interface Machine {
   memoryBytes: number;
   kernel: string;
   node: string;
-  mosquitto: string;
   loadAverageAtStart: number; // over the last minute; above ~0.2 others were using the machine
 }
 
@@ -43,7 +41,6 @@ export function describeMachine(): Machine {
     memoryBytes: totalmem(),
     kernel: `${systemName()} ${release()}`,
     node: process.version,
-    mosquitto: mosquittoVersion(),
     loadAverageAtStart: loadavg()[0] ?? 0,
   };
 }
@@ -66,19 +63,4 @@ function measureFdatasyncMs(folder: string): number {
   });
   closeSync(file);
   return medianOf(timesMs);
-}
-
-const ticksPerSecond = 100; // USER_HZ, the same on every Linux we know of
-
-/** CPU time a process and its children have used, in ms; undefined where there is no /proc. */
-export function cpuMsOf(pid: number): number | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    const ticks = Number(fields[11]) + Number(fields[12]); // utime and stime, proc_pid_stat(5)
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-    const childrenMs = children.map(child => cpuMsOf(Number(child)) ?? 0).reduce((sum, ms) => sum + ms, 0);
-    return (ticks * 1_000) / ticksPerSecond + childrenMs;
-  } catch {
-    return undefined;
-  }
 }

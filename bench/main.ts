@@ -5,31 +5,40 @@ import { ceiling } from './ceiling.ts';
 import { cleanUpOnExit } from './cleanup.ts';
 import { BenchError } from './errors.ts';
 import { ingest } from './ingest.ts';
-import { ingestLoads } from './load.ts';
-import { formatReport, type Report } from './report.ts';
-import { type CommandOptions, readSettings, type Settings } from './settings.ts';
+import { documentOf, formatReport } from './report.ts';
+import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
 
-function addBenchmark(name: string, summary: string, run: (settings: Settings) => Promise<Report>): void {
-  program
-    .command(name)
-    .description(summary)
-    .option('--json', 'print one JSON document instead of the table')
-    .option('--only <load...>', `measure only these loads: ${ingestLoads.map(load => load.name).join(', ')}`)
+const benchmarks: readonly Benchmark[] = [ingest, ceiling];
+
+function addBenchmark(benchmark: Benchmark): void {
+  const command = program
+    .command(benchmark.name)
+    .description(benchmark.summary)
+    .option('--json', 'print one JSON document instead of the tables')
+    .option('--only <load...>', `measure only these loads: ${benchmark.loads.map(load => load.name).join(', ')}`)
+    .option('--peers <server...>', `beside which servers: ${peerNames.join(', ')}, all or none`, ['all'])
+    .option(
+      '--subject <server>',
+      'which server is judged, where it is not the app; a peer, to try things out',
+      'mimamori',
+    )
     .option('--rounds <count>', 'measurements of each server under each load', '3')
     .option('--seconds <seconds>', 'length of one measurement', '5')
-    .option('--payload <bytes>', 'size of the JSON in each message', '100')
-    .option('--data-root <folder>', 'where the server that stores keeps its data: the disk to measure', tmpdir())
-    .option('--quick', 'one short round, to see that everything runs; the numbers mean little')
-    .action(async (options: CommandOptions) => {
-      const report = await run(readSettings(options));
-      process.stdout.write(`${options.json ? JSON.stringify(report, undefined, 2) : formatReport(report)}\n`);
-    });
+    .option('--payload <bytes>', 'size of the payload of each message', '100')
+    .option('--data-root <folder>', 'where servers that store keep their data: the disk to measure', tmpdir())
+    .option('--quick', 'one short, small round, to see that everything runs; the numbers mean little');
+  for (const { flag, what, usual, quick } of benchmark.counts) {
+    command.option(flag, `${what} (default: ${usual}, with --quick ${quick})`);
+  }
+  command.action(async (options: CommandOptions) => {
+    const report = await benchmark.run(readSettings(options, benchmark));
+    process.stdout.write(`${options.json ? JSON.stringify(documentOf(report), undefined, 2) : formatReport(report)}\n`);
+  });
 }
 
 cleanUpOnExit();
 const program = new Command('bench').description('Benchmarks of Mimamori. Method and caveats: bench/README.md.');
-addBenchmark('ingest', 'QoS 1 messages durably taken in and stored per second, beside Mosquitto', ingest);
-addBenchmark('ceiling', 'what the load generator itself reaches, beside Mosquitto', ceiling);
+for (const benchmark of benchmarks) addBenchmark(benchmark);
 
 try {
   await program.parseAsync();

@@ -1,13 +1,12 @@
-// One measurement: one load on one server, with a fresh load generator.
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
+// One measurement of ingest: one load on one server, with a fresh load generator.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { trackChild } from './cleanup.ts';
-import { BenchError } from './errors.ts';
-import type { FromGenerator, GeneratorPlan, GeneratorResult, ToGenerator } from './load.ts';
-import { cpuMsOf } from './machine.ts';
+import { BenchError, withLastWords } from './errors.ts';
+import { GeneratorProcess } from './generator-process.ts';
+import type { GeneratorPlan, GeneratorResult, ToGenerator } from './load.ts';
+import { cpuMsOf } from './process-usage.ts';
 import type { Peer } from './server-process.ts';
+
+type IngestGenerator = GeneratorProcess<ToGenerator, GeneratorResult | undefined>;
 
 const storedTimeoutMs = 120_000;
 const storedPollMs = 5;
@@ -17,7 +16,8 @@ export interface Duration {
   seconds: number;
 }
 
-export interface Measurement {
+/** A type and not an interface, so that it is also a record of values. */
+export type Measurement = {
   messages: number;
   acknowledgedPerSecond: number; // until the last PUBACK
   storedPerSecond: number | undefined; // until everything was also decoded and stored; undefined: stores nothing
@@ -26,12 +26,12 @@ export interface Measurement {
   serverCpuMicrosPerMessage: number | undefined; // all its threads; undefined where there is no /proc
   serverCpuShare: number | undefined; // of one core; near 1: a server with one thread was itself the limit
   generatorCpuShare: number; // of one core; near 1: the generator may have been the limit
-}
+};
 
 export async function measure(peer: Peer, plan: GeneratorPlan, duration: Duration): Promise<Measurement> {
-  const generator = trackChild(fork(join(import.meta.dirname, 'load-generator.ts')));
+  const generator: IngestGenerator = new GeneratorProcess('load-generator.ts');
   try {
-    await ask(generator, { kind: 'open', plan });
+    await generator.ask({ kind: 'open', plan });
     await runAndStore(peer, generator, duration.warmUpSeconds);
     const cpuBeforeMs = cpuMsOf(peer.pid);
     const { result, storedMs } = await runAndStore(peer, generator, duration.seconds);
@@ -48,15 +48,10 @@ export async function measure(peer: Peer, plan: GeneratorPlan, duration: Duratio
       generatorCpuShare: result.cpuMs / result.elapsedMs,
     };
   } catch (error) {
-    throw error instanceof BenchError ? withLastWords(error, peer) : error;
+    throw withLastWords(error, peer);
   } finally {
-    await end(generator);
+    await generator.end();
   }
-}
-
-function withLastWords(error: BenchError, peer: Peer): BenchError {
-  const lastWords = peer.lastWords();
-  return lastWords === '' ? error : new BenchError(error.message, `${error.fix}\n${peer.name} printed: ${lastWords}`);
 }
 
 interface StoredResult {
@@ -64,10 +59,10 @@ interface StoredResult {
   storedMs: number; // from 'go' until everything was acknowledged and, by a server that stores, also stored
 }
 
-async function runAndStore(peer: Peer, generator: ChildProcess, seconds: number): Promise<StoredResult> {
+async function runAndStore(peer: Peer, generator: IngestGenerator, seconds: number): Promise<StoredResult> {
   const storedBefore = (await peer.storedCount?.()) ?? 0;
   const startedAtMs = performance.now();
-  const result = await ask(generator, { kind: 'go', seconds });
+  const result = await generator.ask({ kind: 'go', seconds });
   if (result === undefined) throw new BenchError('The load generator gave no result.', 'This is a mistake in bench/.');
   const giveUpAtMs = performance.now() + storedTimeoutMs;
   while (peer.storedCount !== undefined) {
@@ -84,27 +79,3 @@ const neverStored = (peer: Peer, stored: number, published: number) =>
     `${peer.name} acknowledged ${published} messages and had stored ${stored} of them ${storedTimeoutMs / 1_000} s later.`,
     'If the number still grows, measure for less time with --seconds; if not, messages were lost.',
   );
-
-/** Sends one request and waits for its answer; the result when the answer carries one. */
-async function ask(generator: ChildProcess, request: ToGenerator): Promise<GeneratorResult | undefined> {
-  const settled = new AbortController();
-  const exited = once(generator, 'exit', { signal: settled.signal }).then(() => {
-    throw new BenchError('The load generator ended in the middle.', 'Its error, if it had one, is printed above.');
-  });
-  exited.catch(() => {}); // heard through the race, or aborted below
-  try {
-    generator.send(request);
-    const [answer] = (await Promise.race([once(generator, 'message'), exited])) as [FromGenerator]; // all it ever sends
-    if (answer.kind === 'failed') throw new BenchError('The load could not be carried through.', answer.message);
-    return answer.kind === 'done' ? answer.result : undefined;
-  } finally {
-    settled.abort();
-  }
-}
-
-async function end(generator: ChildProcess): Promise<void> {
-  if (generator.exitCode !== null || generator.signalCode !== null) return;
-  const exited = once(generator, 'exit');
-  if (generator.connected) generator.disconnect();
-  await exited;
-}

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { trackChild } from './cleanup.ts';
 import { BenchError } from './errors.ts';
+import { memberOf, parseJson } from './json.ts';
 import type { Identity } from './load.ts';
 import { type Peer, ServerProcess } from './server-process.ts';
 
@@ -38,20 +39,14 @@ export async function startMimamori(dataFolder: string): Promise<Peer> {
   const args = [command, 'start', app, '--data', dataFolder, ...ports, '--no-simulate', '--json'];
   const server = new ServerProcess('Mimamori', process.execPath, args);
   const started = readStarted(await server.firstLine(line => line.includes('"started"')));
-  return {
-    name: 'mimamori',
-    pid: server.pid,
-    mqttPort: Number(new URL(started.mqtt).port),
-    storedCount: () => storedCount(started.http),
-    lastWords: () => server.lastWords(),
-    stop: () => server.stop(),
-  };
+  const peer = server.asPeer('mimamori', Number(new URL(started.mqtt).port));
+  return { ...peer, storedCount: () => storedCount(started.http) };
 }
 
 /** @throws BenchError when a message was dead-lettered: a rate that counts lost readings is worth nothing. */
 async function storedCount(httpUrl: string): Promise<number> {
   const text = await readText(`${httpUrl}/healthz`);
-  const ingest = memberOf(memberOf(parse(text), 'status') === 'ok' ? parse(text) : undefined, 'ingest');
+  const ingest = memberOf(memberOf(parseJson(text), 'status') === 'ok' ? parseJson(text) : undefined, 'ingest');
   const processed = memberOf(ingest, 'processed');
   const deadLettered = memberOf(ingest, 'deadLettered');
   if (typeof processed !== 'number') throw unexpected('GET /healthz', text);
@@ -71,7 +66,7 @@ async function readText(url: string): Promise<string> {
 }
 
 function readIdentity(line: string): Identity {
-  const thing = parse(line);
+  const thing = parseJson(line);
   const [clientId, username, password] = ['clientId', 'username', 'password'].map(name => memberOf(thing, name));
   if (typeof clientId === 'string' && typeof username === 'string' && typeof password === 'string') {
     return { clientId, username, password };
@@ -80,23 +75,10 @@ function readIdentity(line: string): Identity {
 }
 
 function readStarted(line: string): { http: string; mqtt: string } {
-  const urls = memberOf(parse(line), 'urls');
+  const urls = memberOf(parseJson(line), 'urls');
   const [http, mqtt] = [memberOf(urls, 'http'), memberOf(urls, 'mqtt')];
   if (typeof http === 'string' && typeof mqtt === 'string') return { http, mqtt };
   throw unexpected('start', line);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the caller finds its member missing, and quotes the text
-  }
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return (value as Record<string, unknown>)[name]; // any object may be read by name
 }
 
 function unexpected(source: string, text: string): BenchError {

@@ -1,9 +1,10 @@
-// Finding a free TCP port and waiting until somebody listens on one; for servers that cannot say theirs.
+// Finding a free TCP port and waiting until a server listens on it; for servers that cannot say theirs.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerProcess } from './server-process.ts';
 
-const retryMs = 20;
+const retryMs = 5; // short, for the time until a server is back is measured with it
 
 /** Free a moment ago; another process may take it before it is used, which then shows as a failed start. */
 export async function freePort(): Promise<number> {
@@ -15,8 +16,18 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Resolves once `server` listens on `port`. @throws BenchError when it ends first, or takes too long. */
+export async function startedOnPort(server: ServerProcess, port: number): Promise<void> {
+  let abandoned = false;
+  try {
+    await server.started(listening(port, () => abandoned));
+  } finally {
+    abandoned = true;
+  }
+}
+
 /** Resolves once a connection is accepted. Never rejects: whoever waits decides for how long. */
-export async function listening(port: number, abandoned: () => boolean): Promise<void> {
+async function listening(port: number, abandoned: () => boolean): Promise<void> {
   while (!abandoned()) {
     const socket = connect(port, '127.0.0.1');
     try {

@@ -13,12 +13,16 @@ const lastWordsBytesMax = 4_000;
 export interface Peer {
   name: string;
   pid: number;
-  mqttPort: number;
+  mqttPort: number; // speaks TLS when the server was started with a certificate
   /** Messages stored since the server was started; absent when the server stores nothing. */
   storedCount?: () => Promise<number>;
   /** The end of what it printed on stderr: if it dies under the load, this says why. */
   lastWords(): string;
   stop(): Promise<void>;
+  /** Ends it as a crash would, with SIGKILL. */
+  kill(): Promise<void>;
+  /** Resolves once what was acknowledged before the call would survive `kill`; absent when it does so already. */
+  settled?: () => Promise<void>;
 }
 
 export class ServerProcess {
@@ -77,11 +81,31 @@ export class ServerProcess {
   }
 
   async stop(): Promise<void> {
+    const impatience = setTimeout(() => this.#child.kill('SIGKILL'), stopTimeoutMs);
+    await this.#end('SIGTERM');
+    clearTimeout(impatience);
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** What every running server has; how it is called and reached is added by who starts it. */
+  asPeer(name: string, mqttPort: number): Peer {
+    return {
+      name,
+      pid: this.pid,
+      mqttPort,
+      lastWords: () => this.lastWords(),
+      stop: () => this.stop(),
+      kill: () => this.kill(),
+    };
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');
-    const impatience = setTimeout(() => this.#child.kill('SIGKILL'), stopTimeoutMs);
-    this.#child.kill('SIGTERM');
+    this.#child.kill(signal);
     await exited;
-    clearTimeout(impatience);
   }
 }

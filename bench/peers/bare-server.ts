@@ -1,21 +1,10 @@
 // A process that answers CONNECT and acknowledges QoS 1 publishes by scanning for their packet ids. It keeps nothing,
 // checks nothing and routes nothing: what it reaches is the limit of the load generator and of Node's sockets.
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { connackAccepted } from '../packets.ts';
+import { connackAccepted, extentOf } from '../packets.ts';
 
 const publishType = 3;
 const connectType = 1;
-
-/** Where the packet at `start` ends, and where its body begins; undefined while its bytes are not all there. */
-function extentOf(bytes: Buffer, start: number): { body: number; end: number } | undefined {
-  let length = 0;
-  for (let at = start + 1, shift = 0; at < bytes.length; at++, shift += 7) {
-    const byte = bytes[at] ?? 0;
-    length += (byte & 0x7f) << shift;
-    if (byte < 0x80) return at + 1 + length <= bytes.length ? { body: at + 1, end: at + 1 + length } : undefined;
-  }
-  return undefined;
-}
 
 function acknowledge(socket: Socket): void {
   let rest: Buffer = Buffer.alloc(0);
