@@ -4,11 +4,13 @@ import { Command } from 'commander';
 import { ceiling } from './ceiling.ts';
 import { cleanUpOnExit } from './cleanup.ts';
 import { BenchError } from './errors.ts';
+import { fanout } from './fanout.ts';
 import { ingest } from './ingest.ts';
 import { documentOf, formatReport } from './report.ts';
+import { route } from './route.ts';
 import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
 
-const benchmarks: readonly Benchmark[] = [ingest, ceiling];
+const benchmarks: readonly Benchmark[] = [ingest, route, fanout, ceiling];
 
 function addBenchmark(benchmark: Benchmark): void {
   const command = program
