@@ -5,12 +5,14 @@ import { ceiling } from './ceiling.ts';
 import { cleanUpOnExit } from './cleanup.ts';
 import { BenchError } from './errors.ts';
 import { fanout } from './fanout.ts';
+import { idle } from './idle.ts';
 import { ingest } from './ingest.ts';
+import { match } from './match.ts';
 import { documentOf, formatReport } from './report.ts';
 import { route } from './route.ts';
 import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
 
-const benchmarks: readonly Benchmark[] = [ingest, route, fanout, ceiling];
+const benchmarks: readonly Benchmark[] = [ingest, route, fanout, idle, match, ceiling];
 
 function addBenchmark(benchmark: Benchmark): void {
   const command = program
