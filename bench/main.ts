@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { Command } from 'commander';
 import { ceiling } from './ceiling.ts';
 import { cleanUpOnExit } from './cleanup.ts';
+import { connect } from './connect.ts';
 import { BenchError } from './errors.ts';
 import { fanout } from './fanout.ts';
 import { idle } from './idle.ts';
@@ -12,7 +13,7 @@ import { documentOf, formatReport } from './report.ts';
 import { route } from './route.ts';
 import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
 
-const benchmarks: readonly Benchmark[] = [ingest, route, fanout, idle, match, ceiling];
+const benchmarks: readonly Benchmark[] = [ingest, route, fanout, connect, idle, match, ceiling];
 
 function addBenchmark(benchmark: Benchmark): void {
   const command = program
