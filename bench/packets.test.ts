@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type Packet, parser } from 'mqtt-packet';
-import { encodeConnect, encodePublishSlots, payloadBytesMin, stampSlot } from './packets.ts';
+import {
+  disconnectPacket,
+  encodeConnect,
+  encodePublishRing,
+  encodePublishSlots,
+  encodeSubscribe,
+  extentOf,
+  payloadBytesMin,
+  stampSlot,
+  writePuback,
+} from './packets.ts';
 
 function decode(bytes: Buffer): Packet[] {
   const packets: Packet[] = [];
@@ -39,3 +49,48 @@ for (const payloadBytes of [payloadBytesMin, 100, 1_000]) {
     assert.deepEqual(reading, { at: '2031-02-03T04:05:06.789Z', value: 21.47, pad });
   });
 }
+
+it('encodes a CONNECT without credentials for a session that stays', () => {
+  const [connect] = decode(encodeConnect({ clientId: 'bench-8', cleanSession: false }));
+  assert(connect?.cmd === 'connect');
+  assert.equal(connect.clean, false);
+  assert.equal(connect.username, undefined);
+});
+
+it('encodes SUBSCRIBE, PUBACK and DISCONNECT that another codec reads as meant', () => {
+  const puback = Buffer.alloc(4);
+  writePuback(puback, 0, 0x1234);
+  const all = Buffer.concat([encodeSubscribe(7, ['a/+', 'b/c'], 1), puback, disconnectPacket]);
+  const [subscribe, acknowledgement, disconnect] = decode(all);
+  assert(subscribe?.cmd === 'subscribe' && acknowledgement?.cmd === 'puback');
+  assert.equal(subscribe.messageId, 7);
+  assert.deepEqual(
+    subscribe.subscriptions.map(({ topic, qos }) => [topic, qos]),
+    [
+      ['a/+', 1],
+      ['b/c', 1],
+    ],
+  );
+  assert.equal(acknowledgement.messageId, 0x1234);
+  assert.equal(disconnect?.cmd, 'disconnect');
+});
+
+for (const qos of [0, 1] as const) {
+  it(`encodes a ring of PUBLISH packets of QoS ${qos} whose changing bytes are where it says`, () => {
+    const ring = encodePublishRing(['t/1', 't/2'], 300, qos);
+    if (qos === 1) ring.bytes.writeUInt16BE(513, ring.packetBytes + ring.packetIdAt);
+    ring.bytes.writeUInt32BE(0xdecaf, ring.packetBytes + ring.payloadAt);
+    const [publish] = decode(ring.bytes.subarray(ring.packetBytes)); // the first still has packet id 0, which is none
+    assert(publish?.cmd === 'publish');
+    assert.equal(publish.topic, 't/2');
+    assert.equal(publish.messageId, qos === 1 ? 513 : undefined);
+    assert.equal(publish.payload.length, 300);
+    assert.equal(Buffer.from(publish.payload).readUInt32BE(0), 0xdecaf);
+  });
+}
+
+it('finds where a packet ends, and says nothing while its bytes are not all there', () => {
+  const { bytes, packetBytes } = encodePublishRing(['t/1', 't/2'], 300, 0); // two bytes of remaining length
+  assert.deepEqual(extentOf(bytes, packetBytes), { body: packetBytes + 3, end: 2 * packetBytes });
+  for (const length of [0, 1, 2, 3, packetBytes - 1]) assert.equal(extentOf(bytes.subarray(0, length), 0), undefined);
+});

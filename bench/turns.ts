@@ -4,7 +4,7 @@ import { BenchError } from './errors.ts';
 import type { ServerKind } from './server-kind.ts';
 import { medianOf, type Spread, spreadOf } from './statistics.ts';
 
-const pauseMs = 300; // for what the one before left running: closing sockets, flushing pages
+const pauseMsUsual = 300; // for what the one before left running: closing sockets, flushing pages
 
 /** What one measurement gave, by name; undefined: not known here. */
 export type Values = Record<string, number | undefined>;
@@ -59,6 +59,7 @@ export interface Tournament<Load> {
   figures: readonly Figure[];
   ratios: readonly RatioDefinition[];
   progress: (line: string) => void;
+  pauseMs?: number; // before each turn
 }
 
 export async function takeTurns<Load extends { name: string }>(
@@ -70,7 +71,7 @@ export async function takeTurns<Load extends { name: string }>(
 }
 
 async function takeTurnsAt<Load extends { name: string }>(load: Load, tournament: Tournament<Load>) {
-  const { rounds, contenders, figures, progress } = tournament;
+  const { rounds, contenders, figures, progress, pauseMs = pauseMsUsual } = tournament;
   const able = contenders.filter(contender => contender.canTake?.(load) ?? true);
   const results = able.map(contender => ({
     contender,

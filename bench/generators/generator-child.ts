@@ -2,8 +2,8 @@
 
 export type GeneratorAnswer<Result> = { kind: 'done'; result: Result } | { kind: 'failed'; message: string };
 
-const patienceMs = 30_000;
 const patiencePollMs = 1_000;
+const patiencePolls = 30; // half a minute
 
 /** Answers every message of the parent with what `handle` makes of it. Ends with the parent. */
 export function serveParent<Request, Result>(handle: (request: Request) => Promise<Result>): void {
@@ -28,12 +28,12 @@ function fail(message: string): void {
 /** Waits for `work` as long as `progressOf` changes now and then; calls `onStall` when it has not for half a minute. */
 export async function withPatience<T>(work: Promise<T>, progressOf: () => number, onStall: () => void): Promise<T> {
   let progress = progressOf();
-  let sinceMs = performance.now();
+  let pollsWithout = 0;
   const timer = setInterval(() => {
     const now = progressOf();
-    if (now !== progress) sinceMs = performance.now();
+    pollsWithout = now === progress ? pollsWithout + 1 : 0;
     progress = now;
-    if (performance.now() - sinceMs > patienceMs) onStall();
+    if (pollsWithout === patiencePolls) onStall();
   }, patiencePollMs);
   try {
     return await work;
