@@ -1,5 +1,5 @@
 // A process that does what a broker must do for QoS 0 with the least Node can: it answers CONNECT with prepared bytes,
-// notes who subscribed to which topic (no wildcards), and writes the bytes of a publish as they came to each of them.
+// notes who subscribed to which topic (no wildcards), and writes the bytes of publishes as they came to each of them.
 // It checks nothing and keeps nothing: what it reaches is the limit of Node's sockets and of the generator. For the
 // connect benchmark it is the server that gives the prepared CONNACK. Arguments: none, or certificate and key for TLS.
 import { readFileSync } from 'node:fs';
@@ -25,6 +25,7 @@ function serve(socket: net.Socket): void {
   socket.on('data', (data: Buffer) => {
     const bytes = rest.length === 0 ? data : Buffer.concat([rest, data]);
     let start = 0;
+    let run: Run | undefined; // of publishes in a row to one topic: one write to each subscriber
     for (let extent = extentOf(bytes, 0); extent !== undefined; extent = extentOf(bytes, start)) {
       const type = (bytes[start] ?? 0) >> 4;
       if (type === connectType) socket.write(connackAccepted);
@@ -32,14 +33,33 @@ function serve(socket: net.Socket): void {
       if (type === subscribeType) topics.push(...subscribe(socket, bytes.subarray(extent.body, extent.end)));
       if (type === publishType) {
         const topicEnd = extent.body + 2 + bytes.readUInt16BE(extent.body);
-        const receivers = subscribers.get(bytes.toString('latin1', extent.body + 2, topicEnd));
-        const packet = bytes.subarray(start, extent.end);
-        if (receivers !== undefined) for (const receiver of receivers) receiver.write(packet);
+        const topic = bytes.toString('latin1', extent.body + 2, topicEnd);
+        if (run?.topic !== topic) {
+          relay(bytes, run);
+          run = { topic, start, end: start };
+        }
+        run.end = extent.end;
+      } else {
+        relay(bytes, run);
+        run = undefined;
       }
       start = extent.end;
     }
+    relay(bytes, run);
     rest = bytes.subarray(start);
   });
+}
+
+interface Run {
+  topic: string;
+  start: number;
+  end: number;
+}
+
+function relay(bytes: Buffer, run: Run | undefined): void {
+  if (run === undefined) return;
+  const packets = bytes.subarray(run.start, run.end);
+  for (const receiver of subscribers.get(run.topic) ?? []) receiver.write(packets);
 }
 
 /** Grants QoS 0 to every filter of a SUBSCRIBE [MQTT311 3.8, 3.9]. */
