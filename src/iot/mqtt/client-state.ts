@@ -6,6 +6,12 @@ import type { ProtocolVersion, PublishProperties, QoS, Subscription, Will } from
  * the process. Plain data: sessions live by it, the journal stores it, recovery gives it back.
  */
 
+/** A PUBLISH as it came in, with whatever packet id it had. */
+export interface WireForm {
+  readonly version: ProtocolVersion;
+  readonly bytes: Buffer;
+}
+
 /** A message on its way to subscribers. Shared between them; nothing of it changes but `journalNo`. */
 export interface Message {
   readonly topic: string;
@@ -19,6 +25,8 @@ export interface Message {
   readonly expiresAtMs: number | undefined;
   /** What it takes while it waits, properties included. */
   readonly bytes: number;
+  /** Where it can be passed on as it came: the payload is a view into this. Not stored. */
+  readonly wire?: WireForm | undefined;
   /** The journal's name for it; 0 while nothing stored needs it. Set by the journal only. */
   journalNo: number;
 }

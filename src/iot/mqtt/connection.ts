@@ -478,31 +478,42 @@ export class Connection implements SessionLink, AckTarget {
   }
 
   sendNow(message: Message, retain: boolean, subscriptionIdentifiers: readonly number[]): boolean {
-    return this.#sendMessage(message, { qos: 0, packetId: 0, dup: false, retain, subscriptionIdentifiers });
+    if (this.#closed) return false;
+    const { encoder } = this.core;
+    if (this.#aliasesMax === 0 && subscriptionIdentifiers.length === 0 && encoder.isPlain(message)) {
+      return this.#push(encoder.encodePlain(message, this.version, retain));
+    }
+    return this.#sendOwn(message, { qos: 0, packetId: 0, dup: false, retain, subscriptionIdentifiers });
   }
 
   sendDelivery(delivery: Delivery, dup: boolean): boolean {
+    if (this.#closed) return false;
+    const { encoder } = this.core;
     const { message, qos, packetId, retain, subscriptionIdentifiers } = delivery;
-    return this.#sendMessage(message, { qos, packetId, dup, retain, subscriptionIdentifiers });
+    if (this.#aliasesMax === 0 && subscriptionIdentifiers.length === 0 && encoder.isPlain(message)) {
+      return this.#push(encoder.encodePlainDelivery(delivery, this.version, dup));
+    }
+    return this.#sendOwn(message, { qos, packetId, dup, retain, subscriptionIdentifiers });
   }
 
-  #sendMessage(message: Message, how: Omit<OutgoingForm, 'version' | 'alias' | 'isAliasKnown'>): boolean {
-    if (this.#closed) return false;
-    try {
-      const known = this.#aliasesMax > 0 ? this.#aliases?.get(message.topic) : undefined;
-      const alias = known ?? this.#newAlias(message.topic);
-      const isAliasKnown = known !== undefined;
-      const bytes = this.core.encodeMessage(message, { ...how, version: this.version, alias, isAliasKnown });
-      if (bytes.length > this.#packetBytesToClientMax) {
-        if (alias !== undefined && !isAliasKnown) this.#aliases?.delete(message.topic);
-        this.core.counts.add('mqtt.dropped.tooLargeForClient'); // [MQTT5 3.1.2-25]: dropped, and settled as if sent.
-        return false;
-      }
-      this.#outbox.push(bytes);
-      this.#markDirty();
-    } catch (error) {
-      this.#fail(error);
+  /** With what only this client gets: aliases, identifiers, the time that is left. */
+  #sendOwn(message: Message, how: Omit<OutgoingForm, 'version' | 'alias' | 'isAliasKnown'>): boolean {
+    const known = this.#aliasesMax > 0 ? this.#aliases?.get(message.topic) : undefined;
+    const alias = known ?? this.#newAlias(message.topic);
+    const isAliasKnown = known !== undefined;
+    const bytes = this.core.encoder.encode(message, { ...how, version: this.version, alias, isAliasKnown });
+    if (this.#push(bytes)) return true;
+    if (alias !== undefined && !isAliasKnown) this.#aliases?.delete(message.topic);
+    return false;
+  }
+
+  #push(bytes: Buffer): boolean {
+    if (bytes.length > this.#packetBytesToClientMax) {
+      this.core.counts.add('mqtt.dropped.tooLargeForClient'); // [MQTT5 3.1.2-25]: dropped, and settled as if sent.
+      return false;
     }
+    this.#outbox.push(bytes);
+    this.#markDirty();
     return true;
   }
 

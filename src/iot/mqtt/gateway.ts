@@ -12,9 +12,8 @@ import { Ingest } from '../rules/index.ts';
 import type { ThingRegistry } from '../things/index.ts';
 import { Broker } from './broker.ts';
 import { type BrokerLimits, brokerLimits } from './broker-limits.ts';
-import type { Message } from './client-state.ts';
 import type { ConnectJudge } from './connect.ts';
-import { Connection, type OutgoingForm } from './connection.ts';
+import { Connection } from './connection.ts';
 import { messageExpiryNotValid, messageTooLarge, noThings, topicNotValid } from './errors.ts';
 import { Checkpointer, Journal, type RecoveredJournal } from './journal/index.ts';
 import { type LifecycleEvent, lifecyclePayload, lifecycleTopic } from './lifecycle.ts';
@@ -54,7 +53,7 @@ export interface GatewayCore extends ConnectJudge {
   refusalOfConnect(clientId: string): number | undefined;
   /** Somebody who is known was not let in. */
   connectFailed(identity: Identity): void;
-  encodeMessage(message: Message, form: OutgoingForm): Buffer;
+  readonly encoder: MessageEncoder;
   /** Writes what was gathered, one call per connection. */
   flush(): void;
 }
@@ -100,7 +99,7 @@ export class Gateway implements GatewayCore, Iot {
   readonly #things: ThingRegistry | undefined;
   readonly #sockets: Sockets;
   readonly #checkpointer: Checkpointer | undefined;
-  readonly #encoder: MessageEncoder;
+  readonly encoder: MessageEncoder;
   readonly #connectionsMax: number;
   readonly #connects: TokenBucket;
   readonly #connectsOfClients = new Map<string, number>();
@@ -124,7 +123,7 @@ export class Gateway implements GatewayCore, Iot {
     this.#connectionsMax = options.connectionsMax ?? Number.POSITIVE_INFINITY;
     const monotonicMs = clock.monotonicMs();
     this.#startedAtMs = clock.nowMs() - monotonicMs;
-    this.#encoder = new MessageEncoder(() => this.nowMs());
+    this.encoder = new MessageEncoder(() => this.nowMs());
     this.#connects = new TokenBucket(this.limits.connectsPerSecondMax, monotonicMs);
     this.#failedConnects = new TokenBucket(failedConnectsPerSecondMax, monotonicMs);
     this.publishes = new TokenBucket(this.limits.totalPublishesPerSecondMax, monotonicMs);
@@ -248,10 +247,6 @@ export class Gateway implements GatewayCore, Iot {
     });
   }
 
-  encodeMessage(message: Message, form: OutgoingForm): Buffer {
-    return this.#encoder.encode(message, form);
-  }
-
   flush(): void {
     while (this.#dirty.length > 0) {
       const dirty = this.#dirty;
@@ -347,10 +342,10 @@ export class Gateway implements GatewayCore, Iot {
     this.#contain('A lifecycle event was lost by an error of ours.', () => {
       const topic = lifecycleTopic(event);
       if (topic === undefined) return;
+      const isForFunctions = this.ingest.hasStream && event.eventType !== 'connect_failed';
+      if (!isForFunctions && !this.router.isWanted(topic)) return;
       const payload = lifecyclePayload(event, this.clock.nowMs());
-      if (this.ingest.hasStream && event.eventType !== 'connect_failed') {
-        this.ingest.offer(event.thingName ?? event.clientId, topic, payload);
-      }
+      if (isForFunctions) this.ingest.offer(event.thingName ?? event.clientId, topic, payload);
       const byteLength = payload.length + topic.length + outgoingOverheadBytes;
       this.router.publish({ topic, payload, qos: 1, retain: false, byteLength });
     });

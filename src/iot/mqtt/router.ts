@@ -1,8 +1,8 @@
 import type { Counters } from '../../kernel/counters.ts';
 import type { Access } from '../access/port.ts';
 import type { BrokerLimits } from './broker-limits.ts';
-import type { Delivery, GrantedSubscription, Message } from './client-state.ts';
-import type { PublishProperties, QoS } from './packets.ts';
+import type { Delivery, GrantedSubscription, Message, WireForm } from './client-state.ts';
+import type { ProtocolVersion, PublishProperties, QoS } from './packets.ts';
 import { Recipients } from './recipients.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import type { BrokerJournal, DeliveryRef, RetainedEffect } from './safe-keeping.ts';
@@ -81,6 +81,17 @@ export class Router {
     return this.#tree.size + this.#groups.size;
   }
 
+  /** Whether anybody subscribes to what matches this topic. */
+  isWanted(topic: string): boolean {
+    let isWanted = false;
+    const note = () => {
+      isWanted = true;
+    };
+    this.#tree.match(topic, note);
+    if (!isWanted && this.#groups.size > 0) this.#groups.match(topic, note);
+    return isWanted;
+  }
+
   /** False for a filter that would make every match too expensive (hostile D08), and for a group that is full. */
   accepts(session: Session, topicFilter: string): boolean {
     if (shareNameOf(topicFilter) === undefined) return this.#tree.accepts(topicFilter);
@@ -111,7 +122,7 @@ export class Router {
     try {
       this.#findRecipients(recipients, publication, from);
       if (recipients.count === 0 && effect === 'keep' && !noted) return nowhere;
-      const message = this.#toMessage(publication);
+      const message = this.#toMessage(publication, from?.protocolVersion);
       const retainedIsFull = effect === 'set' && this.retained.set(message) === 'full';
       if (effect === 'delete') this.retained.delete(message.topic);
       if (retainedIsFull) this.#counters.add('mqtt.refused.retained');
@@ -175,16 +186,22 @@ export class Router {
     return this.retained.find(topic, this.#nowMs()) ? 'delete' : 'keep';
   }
 
-  #toMessage({ topic, payload, qos, retain, properties, byteLength }: Publication): Message {
+  /** `version` of the connection it came from, if it came from one. */
+  #toMessage(publication: Publication, version: ProtocolVersion | undefined): Message {
+    const { topic, payload, qos, retain, properties, byteLength } = publication;
     const expirySeconds = properties?.messageExpiryIntervalSeconds;
+    const wire =
+      version === undefined || properties?.topicAlias !== undefined ? undefined : wireOf(publication, version);
     return {
       topic,
-      payload: Buffer.from(payload), // It must not keep the socket's whole read alive.
+      // A copy: it must not keep the socket's whole read alive.
+      payload: wire ? wire.bytes.subarray(byteLength - payload.length) : Buffer.from(payload),
       qos,
       retain,
       properties: ownProperties(properties),
       expiresAtMs: expirySeconds === undefined ? undefined : this.#nowMs() + expirySeconds * 1_000,
       bytes: byteLength,
+      wire,
       journalNo: 0,
     };
   }
@@ -279,6 +296,15 @@ interface SessionDelivery {
 function isFit(session: Session, { qos }: GrantedSubscription): Fitness {
   if (session.link?.hasRoom === true && session.waitingMessages === 0) return 2;
   return qos > 0 && (session.link || session.expirySeconds > 0) ? 1 : 0;
+}
+
+/** The payload is a view into what was read, and stands at the end of its packet. */
+function wireOf({ payload, byteLength }: Publication, version: ProtocolVersion): WireForm {
+  const end = payload.byteOffset + payload.byteLength;
+  const packet = new Uint8Array(payload.buffer, end - byteLength, byteLength);
+  const bytes = Buffer.allocUnsafe(byteLength);
+  bytes.set(packet);
+  return { version, bytes };
 }
 
 /** Binary data is a view into what was read from the socket; an alias is the publisher's own. */

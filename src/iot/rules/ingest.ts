@@ -20,7 +20,8 @@ assert(ingestLimits.groupBatchesMax * streamLimits.blockBytesMax <= streamLimits
 
 /** What goes to the disk together and what its durability will answer, as parallel arrays: no object per message. */
 interface Gathering {
-  readonly batch: RecordBatch;
+  /** Made for the first message. */
+  batch: RecordBatch | undefined;
   /** What sessions must remember of the same messages; most gatherings have nothing of it. */
   journal: RecordBatch | undefined;
   readonly targets: AckTarget[];
@@ -78,7 +79,9 @@ export class Ingest {
    * `stream.recordTooLarge` or `stream.partitionKeyNotValid`, and has taken nothing then.
    */
   offer(thingName: string, topic: string, payload: Uint8Array, target?: AckTarget, packetId = 0, answer = 0): void {
-    const { batch } = this.#gathering();
+    const gathering = this.#gathering();
+    gathering.batch ??= new RecordBatch();
+    const { batch } = gathering;
     const topicBytes = Buffer.byteLength(topic);
     const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length));
     writeEnvelope(batch.buffer, position, topic, topicBytes, payload);
@@ -117,7 +120,7 @@ export class Ingest {
 
   #gathering(): Gathering {
     const newest = this.#gatherings[this.#gatherings.length - 1];
-    if (!newest.batch.isFull && newest.journal?.isFull !== true) return newest;
+    if (newest.batch?.isFull !== true && newest.journal?.isFull !== true) return newest;
     const next = newGathering();
     this.#gatherings.push(next);
     return next;
@@ -146,7 +149,9 @@ export class Ingest {
 
   async #commitGroup(group: Gathering[]): Promise<void> {
     const journaling = this.#appendToJournal(group);
-    const outcomes = await Promise.allSettled(group.map(({ batch }) => batch.count > 0 && this.#stream?.append(batch)));
+    const outcomes = await Promise.allSettled(
+      group.map(({ batch }) => hasRecords(batch) && this.#stream?.append(batch)),
+    );
     const journalFailure = await journaling;
     let failed: unknown;
     for (const [index, outcome] of outcomes.entries()) {
@@ -186,8 +191,10 @@ export class Ingest {
   }
 
   #acknowledge({ batch, targets, packetIds, answers }: Gathering): void {
-    this.#counters.add('ingest.received', batch.count);
-    this.#counters.add('ingest.durable', batch.count);
+    if (batch) {
+      this.#counters.add('ingest.received', batch.count);
+      this.#counters.add('ingest.durable', batch.count);
+    }
     for (let index = 0; index < targets.length; index++) {
       targets[index].acknowledge(packetIds[index], answers[index]);
     }
@@ -196,8 +203,10 @@ export class Ingest {
   /** Of the whole batch nothing was kept. The sender tries again what it is refused, whatever the answer was. */
   #refuse({ batch, targets, packetIds, answers }: Gathering, error: unknown): void {
     const code = codeOf(error);
-    this.#counters.add('ingest.received', batch.count);
-    this.#counters.add(`ingest.refused.${code}`, batch.count);
+    if (batch) {
+      this.#counters.add('ingest.received', batch.count);
+      this.#counters.add(`ingest.refused.${code}`, batch.count);
+    }
     for (let index = 0; index < targets.length; index++) targets[index].refuse(packetIds[index], code, answers[index]);
   }
 
@@ -209,11 +218,16 @@ export class Ingest {
 }
 
 function isEmpty({ batch, journal, targets }: Gathering): boolean {
-  return batch.count === 0 && targets.length === 0 && journal === undefined;
+  return !hasRecords(batch) && targets.length === 0 && journal === undefined;
+}
+
+/** One whose only record was refused as too large has none. */
+function hasRecords(batch: RecordBatch | undefined): batch is RecordBatch {
+  return batch !== undefined && batch.count > 0;
 }
 
 function newGathering(): Gathering {
-  return { batch: new RecordBatch(), journal: undefined, targets: [], packetIds: [], answers: [] };
+  return { batch: undefined, journal: undefined, targets: [], packetIds: [], answers: [] };
 }
 
 const journalRetryMs = 1_000; // ours: how often a full disk is asked again
