@@ -7,6 +7,7 @@ import { descriptorLimit, descriptorsReserved } from '../kernel/descriptors.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { type Log, openLog } from '../kernel/log.ts';
+import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { type ListenAddress, systemSockets, type TlsOptions } from '../kernel/sockets.ts';
 import { lockDataDirectory } from './data-lock.ts';
@@ -122,6 +123,7 @@ function newGateway(
     ...parts,
     limits: { ...profile, ...options.limitOverrides },
     connectionsMax: descriptorLimit() - descriptorsReserved,
+    memoryPressure,
     onFailure: options.onFailure,
   });
 }

@@ -54,6 +54,7 @@ export interface GatewayWorldOptions {
   readonly limits?: BrokerLimits;
   /** Sessions survive a power cut. */
   readonly durable?: boolean;
+  readonly memoryPressure?: () => number;
 }
 
 export class GatewayWorld {
@@ -104,7 +105,7 @@ export class GatewayWorld {
     this.#tail.moveTo(this.#stream.lastSequenceNumber);
     const store = await openMemoryStore({ clock, disk: this.#storeDisk });
     const things = new ThingRegistry({ store, random: seededRandom(3) });
-    const { access, limits, durable } = this.#options;
+    const { access, limits, durable, memoryPressure } = this.#options;
     const journal = { files: disk, clock, random: seededRandom(4), directory: '/sessions' };
     const sessions = durable ? await clock.until(recoverJournal(journal)) : undefined;
     const note = (facts: object, message: string) => void this.logged.push({ facts: { ...facts }, message });
@@ -119,6 +120,7 @@ export class GatewayWorld {
       stream: this.#stream,
       sessions,
       limits,
+      memoryPressure,
       onFailure: error => void this.failures.push(error),
     });
     this.port = await this.gateway.listen({ host: 'test', port: 0 });

@@ -76,6 +76,8 @@ export interface GatewayOptions {
   readonly limits?: BrokerLimits;
   /** Of all doors together: further ones are closed at once, so that those who are there stay served. Default: no limit. */
   readonly connectionsMax?: number;
+  /** How full memory is, 0 to 1. Near the end nobody new is let in (hostile R02). Default: never full. */
+  readonly memoryPressure?: () => number;
   /** Nothing can be made durable any more: the process should end and start again. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -102,6 +104,8 @@ export class Gateway implements GatewayCore, Iot {
   readonly #checkpointer: Checkpointer | undefined;
   readonly encoder: MessageEncoder;
   readonly #connectionsMax: number;
+  readonly #memoryPressure: () => number;
+  #memoryIsShort = false;
   readonly #connects: TokenBucket;
   readonly #connectsOfClients = new Map<string, number>();
   readonly #failedConnects: TokenBucket;
@@ -123,6 +127,7 @@ export class Gateway implements GatewayCore, Iot {
     this.#things = options.things;
     this.#sockets = sockets;
     this.#connectionsMax = options.connectionsMax ?? Number.POSITIVE_INFINITY;
+    this.#memoryPressure = options.memoryPressure ?? (() => 0);
     const monotonicMs = clock.monotonicMs();
     this.#startedAtMs = clock.nowMs() - monotonicMs;
     this.encoder = new MessageEncoder(() => this.nowMs());
@@ -229,7 +234,7 @@ export class Gateway implements GatewayCore, Iot {
   refusalOfConnect(clientId: string): number | undefined {
     const nowMs = this.clock.monotonicMs();
     const { connectsPerClientPerSecondMax } = this.limits;
-    if (!this.#connects.take(nowMs)) return reasonCodes.serverBusy;
+    if (this.#memoryIsShort || !this.#connects.take(nowMs)) return reasonCodes.serverBusy;
     if (connectsPerClientPerSecondMax === Number.POSITIVE_INFINITY || clientId === '') return undefined;
     const count = (this.#connectsOfClients.get(clientId) ?? 0) + 1;
     this.#connectsOfClients.set(clientId, count); // Cleared every second, and so bounded by the rate of all.
@@ -366,10 +371,17 @@ export class Gateway implements GatewayCore, Iot {
     this.log.warn(facts, 'Several connections keep taking one client id from each other.');
   }
 
+  #lookAtMemory(): void {
+    const wasShort = this.#memoryIsShort;
+    this.#memoryIsShort = this.#memoryPressure() > memoryPressureMax;
+    if (this.#memoryIsShort && !wasShort) this.log.warn({}, 'Memory is nearly full: nobody new is let in for now.');
+  }
+
   #checkDeadlinesLater(): Timer {
     return this.clock.setTimer(1_000, () => {
       const nowMs = this.clock.monotonicMs();
       this.#connectsOfClients.clear();
+      this.#lookAtMemory();
       for (const connection of this.connections) connection.checkDeadlines(nowMs);
       this.#contain('Something that was due failed by an error of ours.', () => {
         this.broker.tick();
@@ -393,6 +405,7 @@ export class Gateway implements GatewayCore, Iot {
 
 const outgoingOverheadBytes = 32; // ours: fixed header, packet id and message expiry take 18 at most
 const retainedSweptPerSecondMax = 10_000; // ours: retained messages looked at for having expired
+const memoryPressureMax = 0.9; // ours: the rest is for those who are there
 const flushesPerTurnMax = 1_024; // ours: connections written to, some 5 ms of system calls
 const failedConnectsPerSecondMax = 100; // ours: events of refused connections; strangers cause them
 const loggedCharactersMax = 128; // ours: of a text that a client chose
