@@ -11,7 +11,9 @@ interface PendingTimer {
  * promise that can settle is given the chance to, so a whole day of an app plays in milliseconds, the same each time.
  */
 export class VirtualClock implements Clock {
+  /** Moves with the time that passes; the wall clock is this and what it was set forward or back by. */
   #nowMs: number;
+  #wallAheadMs = 0;
   readonly #startMs: number;
   #order = 0;
   #timers: PendingTimer[] = [];
@@ -22,7 +24,7 @@ export class VirtualClock implements Clock {
   }
 
   nowMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#wallAheadMs;
   }
 
   monotonicMs(): number {
@@ -55,6 +57,18 @@ export class VirtualClock implements Clock {
     await this.settle();
     while (this.#runNext(endMs)) await this.settle();
     this.#nowMs = endMs;
+    await this.settle();
+  }
+
+  /** Somebody sets the wall clock forward, or back with a negative number. No time passes, so no timer falls due. */
+  jumpWallClock(byMs: number): void {
+    this.#wallAheadMs += byMs;
+  }
+
+  /** Time passes while nothing runs, as when the machine is suspended: timers that fell due run late, afterwards. */
+  async suspend(ms: number): Promise<void> {
+    await this.settle();
+    this.#nowMs += ms;
     await this.settle();
   }
 
