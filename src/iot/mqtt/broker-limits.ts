@@ -14,7 +14,7 @@ export interface BrokerLimits {
   readonly sessionExpirySecondsDefault: number;
   /** How long the lifecycle numbers of a client that is gone are remembered. */
   readonly presenceMs: number;
-  /** Client ids remembered: connected ones, those with a session, and those whose presence is. */
+  /** Of clients that are connected and of those that are away; whose would end first makes room, nobody connected does. */
   readonly sessionsMax: number;
   /** One device must not take the sessions of all others. */
   readonly sessionsPerThingMax: number;

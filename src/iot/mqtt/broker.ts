@@ -78,6 +78,8 @@ export class Broker {
   readonly #wills: DueQueue<Client>;
   readonly #forgets: DueQueue<Client>;
   readonly #budget: QueueBudget = { bytes: 0 };
+  /** Of those connected and of those away. */
+  #sessions = 0;
 
   constructor(options: {
     clock: Clock;
@@ -116,13 +118,9 @@ export class Broker {
   /** Whether this client may have a session: its own from before, or one more. */
   hasRoomFor({ clientId, thingName }: Identity): boolean {
     if (this.#clients.get(clientId)?.session) return true;
-    if (this.#sessionsCount >= this.#limits.sessionsMax && !this.#sessionEnds.next()) return false;
+    if (this.#sessions >= this.#limits.sessionsMax && !this.#sessionEnds.next()) return false;
     if (thingName === undefined || clientId === thingName) return true;
     return (this.#clientsOfThing.get(thingName)?.size ?? 0) < this.#limits.sessionsPerThingMax;
-  }
-
-  get #sessionsCount(): number {
-    return this.#clients.size - this.#forgets.size;
   }
 
   /** Whether so much waits for clients that are away or slow that nobody new should come (hostile R02). */
@@ -165,6 +163,7 @@ export class Broker {
       versionNumber: client.presence.versionNumber + 1,
       sessionIdentifier: this.#newSessionIdentifier(),
     };
+    if (!client.session) this.#makeRoom();
     const session = client.session ?? this.#newSession(client, expirySeconds);
     client.session = session;
     session.protocolVersion = protocolVersion;
@@ -354,12 +353,6 @@ export class Broker {
   // --- Inside -----------------------------------------------------------------------------------------------------
 
   #newClient(options: AttachOptions): Client {
-    // Full: of those who are away, the one whose session would end first makes room (hostile S04).
-    const next = this.#sessionsCount >= this.#limits.sessionsMax ? this.#sessionEnds.next() : undefined;
-    if (next) {
-      this.#counters.add('mqtt.dropped.session');
-      this.#endSession(next);
-    }
     const presence = { connected: false, sinceMs: 0, versionNumber: -1, sessionIdentifier: '' };
     const client = new Client(this.#journal?.newClientNo() ?? 0, options, presence);
     this.#clients.set(options.identity.clientId, client);
@@ -367,7 +360,16 @@ export class Broker {
     return client;
   }
 
+  /** Full: of those who are away, the one whose session would end first makes room (hostile S04). */
+  #makeRoom(): void {
+    const next = this.#sessions >= this.#limits.sessionsMax ? this.#sessionEnds.next() : undefined;
+    if (!next) return;
+    this.#counters.add('mqtt.dropped.session');
+    this.#endSession(next);
+  }
+
   #newSession(client: Client, expirySeconds: number): Session {
+    this.#sessions++;
     return new Session({
       identity: client.identity,
       clientNo: client.clientNo,
@@ -456,6 +458,7 @@ export class Broker {
     this.#sessionEnds.delete(client);
     if (!session) return;
     client.session = undefined;
+    this.#sessions--;
     client.sessionEndsAtMs = undefined;
     if (session.keeping) this.#journal?.sessionEnded(client.clientNo);
     for (const topicFilter of session.subscriptions.keys()) this.#router.delete(session, topicFilter);
