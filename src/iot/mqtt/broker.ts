@@ -247,8 +247,8 @@ export class Broker {
     return were;
   }
 
-  /** The rules have changed: ends the connections and subscriptions that are not allowed any more (hostile S09). */
-  revise(isStillAllowed: (identity: Identity) => boolean, maySubscribe: MaySubscribe): void {
+  /** The rules have changed: ends connections, subscriptions and deliveries that are not allowed any more (hostile S09). */
+  revise(isStillAllowed: (identity: Identity) => boolean, maySubscribe: MayHear, mayReceive: MayHear): void {
     for (const client of [...this.#clients.values()]) {
       const { session, identity } = client;
       if (client.connection && !isStillAllowed(identity)) client.connection.evicted();
@@ -258,6 +258,7 @@ export class Broker {
         session,
         filters.filter(topicFilter => !maySubscribe(identity, topicFilter)),
       );
+      session.dropForbidden(topic => mayReceive(identity, topic));
     }
   }
 
@@ -518,7 +519,8 @@ export class Broker {
   }
 }
 
-export type MaySubscribe = (identity: Identity, topicFilter: string) => boolean;
+/** Asked of a topic filter, or of a topic. */
+export type MayHear = (identity: Identity, topic: string) => boolean;
 
 type EndFacts = Pick<
   Extract<LifecycleEvent, { eventType: 'disconnected' }>,

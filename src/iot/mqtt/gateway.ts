@@ -208,6 +208,7 @@ export class Gateway implements GatewayCore, Iot {
     this.broker.revise(
       identity => this.access.isStillAllowed(identity),
       (identity, topicFilter) => this.access.maySubscribe(identity, withoutShare(topicFilter)),
+      (identity, topic) => this.access.mayReceive(identity, topic),
     );
     this.flush();
   }

@@ -256,7 +256,7 @@ export class Session {
       if (!isExpired && !this.#maySend(delivery.message)) return;
       queue.shift();
       this.#unqueue(delivery);
-      if (isExpired) this.#drop(delivery);
+      if (isExpired) this.#drop(delivery, 'mqtt.dropped.expired');
       else {
         this.#assign(delivery);
         this.keeping?.journal.sent(this.clientNo, delivery.deliveryNo, delivery.packetId);
@@ -380,14 +380,32 @@ export class Session {
     const isLive = ({ message: { expiresAtMs } }: Delivery) => expiresAtMs === undefined || expiresAtMs > nowMs;
     for (const delivery of this.#queue?.filter(isLive) ?? []) {
       this.#unqueue(delivery);
-      this.#drop(delivery);
+      this.#drop(delivery, 'mqtt.dropped.expired');
     }
     this.#earliestExpiryMs = Number.POSITIVE_INFINITY;
     for (const { message } of this.#queue ?? []) this.#noteExpiry(message.expiresAtMs);
   }
 
-  #drop(delivery: Delivery): void {
-    this.#counters.add('mqtt.dropped.expired');
+  /**
+   * Its rights have changed: what waits and it may not have any more goes, and QoS 1 that was sent over a connection that
+   * is gone (hostile S09). QoS 2 that was sent comes to its end: its client may have taken it.
+   */
+  dropForbidden(mayReceive: (topic: string) => boolean): void {
+    const isAllowed = ({ message }: Delivery) => mayReceive(message.topic);
+    for (const delivery of this.#queue?.filter(isAllowed) ?? []) {
+      this.#unqueue(delivery);
+      this.#drop(delivery, 'mqtt.dropped.notAuthorized');
+    }
+    for (const delivery of this.#inflight?.values() ?? []) {
+      const isAway = !this.link || this.#resends?.has(delivery) === true;
+      if (!isAway || delivery.qos === 2 || isAllowed(delivery)) continue;
+      this.#counters.add('mqtt.dropped.notAuthorized');
+      this.#settle(delivery);
+    }
+  }
+
+  #drop(delivery: Delivery, counter: 'mqtt.dropped.expired' | 'mqtt.dropped.notAuthorized'): void {
+    this.#counters.add(counter);
     this.keeping?.journal.dropped(this.clientNo, delivery.deliveryNo);
   }
 
