@@ -13,6 +13,8 @@ export class Inbound {
   #aliases: Map<number, string> | undefined;
   /** QoS 1 and 2 that are not answered yet. */
   unanswered = 0;
+  /** QoS 2 taken on this connection and not released yet; some of them may have been refused since. */
+  unreleased = 0;
 
   constructor(limits: BrokerLimits, nowMs: number) {
     this.#limits = limits;

@@ -22,7 +22,8 @@ export function handlePublish(connection: Connection, packet: PublishPacket & Re
   const { qos, packetId } = packet;
   if (qos > 0) {
     inbound.unanswered++;
-    if (isOverReceiveMaximum(connection)) return connection.end(clientError(reasonCodes.receiveMaximumExceeded));
+    if (isOverReceiveMaximum(connection, packet))
+      return connection.end(clientError(reasonCodes.receiveMaximumExceeded));
   }
   if (qos === 2 && connection.session.received?.has(packetId)) {
     // Known, and not released yet: said again, not published again [MQTT311 4.3.3-2] [MQTT5 4.3.3-10].
@@ -50,8 +51,9 @@ export function handlePublish(connection: Connection, packet: PublishPacket & Re
 
 /** PUBREL: the client will not send that message again, so its packet id is free [MQTT311 4.3.3-2] [MQTT5 4.3.3-11]. */
 export function handlePubrel(connection: Connection, packetId: number): void {
-  const { core, session } = connection;
+  const { core, session, inbound } = connection;
   const wasKnown = session.received?.delete(packetId) === true;
+  if (wasKnown && inbound.unreleased > 0) inbound.unreleased--;
   if (wasKnown && session.keeping) core.journal?.completed(session.clientNo, packetId);
   if (!wasKnown) core.counts.add('mqtt.ignored.unknownPubrel');
   // 3.1.1 has no other answer than that it is done [MQTT311 4.3.3-2].
@@ -74,10 +76,16 @@ function endingOver({ core, inbound }: Connection, packet: PublishPacket): numbe
   return undefined;
 }
 
-/** What 5 was told with CONNACK counts; 3.1.1 has no word for it and is read slower [MQTT5 3.3.4-7, 3.3.4-9]. */
-function isOverReceiveMaximum({ core, inbound, session, version }: Connection): boolean {
+/**
+ * What 5 was told with CONNACK counts, anew on each connection [MQTT5 4.9]; 3.1.1 has no word for it and is read slower
+ * [MQTT5 3.3.4-7, 3.3.4-9]. QoS 2 is in flight until its PUBREL, and for a part of that unanswered, too: the larger of
+ * both numbers never ends a client that keeps to the maximum.
+ */
+function isOverReceiveMaximum({ core, inbound, session, version }: Connection, { packetId }: PublishPacket): boolean {
   if (version === 4) return false;
-  return inbound.unanswered + (session.received?.size ?? 0) > core.limits.receiveMaximum;
+  const { received } = session;
+  const unreleased = Math.min(inbound.unreleased, received?.size ?? 0) + (received?.has(packetId) ? 0 : 1);
+  return Math.max(inbound.unanswered, unreleased) > core.limits.receiveMaximum;
 }
 
 /** Whether the rates allow one more. Says or does what follows if not; a QoS 0 message is dropped. */
@@ -111,7 +119,8 @@ function answerNegatively(connection: Connection, packet: PublishPacket, reasonC
   connection.core.ingest.answerInOrder(connection, packet.packetId, answerOf(type, reasonCode));
 }
 
-function noteReceived({ session }: Connection, packetId: number): void {
+function noteReceived({ session, inbound }: Connection, packetId: number): void {
+  inbound.unreleased++;
   session.received ??= new Set();
   session.received.add(packetId);
 }
