@@ -1,12 +1,13 @@
 /** Hostile inputs of group W against a whole gateway: bytes that no honest client sends, and what becomes of the rest. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Access, Admission } from '../access/port.ts';
+import type { Admission } from '../access/port.ts';
 import { awsLimits, brokerLimits } from './broker-limits.ts';
 import { Connection } from './connection.ts';
 import { encode } from './encode.ts';
 import { packetTypes } from './fixed-header.ts';
 import { bites, GatewayWorld, publishPacket, subscriptionsTo, type TestClient } from './gateway-world.ts';
+import { openDoor, openWorld } from './hostile-world.ts';
 import { mqttLimits } from './limits.ts';
 import { PacketReader } from './packet-reader.ts';
 import { type Packet, type ProtocolVersion, type PublishProperties, reasonCodes } from './packets.ts';
@@ -18,33 +19,6 @@ import { vectors } from './vectors.ts';
 const versions: ProtocolVersion[] = [4, 5];
 const nothingEnds = { value: () => {}, writable: true };
 const nothingIsRefused = { value: () => {}, writable: true };
-
-/** Lets everybody in and everything pass: the gateway alone is between a client and the others. */
-function openDoor(change: Partial<Access> = {}): Access {
-  return {
-    version: 1,
-    checksDeliveries: false,
-    assignsClientIds: true,
-    authenticate: ({ clientId, username }) => ({
-      admitted: true,
-      identity: { clientId, thingName: undefined, principal: username ?? '' },
-    }),
-    isStillAllowed: () => true,
-    judgePublish: () => ({ allowed: true, ingest: false }),
-    maySubscribe: () => true,
-    mayReceive: () => true,
-    ...change,
-  };
-}
-
-async function openWorld(change: Partial<Access> = {}) {
-  const world = await GatewayWorld.start({ access: openDoor(change) });
-  const listener = await world.connect('listener');
-  listener.subscribe('#');
-  await world.settle();
-  listener.takeAll();
-  return { world, listener };
-}
 
 describe('bytes that are no packet', () => {
   const endTheirConnectionOnly = async () => {
