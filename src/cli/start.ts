@@ -19,6 +19,7 @@ interface StartOptions {
   readonly host: string;
   readonly httpPort: number;
   readonly mqttPort: number;
+  readonly iotPort?: number;
   readonly simulate: boolean;
   readonly json?: true;
 }
@@ -39,6 +40,11 @@ export function startCommand(): Command {
     .addOption(
       new Option('--mqtt-port <n>', '0 picks a free one').default(1883).argParser(port).env('MIMAMORI_MQTT_PORT'),
     )
+    .addOption(
+      new Option('--iot-port <n>', 'HTTP publish, and MQTT over WebSocket at /mqtt; default 8083, 0 picks a free one')
+        .argParser(port)
+        .env('MIMAMORI_IOT_PORT'),
+    )
     .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
     .addOption(jsonOption())
     .action((app: string, options: StartOptions) => start(app, options));
@@ -54,6 +60,8 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     host: options.host,
     httpPort: options.httpPort,
     mqttPort: options.mqttPort,
+    // Whoever wants a free port for MQTT does not expect a fixed one beside it.
+    iotPort: options.iotPort ?? (options.mqttPort === 0 ? 0 : iotPortDefault),
     demoUser: simulationUrl && simulatedUser,
     onAnnounced: (_audience, announcement) => reporter.announce(announcement),
     onFailure: error => {
@@ -71,10 +79,13 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     await backend.close();
     reporter.stopped();
   });
-  const page = `${backend.httpUrl}/`;
-  reporter.started({ http: backend.httpUrl, mqtt: backend.mqttUrl, page, docs: `${backend.httpUrl}/docs` });
+  const { httpUrl: http, mqttUrl: mqtt, iotUrl: iot, webSocketUrl: ws } = backend;
+  reporter.started({ http, mqtt, iot, ws, page: `${http}/`, docs: `${http}/docs` });
   if (simulationUrl) simulation = await simulate(simulationUrl, appUrl, options, backend, reporter);
 }
+
+/** Where MQTT clients look for WebSocket first (EMQX and MQTTX). 8081, next to the API, is the bundler of React Native. */
+const iotPortDefault = 8083;
 
 const summaryMs = 10_000;
 

@@ -1,5 +1,6 @@
 import type { Announcement } from '../app/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
+import { makeDataPlane } from '../iot/http/index.ts';
 import { Gateway, recoverJournal } from '../iot/mqtt/index.ts';
 import type { DevicePolicy, Iot } from '../iot/port.ts';
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
@@ -26,6 +27,8 @@ export interface BackendOptions {
   /** 0 picks a free one. */
   readonly httpPort: number;
   readonly mqttPort: number;
+  /** Publishing over HTTP, and MQTT over WebSocket at `/mqtt`. Default: a free one. */
+  readonly iotPort?: number;
   /** A user whose data anybody may look at. */
   readonly demoUser?: string;
   readonly logLevel?: AppThreadData['logLevel'];
@@ -40,13 +43,15 @@ export interface Backend {
   readonly httpUrl: string;
   readonly mqttUrl: string;
   readonly mqttPort: number;
+  readonly iotUrl: string;
+  readonly webSocketUrl: string;
   readonly gateway: Gateway;
   close(): Promise<void>;
 }
 
 /**
  * Both halves in one process: this thread is the gateway, a worker is the app. Throws `data.inUse`, `mqtt.portInUse`,
- * `http.portInUse`, `stream.corrupt`, and whatever keeps the app from loading.
+ * `http.portInUse`, `iot.portInUse`, `stream.corrupt`, and whatever keeps the app from loading.
  */
 export async function startBackend(options: BackendOptions): Promise<Backend> {
   const { dataDirectory, host } = options;
@@ -115,17 +120,42 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     const httpPort = await supervisor.start();
     if (!gateway) throw new Error('The app is ready, so its gateway exists.');
     // Devices come last: nothing may arrive before whoever handles it is there.
-    const connectionsMax = connectionShares(descriptorLimit()).mqtt;
+    const forDevices = connectionShares(descriptorLimit()).mqtt;
+    const forIot = Math.floor(forDevices * iotShare);
+    const connectionsMax = forDevices - forIot;
     mqttPort = await gateway.listen({ host, port: mqttPort, connectionsMax }).catch(cause => {
       throw mqttPortInUse(options.mqttPort, cause);
     });
+    const onRequest = makeDataPlane(gateway);
+    const iotAddress = { host, port: options.iotPort ?? 0, connectionsMax: forIot, webSocket: {}, onRequest };
+    const iotPort = await gateway.listen(iotAddress).catch(cause => {
+      throw iotPortInUse(options.iotPort ?? 0, cause);
+    });
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
-    return { httpUrl: `http://${name}:${httpPort}`, mqttUrl: `mqtt://${name}:${mqttPort}`, mqttPort, gateway, close };
+    return {
+      httpUrl: `http://${name}:${httpPort}`,
+      mqttUrl: `mqtt://${name}:${mqttPort}`,
+      mqttPort,
+      iotUrl: `http://${name}:${iotPort}`,
+      webSocketUrl: `ws://${name}:${iotPort}/mqtt`,
+      gateway,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
+
+const iotShare = 0.2; // ours: of the connections of devices, those that post or come by WebSocket
+
+const iotPortInUse = (port: number, cause: unknown) =>
+  new MimamoriError({
+    code: 'iot.portInUse',
+    message: `The port ${port} for HTTP and WebSocket of devices cannot be opened.`,
+    fix: 'Choose another with --iot-port, or 0 for a free one.',
+    cause,
+  });
 
 const mqttPortInUse = (port: number, cause: unknown) =>
   new MimamoriError({

@@ -18,6 +18,8 @@ export interface Access {
   /** Both without the `$share/name/` in front. */
   maySubscribe(identity: Identity, topicFilter: string): boolean;
   mayReceive(identity: Identity, topic: string): boolean;
+  /** All that a client may subscribe to, for one that does not say what it wants. Absent where it cannot be told. */
+  filtersOf?(identity: Identity): readonly string[];
 }
 
 /** What a client brings to the door. */

@@ -116,6 +116,8 @@ describe('access of things', () => {
     assert.deepEqual([access.maySubscribe(one, 'cmd/one/+'), access.maySubscribe(one, 'cmd/#')], [true, false]);
     assert.deepEqual([access.mayReceive(one, 'cmd/one/x'), access.mayReceive(one, 'cmd/two/x')], [true, false]);
     assert(!access.maySubscribe({ ...one, thingName: undefined }, 'cmd/one/+'));
+    assert.deepEqual(access.filtersOf({ ...one, clientId: 'one.http' }), ['cmd/one/#']);
+    assert.deepEqual(access.filtersOf({ ...one, thingName: undefined }), []);
     const { version } = access;
     policy.replace({ publish: [], ingest: [], subscribe: [] });
     assert.notEqual(access.version, version);

@@ -53,6 +53,10 @@ export class ThingAccess implements Access {
   mayReceive(identity: Identity, topic: string): boolean {
     return this.maySubscribe(identity, topic); // A topic is a filter that matches only itself.
   }
+
+  filtersOf({ thingName }: Identity): readonly string[] {
+    return thingName === undefined ? [] : this.#policy.filtersOf(thingName);
+  }
 }
 
 const refused: PublishVerdict = { allowed: false, ingest: false };

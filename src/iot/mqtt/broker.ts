@@ -41,6 +41,14 @@ class Client implements CheckpointClient {
   }
 }
 
+/** What a client finds that comes without a connection; otherwise why there is nothing for it. */
+export type MailboxOutcome =
+  | { readonly session: Session; readonly added: readonly GrantedSubscription[] }
+  | 'connected' // It has a connection, which gets everything.
+  | 'notYours' // Somebody else has that client id.
+  | 'noRoom'
+  | 'tooExpensive'; // One of the filters (hostile D08).
+
 export interface AttachOptions {
   readonly identity: Identity;
   readonly protocolVersion: ProtocolVersion;
@@ -204,6 +212,50 @@ export class Broker {
     this.#forgetLater(client);
   }
 
+  /** The session of a client, if it is this user's. */
+  sessionOf(identity: Identity): Session | undefined {
+    const client = this.#clients.get(identity.clientId);
+    return client && isSameUser(client.identity, identity) ? client.session : undefined;
+  }
+
+  /**
+   * The session of a client that comes for its messages without a connection (HTTP): made when there is none, kept for
+   * `expirySeconds` from now on. `subscriptions` are all it shall have; undefined leaves them as they are. Nobody is
+   * told of a presence, but each time of the subscriptions, since that is what an app waits for that has something to
+   * send. Changes nothing when it does not give a session.
+   */
+  mailbox(
+    identity: Identity,
+    subscriptions: readonly GrantedSubscription[] | undefined,
+    expirySeconds: number,
+  ): MailboxOutcome {
+    const known = this.#clients.get(identity.clientId);
+    if (known && !isSameUser(known.identity, identity)) return 'notYours';
+    if (known?.connection) return 'connected';
+    if (!this.hasRoomFor(identity) || (!known?.session && this.isOverloaded)) return 'noRoom';
+    const client = known ?? this.#newClient({ identity, protocolVersion: 5 });
+    const isNew = client.session === undefined;
+    const session = client.session ?? this.#newSession(client, expirySeconds);
+    if (subscriptions?.some(({ topicFilter }) => !this.#router.accepts(session, topicFilter))) {
+      this.#forgetLater(client);
+      return 'tooExpensive';
+    }
+    client.session = session;
+    this.#forgets.delete(client);
+    // What it asked for over MQTT may be longer.
+    this.#setExpiry(client, session, Math.max(session.expirySeconds, expirySeconds));
+    client.sessionEndsAtMs = endOf(session, this.#clock.nowMs());
+    if (session.expirySeconds !== neverExpires) {
+      this.#sessionEnds.set(client, this.#clock.monotonicMs() + session.expirySeconds * 1_000);
+    }
+    if (!known) {
+      client.presence = { ...client.presence, versionNumber: 0, sessionIdentifier: this.#newSessionIdentifier() };
+    }
+    if (isNew) this.#journal?.client(stateOf(client));
+    else this.#notePresence(client);
+    return { session, added: this.#setSubscriptions(session, subscriptions ?? [...session.subscriptions.values()]) };
+  }
+
   /** The client has said with DISCONNECT how long its session shall be kept [MQTT5 3.14.2.2.2]. */
   setExpiry(session: Session, expirySeconds: number): void {
     const client = this.#clients.get(session.clientId);
@@ -232,6 +284,19 @@ export class Broker {
     if (session.keeping) this.#journal?.subscribed(session.clientNo, subscriptions);
     this.#tellSubscriptions(session, 'subscribed', subscriptions.map(filterOf));
     return areNew;
+  }
+
+  /** Ends what is not named, and tells of what is, new or not. Gives what is new. */
+  #setSubscriptions(session: Session, subscriptions: readonly GrantedSubscription[]): GrantedSubscription[] {
+    const before = [...session.subscriptions.keys()];
+    const wanted = new Set(subscriptions.map(filterOf));
+    const unwanted = before.filter(topicFilter => !wanted.has(topicFilter));
+    const kept = before.filter(topicFilter => wanted.has(topicFilter));
+    const added = subscriptions.filter(({ topicFilter }) => !session.subscriptions.has(topicFilter));
+    if (unwanted.length > 0) this.unsubscribe(session, unwanted);
+    if (added.length > 0) this.subscribe(session, added);
+    this.#tellSubscriptions(session, 'subscribed', kept.slice(0, this.#limits.filtersPerSubscribeMax));
+    return added;
   }
 
   /** Says for each filter whether there was such a subscription. */
@@ -353,7 +418,7 @@ export class Broker {
 
   // --- Inside -----------------------------------------------------------------------------------------------------
 
-  #newClient(options: AttachOptions): Client {
+  #newClient(options: Pick<AttachOptions, 'identity' | 'protocolVersion'>): Client {
     const presence = { connected: false, sinceMs: 0, versionNumber: -1, sessionIdentifier: '' };
     const client = new Client(this.#journal?.newClientNo() ?? 0, options, presence);
     this.#clients.set(options.identity.clientId, client);

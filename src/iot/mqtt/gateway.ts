@@ -42,6 +42,8 @@ export interface GatewayCore extends ConnectJudge {
   /** Publishes of all connections. */
   readonly publishes: TokenBucket;
   readonly connections: Set<Connection>;
+  /** Aborted when the gateway closes: what is being waited for is answered now, and nothing more is taken. */
+  readonly closing: AbortSignal;
   /** Counts the turns of the event loop in which bytes arrived. */
   readonly turn: number;
   /** Unix epoch milliseconds by a clock that does not jump while the process lives (hostile C01). */
@@ -98,6 +100,8 @@ export class Gateway implements GatewayCore, Iot {
   readonly publishes: TokenBucket;
   readonly connections = new Set<Connection>();
   readonly counts: Counters;
+  readonly #close = new AbortController();
+  readonly closing = this.#close.signal;
   turn = 0;
   readonly #things: ThingRegistry | undefined;
   readonly #sockets: Sockets;
@@ -183,6 +187,7 @@ export class Gateway implements GatewayCore, Iot {
 
   /** Takes nothing more, acknowledges what was received once it is durable, tells every client, and stops. */
   async close(): Promise<void> {
+    this.#close.abort();
     await Promise.all(this.#listeners.map(listener => listener.close()));
     for (const connection of this.connections) connection.stopReading();
     await this.#received();

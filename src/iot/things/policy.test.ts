@@ -37,6 +37,13 @@ describe('the policy', () => {
     assert.equal(engine.judgePublish('$1', 'dt/app/$1/t').allowed, false);
   });
 
+  it('names the filters of a thing, each of which it may subscribe to', () => {
+    const engine = new PolicyEngine(policy);
+    assert.deepEqual(engine.filtersOf('one'), ['cmd/app/+/one/#', 'news/+']);
+    for (const filter of engine.filtersOf('one')) assert(engine.maySubscribe('one', filter), filter);
+    for (const name of ['+', '#', '', 'one/x']) assert.deepEqual(engine.filtersOf(name), [], name);
+  });
+
   it('puts the name only where it is a level of its own', () => {
     const engine = new PolicyEngine(policy);
     assert.equal(engine.judgePublish('one', 'log/one-x').allowed, false);

@@ -45,6 +45,11 @@ export class PolicyEngine {
     return this.#anyOf(this.#policy.subscribe, thingName, filter => covers(filter, topicFilter));
   }
 
+  /** Everything the thing may subscribe to, as filters of its own. */
+  filtersOf(thingName: string): readonly string[] {
+    return isThingName(thingName) ? this.#policy.subscribe.map(template => fill(template, thingName)) : [];
+  }
+
   /** Thing names cannot hold wildcards or slashes, so what is filled in stays one literal level; others have no rights. */
   #anyOf(templates: readonly string[], thingName: string, holds: (topicFilter: string) => boolean): boolean {
     return isThingName(thingName) && templates.some(template => holds(fill(template, thingName)));

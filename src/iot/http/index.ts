@@ -1,0 +1,2 @@
+export { DataPlane, type IncomingCall, makeDataPlane } from './data-plane.ts';
+export { dataPlaneLimits } from './limits.ts';
