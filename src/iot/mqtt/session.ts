@@ -178,8 +178,11 @@ export class Session {
 
   /** Retained messages for a subscription just made; they go out as far as the client's window and buffer allow. */
   replay(replay: RetainedReplay): void {
-    this.#replays ??= [];
-    this.#replays.push(replay);
+    // One for each filter: who asks again and again and takes nothing must not make them many (hostile D07).
+    const { topicFilter } = replay.subscription;
+    const others = this.#replays?.filter(({ subscription }) => subscription.topicFilter !== topicFilter) ?? [];
+    if (others[0] !== this.#replays?.[0]) this.#nextRetained = undefined; // It was of the one that is replaced.
+    this.#replays = [...others, replay];
   }
 
   // --- What the client answers ------------------------------------------------------------------------------------
@@ -271,6 +274,11 @@ export class Session {
       if (this.link?.hasRoom !== true || (this.#queue?.length ?? 0) >= this.#limits.retainedPerTurnMax) return;
       if (done >= this.#limits.retainedPerTurnMax) return this.link.pumpLater();
       const [replay] = replays;
+      if (!this.subscriptions.has(replay.subscription.topicFilter)) {
+        replays.shift(); // Unsubscribed meanwhile: nothing new comes of it [MQTT311 3.10.4-2] [MQTT5 3.10.4-2].
+        this.#nextRetained = undefined;
+        continue;
+      }
       const message = this.#nextRetained ?? replay.next();
       if (message === 'later') continue;
       if (message === undefined) replays.shift();
