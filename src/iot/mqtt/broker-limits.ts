@@ -19,6 +19,8 @@ export interface BrokerLimits {
   /** One device must not take the sessions of all others. */
   readonly sessionsPerThingMax: number;
   readonly subscriptionsPerSessionMax: number;
+  /** Of all sessions. */
+  readonly subscriptionsMax: number;
   readonly filtersPerSubscribeMax: number;
   /** In flight to a client at QoS 1 and 2, however many it would take. */
   readonly inflightMax: number;
@@ -94,6 +96,7 @@ export const brokerLimits: BrokerLimits = {
   presenceMs: 3_600_000, // AWS IoT Core: versionNumber starts over after about an hour
   sessionsMax: 100_000, // ours
   sessionsPerThingMax: 16, // ours
+  subscriptionsMax: 1_000_000, // ours; AWS IoT Core has 500,000 per account
   subscriptionsPerSessionMax: 100, // AWS IoT Core quota is 50
   filtersPerSubscribeMax: 32, // AWS IoT Core quota is 8
   inflightMax: 100, // AWS IoT Core

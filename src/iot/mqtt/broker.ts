@@ -78,13 +78,15 @@ export class Broker {
   /** The same for every session that is kept. */
   readonly #sessionKeeping: SessionKeeping | undefined;
   readonly #onLifecycle: (event: LifecycleEvent) => void;
-  readonly #publishWill: (identity: Identity, will: Will) => void;
+  readonly #publishWill: (identity: Identity, will: Will, from: Session | undefined) => void;
+  readonly #nowMs: () => number;
   readonly #clients = new Map<string, Client>();
   /** Which client ids each thing was seen with. */
   readonly #clientsOfThing = new Map<string, Set<Client>>();
   readonly #sessionEnds: DueQueue<Client>;
   readonly #wills: DueQueue<Client>;
   readonly #forgets: DueQueue<Client>;
+  #revision = 0;
   readonly #budget: QueueBudget = { bytes: 0 };
   /** Of those connected and of those away. */
   #sessions = 0;
@@ -99,7 +101,9 @@ export class Broker {
     keeping: SafeKeeping;
     onLifecycle: (event: LifecycleEvent) => void;
     /** A will is published as its client would have done it, rights included. */
-    publishWill: (identity: Identity, will: Will) => void;
+    publishWill: (identity: Identity, will: Will, from: Session | undefined) => void;
+    /** Unix epoch milliseconds by a clock that does not jump (hostile C01). */
+    nowMs: () => number;
   }) {
     this.#clock = options.clock;
     this.#identifierBase = Buffer.from(options.random.bytes(10)).toString('hex');
@@ -115,6 +119,7 @@ export class Broker {
     };
     this.#onLifecycle = options.onLifecycle;
     this.#publishWill = options.publishWill;
+    this.#nowMs = options.nowMs;
     const nowMs = options.clock.monotonicMs();
     this.#sessionEnds = new DueQueue(nowMs);
     this.#wills = new DueQueue(nowMs);
@@ -134,6 +139,12 @@ export class Broker {
   /** Whether so much waits for clients that are away or slow that nobody new should come (hostile R02). */
   get isOverloaded(): boolean {
     return this.#budget.bytes >= this.#limits.queuedBytesTotalMax * overloadShare;
+  }
+
+  /** What is kept for one user, or in use by one, is not another's to take, whoever knows the client id. */
+  belongsToAnother(identity: Identity): boolean {
+    const client = this.#clients.get(identity.clientId);
+    return client?.session !== undefined && !isSameUser(client.identity, identity);
   }
 
   /** Who is connected with this client id now. */
@@ -163,11 +174,11 @@ export class Broker {
     client.identity = identity;
     client.protocolVersion = protocolVersion;
     client.sessionEndsAtMs = undefined;
-    client.will = options.will;
+    this.#setWill(client, options.will);
     client.connection = connection;
     client.presence = {
       connected: true,
-      sinceMs: this.#clock.nowMs(),
+      sinceMs: this.#nowMs(),
       versionNumber: client.presence.versionNumber + 1,
       sessionIdentifier: this.#newSessionIdentifier(),
     };
@@ -191,9 +202,9 @@ export class Broker {
     const { session } = client;
     client.connection = undefined;
     session.link = undefined;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#nowMs();
     client.presence = { ...client.presence, connected: false, sinceMs: nowMs };
-    if (!keepsWill) client.will = undefined;
+    if (!keepsWill) this.#setWill(client, undefined);
     const delaySeconds = Math.min(client.will?.properties?.willDelayIntervalSeconds ?? 0, session.expirySeconds);
     client.willDueAtMs = client.will && nowMs + delaySeconds * 1_000;
     client.sessionEndsAtMs = endOf(session, nowMs);
@@ -244,7 +255,7 @@ export class Broker {
     this.#forgets.delete(client);
     // What it asked for over MQTT may be longer.
     this.#setExpiry(client, session, Math.max(session.expirySeconds, expirySeconds));
-    client.sessionEndsAtMs = endOf(session, this.#clock.nowMs());
+    client.sessionEndsAtMs = endOf(session, this.#nowMs());
     if (session.expirySeconds !== neverExpires) {
       this.#sessionEnds.set(client, this.#clock.monotonicMs() + session.expirySeconds * 1_000);
     }
@@ -254,6 +265,12 @@ export class Broker {
     if (isNew) this.#journal?.client(stateOf(client));
     else this.#notePresence(client);
     return { session, added: this.#setSubscriptions(session, subscriptions ?? [...session.subscriptions.values()]) };
+  }
+
+  /** Wills wait as messages do, and count as much. */
+  #setWill(client: Client, will: Will | undefined): void {
+    this.#budget.bytes += costOfWill(will) - costOfWill(client.will);
+    client.will = will;
   }
 
   /** The client has said with DISCONNECT how long its session shall be kept [MQTT5 3.14.2.2.2]. */
@@ -314,17 +331,30 @@ export class Broker {
 
   /** The rules have changed: ends connections, subscriptions and deliveries that are not allowed any more (hostile S09). */
   revise(isStillAllowed: (identity: Identity) => boolean, maySubscribe: MayHear, mayReceive: MayHear): void {
-    for (const client of [...this.#clients.values()]) {
-      const { session, identity } = client;
-      if (client.connection && !isStillAllowed(identity)) client.connection.evicted();
-      if (!session) continue;
+    const clients = this.#clients.values();
+    this.#revision++;
+    this.#reviseSome(clients, this.#revision, ({ connection, session, identity }) => {
+      if (connection && !isStillAllowed(identity)) connection.evicted();
+      if (!session) return;
       const filters = [...session.subscriptions.keys()];
       this.unsubscribe(
         session,
         filters.filter(topicFilter => !maySubscribe(identity, topicFilter)),
       );
       session.dropForbidden(topic => mayReceive(identity, topic));
+    });
+  }
+
+  /** A part of the clients now and the rest in later turns; a newer revision takes over from an older one. */
+  #reviseSome(clients: Iterator<Client>, revision: number, revise: (client: Client) => void): void {
+    for (let n = 0; n < revisedPerTurnMax; n++) {
+      const { value, done } = clients.next();
+      if (done) return;
+      revise(value);
     }
+    this.#clock.soon(() => {
+      if (revision === this.#revision) this.#reviseSome(clients, revision, revise);
+    });
   }
 
   // --- Things -----------------------------------------------------------------------------------------------------
@@ -344,7 +374,7 @@ export class Broker {
   evict(thingName: string): void {
     for (const client of [...(this.#clientsOfThing.get(thingName) ?? [])]) {
       client.connection?.evicted();
-      client.will = undefined; // With the thing goes its right to publish.
+      this.#setWill(client, undefined); // With the thing goes its right to publish.
       this.#wills.delete(client);
       this.#endSession(client);
       this.#forget(client);
@@ -367,7 +397,7 @@ export class Broker {
       const client = new Client(state.clientNo, state, state.presence);
       this.#clients.set(state.identity.clientId, client);
       this.#linkThing(client, state.identity.thingName);
-      client.will = state.will;
+      this.#setWill(client, state.will);
       client.willDueAtMs = state.willDueAtMs;
       if (state.session) this.#restoreSession(client, state.session);
     }
@@ -375,7 +405,7 @@ export class Broker {
 
   /** The second half of `restore`: what ended with the process, and what fell due while it was not there. */
   settleRestored(): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#nowMs();
     const monotonicMs = this.#clock.monotonicMs();
     for (const client of [...this.#clients.values()]) {
       const { session } = client;
@@ -444,6 +474,7 @@ export class Broker {
       limits: this.#limits,
       budget: this.#budget,
       counters: this.#counters,
+      nowMs: this.#nowMs,
     });
   }
 
@@ -507,14 +538,14 @@ export class Broker {
   }
 
   /** A will that waits is published when its session ends, and cancelled when the session goes on [MQTT5 3.1.3-9]. */
-  #settleWill(client: Client, isDue: boolean): void {
+  #settleWill(client: Client, isDue: boolean, from = client.session): void {
     const { will, identity } = client;
     this.#wills.delete(client);
     if (!will) return;
-    client.will = undefined;
+    this.#setWill(client, undefined);
     client.willDueAtMs = undefined;
     // First the message, then that it is done: a crash between the two must not lose it.
-    if (isDue) this.#publishWill(identity, will);
+    if (isDue) this.#publishWill(identity, will, from);
     this.#notePresence(client);
     if (!client.connection && !client.session) this.#forgetLater(client);
   }
@@ -531,7 +562,7 @@ export class Broker {
     session.subscriptions.clear();
     const owed = session.clear();
     if (owed.length > 0) this.#giveBack(owed);
-    this.#settleWill(client, true); // The will is due when the session ends [MQTT5 3.1.2-8].
+    this.#settleWill(client, true, session); // The will is due when the session ends [MQTT5 3.1.2-8].
     this.#forgetLater(client);
   }
 
@@ -571,7 +602,7 @@ export class Broker {
 
   /** A part of the sessions each second, so that expired messages go without being touched by a reader (hostile D12). */
   #dropExpiredSome(): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#nowMs();
     this.#sweep ??= this.#clients.values();
     for (let n = 0; n < sessionsPerSweepMax; n++) {
       const { value, done } = this.#sweep.next();
@@ -585,6 +616,12 @@ export class Broker {
 }
 
 /** Asked of a topic filter, or of a topic. */
+const willBytes = 512; // ours: what a will takes besides its payload, properties roughly
+
+function costOfWill(will: Will | undefined): number {
+  return will === undefined ? 0 : will.payload.length + willBytes;
+}
+
 export type MayHear = (identity: Identity, topic: string) => boolean;
 
 type EndFacts = Pick<
@@ -592,6 +629,7 @@ type EndFacts = Pick<
   'eventType' | 'clientInitiatedDisconnect' | 'disconnectReason'
 >;
 
+const revisedPerTurnMax = 1_000; // ours: clients whose rights are looked at again
 const overloadShare = 0.9; // ours: the rest is for those who are there already
 const presencesMax = 20_000; // ours: clients that are gone and whose numbers are still remembered
 const sessionsPerSweepMax = 10_000; // ours: per second

@@ -23,6 +23,8 @@ export interface ConnectJudge {
   readonly broker: Broker;
   readonly limits: BrokerLimits;
   readonly random: Random;
+  /** Nobody new should come. */
+  readonly isShortOfMemory: boolean;
 }
 
 /** Where the client comes from. */
@@ -97,8 +99,12 @@ function checkWill(will: Will | undefined, identity: Identity, { access }: Conne
   return reasonCodes.notAuthorized;
 }
 
-function checkRoom(identity: Identity, { broker }: ConnectJudge): number | undefined {
-  return broker.hasRoomFor(identity) && !broker.isOverloaded ? undefined : reasonCodes.serverBusy;
+/** Who has a session may come for it whatever the load: only that client can make less of what waits for it. */
+function checkRoom(identity: Identity, { broker, isShortOfMemory }: ConnectJudge): number | undefined {
+  if (broker.belongsToAnother(identity)) return reasonCodes.notAuthorized;
+  if (broker.sessionOf(identity)) return undefined;
+  const isBusy = isShortOfMemory || broker.isOverloaded || !broker.hasRoomFor(identity);
+  return isBusy ? reasonCodes.serverBusy : undefined;
 }
 
 /** MQTT 3.1.1 has five return codes for what 5 says with many [MQTT311 table 3.1]. */

@@ -255,7 +255,9 @@ export class Connection implements SessionLink, AckTarget {
   #refuseBytes({ reasonCode, message, protocolVersion }: Refusal): void {
     this.core.counts.add('mqtt.refused.packet');
     this.core.log.warn({ clientId: this.clientId, reasonCode }, message);
-    if (this.#session) return this.end(clientError(reasonCode));
+    // What only a CONNACK can say is a second CONNECT here, and that a protocol error [MQTT5 3.1.0-2].
+    const isSayable = isReasonCode(reasonCode, packetTypes.disconnect, 5, 'server');
+    if (this.#session) return this.end(clientError(isSayable ? reasonCode : reasonCodes.protocolError));
     if (reasonCode === reasonCodes.unsupportedProtocolVersion) {
       this.say(encode({ type: 'connack', sessionPresent: false, reasonCode: 1 }, 4)); // [MQTT311 3.1.2-2]
     } else if (protocolVersion === 5 && isReasonCode(reasonCode, packetTypes.connack, 5)) {
@@ -271,24 +273,29 @@ export class Connection implements SessionLink, AckTarget {
 
   #connect(packet: ConnectPacket): void {
     this.#version = packet.protocolVersion;
+    this.#packetBytesToClientMax = packet.properties?.maximumPacketSizeBytes ?? Number.POSITIVE_INFINITY;
     const busy = this.core.refusalOfConnect(packet.clientId);
     if (busy !== undefined) return this.#refuseConnect(packet, { accepted: false, reasonCode: busy });
+    const owned = { ...packet, will: packet.will && ownWill(packet.will), password: ownBytes(packet.password) };
+    this.#judgeConnect(owned, outcome => this.#settleConnect(owned, outcome));
+  }
+
+  #judgeConnect(packet: ConnectPacket, settle: (outcome: ConnectOutcome) => void): void {
     const { remoteAddress, certificate } = this.#socket;
     const outcome = judgeConnect(packet, { remoteAddress, certificate }, this.core);
-    if (!(outcome instanceof Promise)) return this.#settleConnect(packet, outcome);
+    if (!(outcome instanceof Promise)) return settle(outcome);
     // What the client sends meanwhile waits, within the bytes the socket takes (hostile W05).
-    const owned = { ...packet, will: packet.will && ownWill(packet.will) };
     this.#hold('admission');
     outcome.then(
-      settled => this.#resumeConnect(owned, settled),
+      settled => this.#resumeConnect(settled, settle),
       error => this.#fail(error),
     );
   }
 
-  #resumeConnect(packet: ConnectPacket, outcome: ConnectOutcome): void {
+  #resumeConnect(outcome: ConnectOutcome, settle: (outcome: ConnectOutcome) => void): void {
     if (this.#closed) return;
     try {
-      this.#settleConnect(packet, outcome);
+      settle(outcome);
     } catch (error) {
       this.#fail(error);
     }
@@ -299,21 +306,36 @@ export class Connection implements SessionLink, AckTarget {
 
   #settleConnect(packet: ConnectPacket, outcome: ConnectOutcome): void {
     if (!outcome.accepted) return this.#refuseConnect(packet, outcome);
-    const { remoteAddress } = this.#socket;
-    const waitMs = this.core.takeovers.waitMs(outcome.identity, remoteAddress, this.core.clock.monotonicMs());
-    if (waitMs === 0 || !this.core.broker.connectionOf(outcome.identity.clientId)) return this.#accept(packet, outcome);
-    const owned = { ...packet, will: packet.will && ownWill(packet.will) };
+    const { clock, takeovers, broker } = this.core;
+    const waitMs = takeovers.waitMs(outcome.identity, this.#socket.remoteAddress, clock.monotonicMs());
+    if (waitMs === 0 || !broker.connectionOf(outcome.identity.clientId)) return this.#accept(packet, outcome);
     if (this.#held === 'no') this.#socket.pause();
     this.#held = 'soon';
-    this.core.clock.setTimer(waitMs, () => {
-      if (this.#closed) return;
-      try {
-        this.#accept(owned, outcome);
-      } catch (error) {
-        this.#fail(error);
-      }
-      this.#proceed();
+    takeovers.wait(outcome.identity, this.#socket.remoteAddress, this);
+    clock.setTimer(waitMs, () => {
+      takeovers.stopWaiting(outcome.identity, this.#socket.remoteAddress, this);
+      this.#judgeAgain(packet);
     });
+  }
+
+  /** A newer connection waits for the same session: this one need not (hostile S01). */
+  overtaken(): void {
+    this.#close();
+  }
+
+  /** The rules may have changed while it waited (hostile A08). */
+  #judgeAgain(packet: ConnectPacket): void {
+    if (this.#closed) return;
+    try {
+      this.#judgeConnect(packet, outcome => {
+        if (outcome.accepted) this.#accept(packet, outcome);
+        else this.#refuseConnect(packet, outcome);
+      });
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#held === 'soon') this.#proceed();
+    this.core.flush();
   }
 
   #refuseConnect(packet: ConnectPacket, { reasonCode, identity }: Extract<ConnectOutcome, { accepted: false }>): void {
@@ -323,17 +345,12 @@ export class Connection implements SessionLink, AckTarget {
       'A connection was refused.',
     );
     if (identity) this.core.connectFailed(identity);
-    this.say(
-      encode(
-        {
-          type: 'connack',
-          sessionPresent: false, // [MQTT311 3.2.2-4] [MQTT5 3.2.2-6]
-          reasonCode: inWordsOf(packet.protocolVersion, reasonCode),
-          properties: refusalProperties(packet.protocolVersion, reasonCode),
-        },
-        packet.protocolVersion,
-      ),
-    );
+    this.send({
+      type: 'connack',
+      sessionPresent: false, // [MQTT311 3.2.2-4] [MQTT5 3.2.2-6]
+      reasonCode: inWordsOf(packet.protocolVersion, reasonCode),
+      properties: refusalProperties(packet.protocolVersion, reasonCode),
+    });
     this.#close(); // [MQTT311 3.2.2-5] [MQTT5 3.2.2-7]
   }
 
@@ -343,7 +360,6 @@ export class Connection implements SessionLink, AckTarget {
     const { properties } = packet;
     this.#keepAliveMs = outcome.keepAliveSeconds * 1_000;
     this.receiveMaximum = Math.min(properties?.receiveMaximum ?? core.limits.inflightMax, core.limits.inflightMax);
-    this.#packetBytesToClientMax = properties?.maximumPacketSizeBytes ?? Number.POSITIVE_INFINITY;
     this.#wantsReasons = properties?.requestProblemInformation !== 0;
     this.#aliasesMax = Math.min(properties?.topicAliasMaximum ?? 0, core.limits.topicAliasesToClientMax);
     const { remoteAddress } = this.#socket;
@@ -354,7 +370,7 @@ export class Connection implements SessionLink, AckTarget {
       protocolVersion: packet.protocolVersion,
       cleanStart: packet.cleanStart,
       expirySeconds,
-      will: packet.will && ownWill(packet.will),
+      will: packet.will,
       remoteAddress,
     });
     this.#session = session;
@@ -389,8 +405,13 @@ export class Connection implements SessionLink, AckTarget {
     if (this.#closed) return; // Nobody is left to tell; the client sends it again [MQTT5 4.4.0-1].
     try {
       const type = ackTypes[answer >>> 8];
-      const reasonCode = answer & 0xff;
+      let reasonCode = answer & 0xff;
       if (type === 'puback' || type === 'pubrec') this.#answered();
+      if (type === 'pubrec' && reasonCode === reasonCodes.success && !this.session.received?.has(packetId)) {
+        // Sent again while the first one was on its way to the disk, which has refused it since.
+        if (this.#version === 4) return this.end(endings.notStored);
+        reasonCode = reasonCodes.quotaExceeded;
+      }
       if (reasonCode === reasonCodes.success) {
         this.#outbox.pushAck(type, packetId);
         this.#markDirty();
@@ -403,11 +424,11 @@ export class Connection implements SessionLink, AckTarget {
   }
 
   refuse(packetId: number, _code: string, answer: PublishAnswer): void {
+    if (ackTypes[answer >>> 8] === 'pubrec') this.#session?.forgetReceived(packetId); // Also for the next connection.
     if (this.#closed) return; // Nobody is left to tell; the client sends it again [MQTT5 4.4.0-1].
     try {
       const type = ackTypes[answer >>> 8];
       if (type === 'puback' || type === 'pubrec') this.#answered();
-      if (type === 'pubrec') this.session.received?.delete(packetId);
       const canSay = this.#version === 5 && (type === 'puback' || type === 'pubrec');
       // Without an acknowledgement the client sends it again, and 3.1.1 has no word for a refusal.
       if (!canSay) return this.end(endings.notStored);
@@ -616,6 +637,11 @@ export class Connection implements SessionLink, AckTarget {
     this.#endSafely(endings.notStored);
   }
 
+  /** Something of ours went wrong on its behalf (hostile R03). */
+  failed(error: unknown): void {
+    this.#fail(error);
+  }
+
   shutDown(): void {
     if (this.#session) this.#endSafely(endings.shuttingDown);
     else this.#close();
@@ -704,6 +730,10 @@ export interface OutgoingForm {
 const ackTypes = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const;
 
 export const loggedCharactersMax = 128; // ours: of a text that a client chose
+
+function ownBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes && Buffer.from(bytes);
+}
 
 /** A will outlives the bytes it came in. */
 function ownWill(will: Will): Will {

@@ -23,6 +23,7 @@ import { MessageEncoder } from './message-encoder.ts';
 import { reasonCodes, type Will } from './packets.ts';
 import { Router } from './router.ts';
 import { type BrokerJournal, SafeKeeping } from './safe-keeping.ts';
+import type { Session } from './session.ts';
 import { Takeovers } from './takeovers.ts';
 import { isTopicName, withoutShare } from './topics.ts';
 
@@ -109,7 +110,7 @@ export class Gateway implements GatewayCore, Iot {
   readonly encoder: MessageEncoder;
   readonly #connectionsMax: number;
   readonly #memoryPressure: () => number;
-  #memoryIsShort = false;
+  isShortOfMemory = false;
   readonly #connects: TokenBucket;
   readonly #connectsOfClients = new Map<string, number>();
   readonly #failedConnects: TokenBucket;
@@ -149,7 +150,7 @@ export class Gateway implements GatewayCore, Iot {
     });
     const journal = sessions && new Journal({ ...sessions, batch: () => this.ingest.journalBatch() });
     this.journal = journal;
-    this.keeping = new SafeKeeping(this.ingest);
+    this.keeping = new SafeKeeping(this.ingest, run => this.#contain('An answer was lost by an error of ours.', run));
     const common = { limits: this.limits, counters, journal: this.journal, keeping: this.keeping };
     this.router = new Router({ ...common, rights: access, nowMs: () => this.nowMs() });
     this.broker = new Broker({
@@ -158,7 +159,8 @@ export class Gateway implements GatewayCore, Iot {
       random,
       router: this.router,
       onLifecycle: event => this.#tellLifecycle(event),
-      publishWill: (identity, will) => this.#publishWill(identity, will),
+      publishWill: (identity, will, from) => this.#publishWill(identity, will, from),
+      nowMs: () => this.nowMs(),
     });
     if (sessions) this.#restore(sessions);
     this.#checkpointer = journal && sessions && this.#checkpoints(journal, sessions);
@@ -240,7 +242,7 @@ export class Gateway implements GatewayCore, Iot {
   refusalOfConnect(clientId: string): number | undefined {
     const nowMs = this.clock.monotonicMs();
     const { connectsPerClientPerSecondMax } = this.limits;
-    if (this.#memoryIsShort || !this.#connects.take(nowMs)) return reasonCodes.serverBusy;
+    if (!this.#connects.take(nowMs)) return reasonCodes.serverBusy;
     if (connectsPerClientPerSecondMax === Number.POSITIVE_INFINITY || clientId === '') return undefined;
     const count = (this.#connectsOfClients.get(clientId) ?? 0) + 1;
     this.#connectsOfClients.set(clientId, count); // Cleared every second, and so bounded by the rate of all.
@@ -345,14 +347,14 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   /** Checked again when it happens: the rules may have changed since CONNECT. */
-  #publishWill(identity: Identity, { topic, payload, qos, retain, properties }: Will): void {
+  #publishWill(identity: Identity, { topic, payload, qos, retain, properties }: Will, from: Session | undefined): void {
     this.#contain('A will was lost by an error of ours.', () => {
       const verdict = this.access.judgePublish(identity, topic);
       if (!verdict.allowed) return this.counts.add('mqtt.refused.will');
       if (verdict.ingest) this.ingest.offer(identity.thingName ?? identity.clientId, topic, payload);
       const { willDelayIntervalSeconds: _, ...forwarded } = properties ?? {};
       const byteLength = payload.length + Buffer.byteLength(topic) + mqttLimits.userPropertyBytesMax;
-      this.router.publish({ topic, payload, qos, retain, properties: forwarded, byteLength });
+      this.router.publish({ topic, payload, qos, retain, properties: forwarded, byteLength }, from);
       this.flush(); // A will may be due when nothing else happens.
     });
   }
@@ -378,9 +380,9 @@ export class Gateway implements GatewayCore, Iot {
   }
 
   #lookAtMemory(): void {
-    const wasShort = this.#memoryIsShort;
-    this.#memoryIsShort = this.#memoryPressure() > memoryPressureMax;
-    if (this.#memoryIsShort && !wasShort) this.log.warn({}, 'Memory is nearly full: nobody new is let in for now.');
+    const wasShort = this.isShortOfMemory;
+    this.isShortOfMemory = this.#memoryPressure() > memoryPressureMax;
+    if (this.isShortOfMemory && !wasShort) this.log.warn({}, 'Memory is nearly full: nobody new is let in for now.');
   }
 
   #checkDeadlinesLater(): Timer {

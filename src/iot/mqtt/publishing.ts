@@ -39,22 +39,21 @@ export function handlePublish(connection: Connection, packet: PublishPacket & Re
     core.ingest.offer(identity.thingName ?? identity.clientId, packet.topic, packet.payload, target, packetId, answer);
   }
   const receivedId = qos === 2 ? packetId : 0;
-  const { retainedIsFull } = core.router.publish(packet, connection.session, receivedId);
+  const { retainedIsFull } = core.router.publish(packet, connection.session, receivedId, connection.version);
   if (qos === 2) noteReceived(connection, packetId);
   if (verdict.ingest || qos === 0) return;
   // Of a retained message that could not be kept, nobody is told that it was.
   const isTold = retainedIsFull && connection.version === 5;
   const code = isTold ? (answer & 0xff00) | reasonCodes.quotaExceeded : answer;
-  if (isTold && qos === 2) connection.session.received?.delete(packetId);
+  if (isTold && qos === 2) connection.session.forgetReceived(packetId);
   core.ingest.answerInOrder(connection, packetId, code);
 }
 
 /** PUBREL: the client will not send that message again, so its packet id is free [MQTT311 4.3.3-2] [MQTT5 4.3.3-11]. */
 export function handlePubrel(connection: Connection, packetId: number): void {
   const { core, session, inbound } = connection;
-  const wasKnown = session.received?.delete(packetId) === true;
+  const wasKnown = session.forgetReceived(packetId);
   if (wasKnown && inbound.unreleased > 0) inbound.unreleased--;
-  if (wasKnown && session.keeping) core.journal?.completed(session.clientNo, packetId);
   if (!wasKnown) core.counts.add('mqtt.ignored.unknownPubrel');
   // 3.1.1 has no other answer than that it is done [MQTT311 4.3.3-2].
   const isUnknown = !wasKnown && connection.version === 5;
@@ -111,6 +110,7 @@ function refusePublish(connection: Connection, packet: PublishPacket): void {
   const topic = packet.topic.slice(0, loggedCharactersMax);
   core.log.warn({ clientId, topic }, 'A publish was not allowed by the policy.');
   if (version === 4 && core.limits.closesUnauthorized) return connection.end(endings.notAuthorized);
+  if (packet.qos === 2 && version === 4) noteReceived(connection, packet.packetId); // Its PUBREL will come.
   if (packet.qos > 0) answerNegatively(connection, packet, version === 5 ? reasonCodes.notAuthorized : 0);
 }
 
@@ -121,6 +121,5 @@ function answerNegatively(connection: Connection, packet: PublishPacket, reasonC
 
 function noteReceived({ session, inbound }: Connection, packetId: number): void {
   inbound.unreleased++;
-  session.received ??= new Set();
-  session.received.add(packetId);
+  session.noteReceived(packetId);
 }

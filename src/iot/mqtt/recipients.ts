@@ -11,6 +11,8 @@ const keptMax = 256; // ours: entries left in place, to be written over by the n
  */
 export class Recipients {
   count = 0;
+  /** Whether it will wait for somebody. */
+  keeps = false;
   readonly sessions: Session[] = [];
   readonly qos: QoS[] = [];
   readonly retain: boolean[] = [];
@@ -46,6 +48,7 @@ export class Recipients {
   clear(): void {
     const isLarge = this.count > keptMax;
     this.count = 0;
+    this.keeps = false;
     this.shares = undefined;
     if (!isLarge) return;
     this.sessions.length = 0; // A large fan-out must not keep its sessions alive.
@@ -56,6 +59,7 @@ export class Recipients {
 
   #push(session: Session, qos: QoS, retain: boolean, subscriptionIdentifier: number | undefined): void {
     const index = this.count++;
+    if (qos > 0 && (!session.link || session.waitingMessages > 0)) this.keeps = true;
     this.sessions[index] = session;
     this.qos[index] = qos;
     this.retain[index] = retain;

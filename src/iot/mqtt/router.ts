@@ -113,7 +113,7 @@ export class Router {
    * Hands a message to everybody who asked for it. `receivedId` is the packet id of a QoS 2 publish of `from`: it is
    * noted together with the message, so that a repetition is known as one even after a crash.
    */
-  publish(publication: Publication, from?: Session, receivedId = 0): RouteOutcome {
+  publish(publication: Publication, from?: Session, receivedId = 0, version?: ProtocolVersion): RouteOutcome {
     const effect = this.#retainedEffect(publication);
     const noted = receivedId !== 0 && from?.keeping ? { clientNo: from.clientNo, packetId: receivedId } : undefined;
     if (this.size === 0 && effect === 'keep' && !noted) return nowhere;
@@ -122,7 +122,7 @@ export class Router {
     try {
       this.#findRecipients(recipients, publication, from);
       if (recipients.count === 0 && effect === 'keep' && !noted) return nowhere;
-      const message = this.#toMessage(publication, from?.protocolVersion);
+      const message = this.#toMessage(publication, version, effect === 'set' || recipients.keeps);
       const retainedIsFull = effect === 'set' && this.retained.set(message) === 'full';
       if (effect === 'delete') this.retained.delete(message.topic);
       if (retainedIsFull) this.#counters.add('mqtt.refused.retained');
@@ -168,9 +168,14 @@ export class Router {
     const { message, share, stage, qos } = delivery;
     // QoS 2 that was sent may have arrived, and must not be sent to another [MQTT5 4.8.2-4, 4.8.2-5].
     if (share === undefined || (qos === 2 && stage !== 'waiting')) return;
-    const picked = this.#groups.find(share)?.pick('fair', message.topic, isFit);
+    const group = this.#groups.find(share);
+    const picked = group && this.#pickMember(group, message.topic, qos);
     if (!picked) return this.#counters.add('mqtt.dropped.qos1');
-    const again = picked.subscriber.accept(message, qos, false, delivery.subscriptionIdentifiers, this.#nowMs());
+    const { subscriber, options } = picked;
+    const identifiers = options.subscriptionIdentifier === undefined ? noIdentifiers : [options.subscriptionIdentifier];
+    const granted = Math.min(qos, options.qos);
+    if (granted === 0) return void subscriber.offerNow(message, false, identifiers);
+    const again = subscriber.accept(message, granted === 1 ? 1 : 2, false, identifiers, this.#nowMs());
     if (!again) return this.#counters.add('mqtt.dropped.qos1');
     again.share = share;
     this.#note(message, [{ session: picked.subscriber, delivery: again }], 'keep', undefined);
@@ -186,16 +191,19 @@ export class Router {
     return this.retained.find(topic, this.#nowMs()) ? 'delete' : 'keep';
   }
 
-  /** `version` of the connection it came from, if it came from one. */
-  #toMessage(publication: Publication, version: ProtocolVersion | undefined): Message {
+  /**
+   * `version` of the connection it came from, if it came from one. `isKept` says that it may stay for long, and so must not
+   * keep a slab of Node's buffer pool alive.
+   */
+  #toMessage(publication: Publication, version: ProtocolVersion | undefined, isKept: boolean): Message {
     const { topic, payload, qos, retain, properties, byteLength } = publication;
     const expirySeconds = properties?.messageExpiryIntervalSeconds;
-    const wire =
-      version === undefined || properties?.topicAlias !== undefined ? undefined : wireOf(publication, version);
+    const isForwardable = version !== undefined && properties?.topicAlias === undefined;
+    const wire = isForwardable ? wireOf(publication, version, isKept) : undefined;
     return {
       topic,
       // A copy: it must not keep the socket's whole read alive.
-      payload: wire ? wire.bytes.subarray(byteLength - payload.length) : Buffer.from(payload),
+      payload: wire ? wire.bytes.subarray(byteLength - payload.length) : copyOf(payload, isKept),
       qos,
       retain,
       properties: ownProperties(properties),
@@ -215,16 +223,18 @@ export class Router {
       recipients.add(routeNo, session, subscription, qos, retain);
     });
     if (this.#groups.size === 0) return;
-    this.#groups.match(topic, group => this.#pickMember(recipients, group, topic, qos));
+    this.#groups.match(topic, group => {
+      const picked = this.#pickMember(group, topic, qos);
+      if (picked) recipients.addMember(picked.subscriber, picked.options, qos);
+      else this.#counters.add(qos === 0 ? 'mqtt.dropped.qos0' : 'mqtt.dropped.qos1');
+    });
   }
 
-  #pickMember(recipients: Recipients, group: SharedGroup<Session, GrantedSubscription>, topic: string, qos: QoS): void {
-    const picked = group.pick('fair', topic, (session, subscription) => {
+  #pickMember(group: SharedGroup<Session, GrantedSubscription>, topic: string, qos: QoS) {
+    return group.pick('fair', topic, (session, subscription) => {
       if (this.#rights.checksDeliveries && !this.#mayReceive(session, topic)) return 0;
-      return isFit(session, subscription);
+      return fitnessFor(qos, session, subscription);
     });
-    if (picked) recipients.addMember(picked.subscriber, picked.options, qos);
-    else this.#counters.add(qos === 0 ? 'mqtt.dropped.qos0' : 'mqtt.dropped.qos1');
   }
 
   #mayReceive({ identity }: Session, topic: string): boolean {
@@ -293,18 +303,23 @@ interface SessionDelivery {
 }
 
 /** Who of a group can take a message best: there with room, then there or able to queue it, then not at all. */
-function isFit(session: Session, { qos }: GrantedSubscription): Fitness {
-  if (session.link?.hasRoom === true && session.waitingMessages === 0) return 2;
-  return qos > 0 && (session.link || session.expirySeconds > 0) ? 1 : 0;
+function fitnessFor(qos: QoS, session: Session, subscription: GrantedSubscription): Fitness {
+  const hasRoom = session.link?.hasRoom === true;
+  if (qos === 0 || subscription.qos === 0) return hasRoom ? 2 : 0; // Now or never.
+  if (hasRoom && session.waitingMessages === 0) return 2;
+  return session.link || session.expirySeconds > 0 ? 1 : 0;
 }
 
 /** The payload is a view into what was read, and stands at the end of its packet. */
-function wireOf({ payload, byteLength }: Publication, version: ProtocolVersion): WireForm {
+function wireOf({ payload, byteLength }: Publication, version: ProtocolVersion, isKept: boolean): WireForm {
   const end = payload.byteOffset + payload.byteLength;
-  const packet = new Uint8Array(payload.buffer, end - byteLength, byteLength);
-  const bytes = Buffer.allocUnsafe(byteLength);
-  bytes.set(packet);
-  return { version, bytes };
+  return { version, bytes: copyOf(new Uint8Array(payload.buffer, end - byteLength, byteLength), isKept) };
+}
+
+function copyOf(bytes: Uint8Array, isKept: boolean): Buffer {
+  const copy = isKept ? Buffer.allocUnsafeSlow(bytes.length) : Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 /** Binary data is a view into what was read from the socket; an alias is the publisher's own. */

@@ -21,7 +21,6 @@ export interface BrokerJournal extends DeliveryJournal {
   unsubscribed(clientNo: number, topicFilters: readonly string[]): void;
   published(message: Message, refs: readonly DeliveryRef[], retained: RetainedEffect, from?: ReceivedRef): void;
   retainedDeleted(topic: string): void;
-  completed(clientNo: number, packetId: number): void;
 }
 
 /** A delivery and whose it is. */
@@ -42,14 +41,17 @@ export type RetainedEffect = 'keep' | 'set' | 'delete';
 /** Lets what was noted be followed by something once it is stored. */
 export class SafeKeeping {
   readonly #ingest: Pick<Ingest, 'answerInOrder'>;
+  readonly #contain: (run: () => void) => void;
 
-  constructor(ingest: Pick<Ingest, 'answerInOrder'>) {
+  /** `contain` runs what follows: an error of ours in it must not stop the answers of others (hostile R03). */
+  constructor(ingest: Pick<Ingest, 'answerInOrder'>, contain: (run: () => void) => void) {
     this.#ingest = ingest;
+    this.#contain = contain;
   }
 
   /** Calls `then` when everything noted before is on disk, `otherwise` when it could not be stored. */
   whenStored(then: () => void, otherwise: () => void): void {
-    const target: AckTarget = { acknowledge: then, refuse: otherwise };
+    const target: AckTarget = { acknowledge: () => this.#contain(then), refuse: () => this.#contain(otherwise) };
     this.#ingest.answerInOrder(target, 0, 0);
   }
 }

@@ -27,6 +27,8 @@ export interface DeliveryJournal {
   released(clientNo: number, packetId: number): void;
   settled(clientNo: number, packetId: number): void;
   dropped(clientNo: number, deliveryNo: number): void;
+  /** A QoS 2 packet id of the client's is free again. */
+  completed(clientNo: number, packetId: number): void;
 }
 
 /** The journal, and what follows once something is stored. */
@@ -74,6 +76,7 @@ export class Session {
   readonly #limits: BrokerLimits;
   readonly #budget: QueueBudget;
   readonly #counters: Counters;
+  readonly #nowMs: () => number;
   #nextPacketId = 1;
   #nextDeliveryNo = 1;
   // Most sessions never have a message in flight or waiting, so these are made when first needed.
@@ -99,6 +102,7 @@ export class Session {
     limits: BrokerLimits;
     budget: QueueBudget;
     counters: Counters;
+    nowMs: () => number;
   }) {
     this.identity = options.identity;
     this.clientNo = options.clientNo;
@@ -107,10 +111,24 @@ export class Session {
     this.#limits = options.limits;
     this.#budget = options.budget;
     this.#counters = options.counters;
+    this.#nowMs = options.nowMs;
   }
 
   get clientId(): string {
     return this.identity.clientId;
+  }
+
+  /** A QoS 2 publish with this packet id is taken: said again, it is the same one [MQTT5 4.3.3-10]. */
+  noteReceived(packetId: number): void {
+    this.received ??= new Set();
+    this.received.add(packetId);
+  }
+
+  /** The packet id is free: released, or refused. False when nothing was taken under it. */
+  forgetReceived(packetId: number): boolean {
+    if (this.received?.delete(packetId) !== true) return false;
+    this.keeping?.journal.completed(this.clientNo, packetId);
+    return true;
   }
 
   /** Messages that wait for the client's window or for room. */
@@ -155,7 +173,7 @@ export class Session {
   ): Delivery | undefined {
     if (!this.#fits(message) && this.#earliestExpiryMs <= nowMs) this.#dropExpired(nowMs);
     const isFirst = (this.#queue?.length ?? 0) === 0 && !this.#resends;
-    const goesAtOnce = isFirst && this.#maySend(message);
+    const goesAtOnce = isFirst && !this.#isBehindUnsafe(qos) && this.#maySend(message);
     if (!goesAtOnce && !this.#fits(message)) return undefined;
     const delivery: Delivery = {
       message,
@@ -229,7 +247,6 @@ export class Session {
   resume(nowMs: number): void {
     const hasInflight = this.#inflight !== undefined && this.#inflight.size > 0;
     this.#resends = hasInflight ? new Set(this.#inflight?.values()) : undefined; // As they were sent [MQTT5 4.6.0-1].
-    for (const delivery of this.#unsafe ?? []) this.#resends?.delete(delivery); // Not sent yet.
     this.pump(nowMs);
   }
 
@@ -237,13 +254,14 @@ export class Session {
   pump(nowMs: number): void {
     if (this.#resends) this.#pumpResends(this.#resends);
     if (this.#queue && !this.#resends) this.#pumpQueue(this.#queue, nowMs);
-    if (this.#replays && !this.#resends) this.#pumpReplays(this.#replays);
+    if (this.#replays && !this.#resends) this.#pumpReplays(this.#replays, nowMs);
   }
 
   #pumpResends(resends: Set<Delivery>): void {
     for (const delivery of resends) {
       // What was settled since is neither in flight any more nor here.
       const awaited = (this.#inflight?.size ?? 0) - resends.size;
+      if (this.#unsafe?.has(delivery)) return; // Not stored yet: it goes on from there, and so does all behind it.
       if (this.link?.hasRoom !== true || awaited >= this.link.receiveMaximum) return;
       resends.delete(delivery);
       if (delivery.stage === 'released') this.#releaseSafely(delivery, this.link);
@@ -256,7 +274,7 @@ export class Session {
     for (let delivery = queue.peek(); delivery; delivery = queue.peek()) {
       const { expiresAtMs } = delivery.message;
       const isExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
-      if (!isExpired && !this.#maySend(delivery.message)) return;
+      if (!isExpired && (this.#isBehindUnsafe(delivery.qos) || !this.#maySend(delivery.message))) return;
       queue.shift();
       this.#unqueue(delivery);
       if (isExpired) this.#drop(delivery, 'mqtt.dropped.expired');
@@ -269,7 +287,7 @@ export class Session {
     this.#earliestExpiryMs = Number.POSITIVE_INFINITY;
   }
 
-  #pumpReplays(replays: RetainedReplay[]): void {
+  #pumpReplays(replays: RetainedReplay[], nowMs: number): void {
     for (let done = 0; replays.length > 0; done++) {
       if (this.link?.hasRoom !== true || (this.#queue?.length ?? 0) >= this.#limits.retainedPerTurnMax) return;
       if (done >= this.#limits.retainedPerTurnMax) return this.link.pumpLater();
@@ -281,6 +299,10 @@ export class Session {
       }
       const message = this.#nextRetained ?? replay.next();
       if (message === 'later') continue;
+      if (message?.expiresAtMs !== undefined && message.expiresAtMs <= nowMs) {
+        this.#nextRetained = undefined; // While it waited for the window.
+        continue;
+      }
       if (message === undefined) replays.shift();
       else {
         // Taken out of the replay, it must not be lost when there is no room in the window for it now.
@@ -301,6 +323,11 @@ export class Session {
     return inflight === 0 || this.#inflightBytes + bytes <= this.#limits.inflightBytesMax;
   }
 
+  /** Messages keep their order across QoS 1 and 2: what comes behind one that is being stored waits with it. */
+  #isBehindUnsafe(qos: 1 | 2): boolean {
+    return qos === 1 && this.#unsafe !== undefined && this.#unsafe.size > 0;
+  }
+
   #assign(delivery: Delivery): void {
     while (this.#inflight?.has(this.#nextPacketId)) this.#nextPacketId = packetIdAfter(this.#nextPacketId);
     delivery.packetId = this.#nextPacketId;
@@ -313,7 +340,7 @@ export class Session {
     this.#inflight ??= new Map();
     this.#inflight.set(delivery.packetId, delivery);
     this.#inflightBytes += delivery.message.bytes;
-    this.#budget.bytes += delivery.message.bytes;
+    this.#budget.bytes += costOf(delivery);
   }
 
   /** The PUBREC may have come a moment ago, and PUBREL must not leave before that is stored (hostile S03). */
@@ -333,7 +360,10 @@ export class Session {
     this.keeping.whenStored(
       () => {
         this.#unsafe?.delete(delivery);
-        if (this.link && this.#inflight?.get(delivery.packetId) === delivery) this.#send(delivery);
+        const isOwed = this.#inflight?.get(delivery.packetId) === delivery;
+        // A connection that came meanwhile sends it in its turn.
+        if (this.link && isOwed && this.#resends?.has(delivery) !== true) this.#send(delivery);
+        if (this.#unsafe?.size === 0 || this.#resends) this.pump(this.#nowMs());
       },
       () => {
         this.#unsafe?.delete(delivery);
@@ -350,7 +380,7 @@ export class Session {
     if (this.#inflight?.delete(delivery.packetId) !== true) return;
     this.#resends?.delete(delivery);
     this.#inflightBytes -= delivery.message.bytes;
-    this.#budget.bytes -= delivery.message.bytes;
+    this.#budget.bytes -= costOf(delivery);
     this.keeping?.journal.settled(this.clientNo, delivery.packetId);
   }
 
@@ -369,14 +399,14 @@ export class Session {
     this.#noteExpiry(delivery.message.expiresAtMs);
   }
 
-  #noteQueued({ message }: Delivery): void {
-    this.#queuedBytes += message.bytes;
-    this.#budget.bytes += message.bytes;
+  #noteQueued(delivery: Delivery): void {
+    this.#queuedBytes += delivery.message.bytes;
+    this.#budget.bytes += costOf(delivery);
   }
 
-  #unqueue({ message }: Delivery): void {
-    this.#queuedBytes -= message.bytes;
-    this.#budget.bytes -= message.bytes;
+  #unqueue(delivery: Delivery): void {
+    this.#queuedBytes -= delivery.message.bytes;
+    this.#budget.bytes -= costOf(delivery);
   }
 
   /** Removes what has expired without waiting for a client to come for it (hostile D12). */
@@ -424,7 +454,7 @@ export class Session {
   /** The session is over: gives what was owed, and what it took is free again. */
   clear(): Delivery[] {
     const owed = [...this.deliveries()];
-    for (const { message } of owed) this.#budget.bytes -= message.bytes;
+    for (const delivery of owed) this.#budget.bytes -= costOf(delivery);
     this.#inflight = undefined;
     this.#resends = undefined;
     this.#queue = undefined;
@@ -436,6 +466,12 @@ export class Session {
     this.keeping = undefined;
     return owed;
   }
+}
+
+const deliveryBytes = 256; // ours, measured: what a delivery takes besides its message, its places in maps included
+
+function costOf({ message }: Delivery): number {
+  return message.bytes + deliveryBytes;
 }
 
 /** 1 to 65,535, and round again [MQTT311 2.3.1-1] [MQTT5 2.2.1-4]. */

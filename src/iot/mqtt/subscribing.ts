@@ -13,9 +13,13 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
   }
   // A filter named twice counts as if it came in two packets: the last one stands [MQTT5 3.8.4-3].
   const granted = new Map<string, GrantedSubscription>();
+  let added = 0;
   const codes = packet.subscriptions.map((subscription, index) => {
-    const refusal = refusalOf(connection, subscription, index, granted);
+    const { topicFilter } = subscription;
+    const isNew = !session.subscriptions.has(topicFilter) && !granted.has(topicFilter);
+    const refusal = refusalOf(connection, subscription, index, isNew ? added : undefined);
     if (refusal !== undefined) return refusal;
+    if (isNew) added++;
     const qos: QoS = subscription.qos > core.limits.qosMax ? core.limits.qosMax : subscription.qos; // [MQTT5 3.8.4-7]
     granted.set(subscription.topicFilter, { ...subscription, qos, subscriptionIdentifier });
     return qos;
@@ -57,7 +61,12 @@ function answerWhenStored(connection: Connection, answer: () => void): void {
   const { core, session } = connection;
   core.keeping.whenStored(
     () => {
-      if (session.link === connection) answer();
+      if (session.link !== connection) return;
+      try {
+        answer();
+      } catch (error) {
+        connection.failed(error);
+      }
     },
     () => connection.notStored(),
   );
@@ -67,7 +76,8 @@ function refusalOf(
   { core, session, identity, clientId }: Connection,
   { topicFilter }: Subscription,
   index: number,
-  granted: ReadonlyMap<string, Subscription>,
+  /** How many of this packet are new so far; undefined when this one is not. */
+  addedBefore: number | undefined,
 ): number | undefined {
   const { limits } = core;
   if (index >= limits.filtersPerSubscribeMax) return reasonCodes.quotaExceeded;
@@ -80,8 +90,9 @@ function refusalOf(
     return reasonCodes.notAuthorized;
   }
   if (!core.router.accepts(session, topicFilter)) return reasonCodes.quotaExceeded;
-  if (session.subscriptions.has(topicFilter) || granted.has(topicFilter)) return undefined;
-  let more = 0;
-  for (const each of granted.keys()) if (!session.subscriptions.has(each)) more++;
-  return session.subscriptions.size + more >= limits.subscriptionsPerSessionMax ? reasonCodes.quotaExceeded : undefined;
+  if (addedBefore === undefined) return undefined;
+  const isFull =
+    session.subscriptions.size + addedBefore >= limits.subscriptionsPerSessionMax ||
+    core.router.size + addedBefore >= limits.subscriptionsMax;
+  return isFull ? reasonCodes.quotaExceeded : undefined;
 }

@@ -5,6 +5,10 @@ const windowMs = 60_000; // the limit is per minute
 const remembered = 10_000; // ours: ids that are taken over from time to time; the longest unchanged goes first
 const firstDelayMs = 250; // ours: doubles with each take-over beyond the limit
 
+interface WaitingConnection {
+  overtaken(): void;
+}
+
 interface Fight {
   /** When it was taken over lately, oldest first; at most one more than counts. */
   readonly atMs: number[];
@@ -18,6 +22,8 @@ export class Takeovers {
   readonly #limits: BrokerLimits;
   readonly #onFight: (identity: Identity, remoteAddress: string) => void;
   readonly #fights = new Map<string, Fight>();
+  /** Who waits to take over, at most one of each. */
+  readonly #waiting = new Map<string, WaitingConnection>();
 
   constructor(limits: BrokerLimits, onFight: (identity: Identity, remoteAddress: string) => void) {
     this.#limits = limits;
@@ -37,6 +43,18 @@ export class Takeovers {
     if (this.#fights.size <= remembered) return;
     const oldest = this.#fights.keys().next().value;
     if (oldest !== undefined) this.#fights.delete(oldest);
+  }
+
+  /** One that waited before, for the same session, waits no longer: else a stream of them would come in one by one. */
+  wait(identity: Identity, remoteAddress: string, connection: WaitingConnection): void {
+    const key = keyOf(identity, remoteAddress);
+    this.#waiting.get(key)?.overtaken();
+    this.#waiting.set(key, connection);
+  }
+
+  stopWaiting(identity: Identity, remoteAddress: string, connection: WaitingConnection): void {
+    const key = keyOf(identity, remoteAddress);
+    if (this.#waiting.get(key) === connection) this.#waiting.delete(key);
   }
 
   /** How long this client must wait before it may take over once more. */
