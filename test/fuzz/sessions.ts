@@ -126,6 +126,7 @@ interface Play {
   readonly conversations: Iterable<readonly Step[]>;
   readonly ending: Ending;
   readonly takeUnhandled: () => unknown;
+  /** When its conversations are over and before it ends. */
   readonly onOver?: (world: FuzzWorld) => void;
 }
 
@@ -133,12 +134,15 @@ async function playWorld(play: Play): Promise<Broken | undefined> {
   const { kind, conversations, ending, takeUnhandled, onOver = () => {} } = play;
   try {
     const world = await FuzzWorld.start(kind);
-    for (const steps of conversations) {
-      await inTime(world.play(steps));
-      const thrown = takeUnhandled();
-      if (thrown !== undefined) throw new Broken('nothing is unhandled', thrown);
+    try {
+      for (const steps of conversations) {
+        await inTime(world.play(steps));
+        const thrown = takeUnhandled();
+        if (thrown !== undefined) throw new Broken('nothing is unhandled', thrown);
+      }
+    } finally {
+      onOver(world); // Also of one that was broken: its conversations count.
     }
-    onOver(world);
     await inTime(world.end(ending));
     return undefined;
   } catch (error) {
