@@ -205,7 +205,7 @@ export class Broker {
     const nowMs = this.#nowMs();
     client.presence = { ...client.presence, connected: false, sinceMs: nowMs };
     if (!keepsWill) this.#setWill(client, undefined);
-    const delaySeconds = Math.min(client.will?.properties?.willDelayIntervalSeconds ?? 0, session.expirySeconds);
+    const delaySeconds = delayOf(client.will, session);
     client.willDueAtMs = client.will && nowMs + delaySeconds * 1_000;
     client.sessionEndsAtMs = endOf(session, nowMs);
     this.#notePresence(client);
@@ -409,13 +409,10 @@ export class Broker {
     const monotonicMs = this.#clock.monotonicMs();
     for (const client of [...this.#clients.values()]) {
       const { session } = client;
+      const delayMs = delayOf(client.will, session) * 1_000;
       if (client.presence.connected) {
         client.presence = { ...client.presence, connected: false, sinceMs: nowMs };
-        const delaySeconds = Math.min(
-          client.will?.properties?.willDelayIntervalSeconds ?? 0,
-          session?.expirySeconds ?? 0,
-        );
-        client.willDueAtMs = client.will && nowMs + delaySeconds * 1_000;
+        client.willDueAtMs = client.will && nowMs + delayMs;
         client.sessionEndsAtMs = session && endOf(session, nowMs);
         this.#notePresence(client);
         this.#tellLifecycle(client, {
@@ -424,9 +421,12 @@ export class Broker {
           disconnectReason: 'SERVER_ERROR',
         });
       }
-      if (client.will) this.#wills.set(client, monotonicMs + Math.max((client.willDueAtMs ?? 0) - nowMs, 0));
-      if (client.sessionEndsAtMs !== undefined) {
-        this.#sessionEnds.set(client, monotonicMs + Math.max(client.sessionEndsAtMs - nowMs, 0));
+      // Never longer than was promised, though the wall clock went back meanwhile (hostile C01).
+      const wait = (dueAtMs: number, atMostMs: number) => Math.min(Math.max(dueAtMs - nowMs, 0), atMostMs);
+      if (client.will) this.#wills.set(client, monotonicMs + wait(client.willDueAtMs ?? 0, delayMs));
+      if (session && client.sessionEndsAtMs !== undefined) {
+        const atMostMs = session.expirySeconds * 1_000;
+        this.#sessionEnds.set(client, monotonicMs + wait(client.sessionEndsAtMs, atMostMs));
       }
       this.#forgetLater(client);
     }
@@ -647,6 +647,11 @@ function factsOf(identity: Identity, presence: Presence) {
 function isSameUser(left: Identity, right: Identity): boolean {
   if (left.thingName !== undefined || right.thingName !== undefined) return left.thingName === right.thingName;
   return left.principal === right.principal;
+}
+
+/** A will does not wait longer than its session lives [MQTT5 3.1.3.2.2]. */
+function delayOf(will: Will | undefined, session: Session | undefined): number {
+  return Math.min(will?.properties?.willDelayIntervalSeconds ?? 0, session?.expirySeconds ?? 0);
 }
 
 function endOf(session: Session, nowMs: number): number | undefined {
