@@ -11,6 +11,7 @@ import type { Access, Identity } from '../access/port.ts';
 import type { ConnectionState, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../port.ts';
 import { Ingest } from '../rules/index.ts';
 import type { ThingRegistry } from '../things/index.ts';
+import { AwakeClock } from './awake-clock.ts';
 import { Broker } from './broker.ts';
 import { type BrokerLimits, brokerLimits } from './broker-limits.ts';
 import type { ConnectJudge } from './connect.ts';
@@ -29,6 +30,7 @@ import { isTopicName, withoutShare } from './topics.ts';
 
 /** What every connection works with. */
 export interface GatewayCore extends ConnectJudge {
+  /** Its monotonic time is the one in which clients could be heard (hostile C02). */
   readonly clock: Clock;
   readonly counts: Counters;
   readonly log: Log;
@@ -114,6 +116,7 @@ export class Gateway implements GatewayCore, Iot {
   readonly #connects: TokenBucket;
   readonly #connectsOfClients = new Map<string, number>();
   readonly #failedConnects: TokenBucket;
+  readonly #steadyClock: Clock;
   readonly #startedAtMs: number;
   #listeners: Listener[] = [];
   #deadlines: Timer;
@@ -123,7 +126,8 @@ export class Gateway implements GatewayCore, Iot {
 
   constructor(options: GatewayOptions) {
     const { clock, random, counters, log, sockets, access, stream, sessions, onFailure } = options;
-    this.clock = clock;
+    this.clock = new AwakeClock(clock);
+    this.#steadyClock = clock;
     this.random = random;
     this.counts = counters;
     this.log = log;
@@ -223,7 +227,7 @@ export class Gateway implements GatewayCore, Iot {
   // --- For connections --------------------------------------------------------------------------------------------
 
   nowMs(): number {
-    return this.#startedAtMs + this.clock.monotonicMs();
+    return this.#startedAtMs + this.#steadyClock.monotonicMs();
   }
 
   beginTurn(): void {
