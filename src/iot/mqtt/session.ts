@@ -86,7 +86,7 @@ export class Session {
   #resends: Set<Delivery> | undefined;
   #queue: Fifo<Delivery> | undefined;
   #queuedBytes = 0;
-  /** QoS 2 in flight that is sent once its packet id is stored: a crash could give the id to another message. */
+  /** In flight, and sent once the packet id is stored: after a crash it could be given to another QoS 2 message. */
   #unsafe: Set<Delivery> | undefined;
   /** No message of the queue expires before this. */
   #earliestExpiryMs = Number.POSITIVE_INFINITY;
@@ -173,7 +173,7 @@ export class Session {
   ): Delivery | undefined {
     if (!this.#fits(message) && this.#earliestExpiryMs <= nowMs) this.#dropExpired(nowMs);
     const isFirst = (this.#queue?.length ?? 0) === 0 && !this.#resends;
-    const goesAtOnce = isFirst && !this.#isBehindUnsafe(qos) && this.#maySend(message);
+    const goesAtOnce = isFirst && this.#maySend(message);
     if (!goesAtOnce && !this.#fits(message)) return undefined;
     const delivery: Delivery = {
       message,
@@ -274,7 +274,7 @@ export class Session {
     for (let delivery = queue.peek(); delivery; delivery = queue.peek()) {
       const { expiresAtMs } = delivery.message;
       const isExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
-      if (!isExpired && (this.#isBehindUnsafe(delivery.qos) || !this.#maySend(delivery.message))) return;
+      if (!isExpired && !this.#maySend(delivery.message)) return;
       queue.shift();
       this.#unqueue(delivery);
       if (isExpired) this.#drop(delivery, 'mqtt.dropped.expired');
@@ -323,11 +323,6 @@ export class Session {
     return inflight === 0 || this.#inflightBytes + bytes <= this.#limits.inflightBytesMax;
   }
 
-  /** Messages keep their order across QoS 1 and 2: what comes behind one that is being stored waits with it. */
-  #isBehindUnsafe(qos: 1 | 2): boolean {
-    return qos === 1 && this.#unsafe !== undefined && this.#unsafe.size > 0;
-  }
-
   #assign(delivery: Delivery): void {
     while (this.#inflight?.has(this.#nextPacketId)) this.#nextPacketId = packetIdAfter(this.#nextPacketId);
     delivery.packetId = this.#nextPacketId;
@@ -354,7 +349,9 @@ export class Session {
   }
 
   #sendSafely(delivery: Delivery, otherwise: () => void): void {
-    if (delivery.qos !== 2 || !this.keeping) return this.#send(delivery);
+    // Messages keep their order across QoS 1 and 2: what comes behind one that is being stored goes with it.
+    const waits = delivery.qos === 2 || (this.#unsafe !== undefined && this.#unsafe.size > 0);
+    if (!waits || !this.keeping) return this.#send(delivery);
     this.#unsafe ??= new Set();
     this.#unsafe.add(delivery);
     this.keeping.whenStored(
@@ -363,7 +360,7 @@ export class Session {
         const isOwed = this.#inflight?.get(delivery.packetId) === delivery;
         // A connection that came meanwhile sends it in its turn.
         if (this.link && isOwed && this.#resends?.has(delivery) !== true) this.#send(delivery);
-        if (this.#unsafe?.size === 0 || this.#resends) this.pump(this.#nowMs());
+        if (this.#resends) this.pump(this.#nowMs());
       },
       () => {
         this.#unsafe?.delete(delivery);
