@@ -17,7 +17,7 @@ export class Bodies {
       const chunks: Buffer[] = [];
       let bytes = 0;
       const settle = (act: () => void) => {
-        request.off('data', take).off('end', end).off('close', gone);
+        request.off('data', take).off('end', end).off('close', gone).pause();
         this.#bytes -= bytes;
         act();
       };

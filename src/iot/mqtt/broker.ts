@@ -247,7 +247,7 @@ export class Broker {
     const client = known ?? this.#newClient({ identity, protocolVersion: 5 });
     const isNew = client.session === undefined;
     const session = client.session ?? this.#newSession(client, expirySeconds);
-    if (subscriptions?.some(({ topicFilter }) => !this.#router.accepts(session, topicFilter))) {
+    if (subscriptions && !this.#acceptsAll(session, subscriptions)) {
       this.#forgetLater(client);
       return 'tooExpensive';
     }
@@ -301,6 +301,21 @@ export class Broker {
     if (session.keeping) this.#journal?.subscribed(session.clientNo, subscriptions);
     this.#tellSubscriptions(session, 'subscribed', subscriptions.map(filterOf));
     return areNew;
+  }
+
+  /** Tried out together: each may fit by itself and the last one not beside the others. */
+  #acceptsAll(session: Session, subscriptions: readonly GrantedSubscription[]): boolean {
+    const tried: GrantedSubscription[] = [];
+    const isAccepted = subscriptions.every(subscription => {
+      const { topicFilter } = subscription;
+      if (session.subscriptions.has(topicFilter)) return true;
+      if (!this.#router.accepts(session, topicFilter)) return false;
+      this.#router.add(session, subscription);
+      tried.push(subscription);
+      return true;
+    });
+    for (const { topicFilter } of tried) this.#router.delete(session, topicFilter);
+    return isAccepted;
   }
 
   /** Ends what is not named, and tells of what is, new or not. Gives what is new. */
