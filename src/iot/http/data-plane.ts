@@ -57,11 +57,14 @@ export class DataPlane {
   readonly #core: GatewayCore;
   readonly #bodies = new Bodies();
   readonly #senders: Senders;
-  readonly #room = { held: 0 };
+  readonly #waiting = new Set<Hold>();
 
   constructor(core: GatewayCore) {
     this.#core = core;
     this.#senders = new Senders(core);
+    core.closing.addEventListener('abort', () => {
+      for (const hold of this.#waiting) hold.end();
+    });
   }
 
   /** Undefined when the client has left meanwhile. Never rejects. `gone` tells that it leaves while it is to wait. */
@@ -144,6 +147,8 @@ export class DataPlane {
     const mailbox = mailboxCall.pendingMax === undefined ? undefined : openMailbox(core, identity, mailboxCall);
     const from = mailbox ?? known;
     const pending = mailbox && this.#gather(mailbox, mailboxCall, gone);
+    // In the stream the post stands before the event of the mailbox, which waits to be stored: so the answer to a command
+    // ends it before the app hears that the thing is there and would send it again.
     const published = publishAs(core, identity, verdict, publication, from);
     const [gathered] = await Promise.all([pending, published]);
     const said = { message: 'OK', traceId };
@@ -163,7 +168,7 @@ export class DataPlane {
     return Hold.gather(this.#core, mailbox, {
       messagesMax: pendingMax,
       waitMs: waitMs ?? waitMsDefault,
-      room: this.#room,
+      waiting: this.#waiting,
       gone,
     });
   }

@@ -20,14 +20,14 @@ export interface Pending {
   readonly more: boolean;
 }
 
-type HoldCore = Pick<GatewayCore, 'broker' | 'clock' | 'closing' | 'nowMs'>;
+type HoldCore = Pick<GatewayCore, 'broker' | 'clock' | 'nowMs'>;
 
 export interface HoldOptions {
   readonly messagesMax: number;
   /** How long what is not there yet is waited for. */
   readonly waitMs: number;
-  /** Answers that wait now, in all. */
-  readonly room: { held: number };
+  /** All answers that wait now, this one among them while it does: whoever has the set may end them. */
+  readonly waiting: Set<Hold>;
   /** The client has left. */
   readonly gone: AbortSignal | undefined;
 }
@@ -53,7 +53,7 @@ export class Hold implements SessionLink {
     const before = session.link;
     const hold = new Hold(core, session, options);
     session.link = hold;
-    if (before instanceof Hold) before.#end(); // The newest counts, as with connections.
+    if (before instanceof Hold) before.end(); // The newest counts, as with connections.
     session.resume(core.nowMs());
     hold.#waitOrEnd();
     return hold.#done.promise;
@@ -65,7 +65,6 @@ export class Hold implements SessionLink {
     this.#options = options;
     this.receiveMaximum = options.messagesMax;
     this.#endsAtMs = core.clock.monotonicMs() + options.waitMs;
-    options.room.held++;
   }
 
   // --- As a session sees a connection -----------------------------------------------------------------------------
@@ -94,21 +93,29 @@ export class Hold implements SessionLink {
   /** It stays in flight, and the next request brings it. */
   notStored(): void {}
 
+  // --- The end ----------------------------------------------------------------------------------------------------
+
+  /** What has come by now is the answer. Content when it has ended. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.waiting.delete(this);
+    this.#timer?.cancel();
+    const session = this.#session;
+    if (session.link !== this) return this.#done.resolve(undefined);
+    session.link = undefined;
+    const isCurrent = this.#core.broker.sessionOf(session.identity) === session;
+    this.#done.resolve(isCurrent ? { messages: this.#messages, more: session.waitingMessages > 0 } : undefined);
+  }
+
   // --- Inside -----------------------------------------------------------------------------------------------------
 
   #waitOrEnd(): void {
-    const { waitMs, room, gone } = this.#options;
-    const { closing } = this.#core;
-    const mayWait = waitMs > 0 && room.held <= dataPlaneLimits.heldMax && !closing.aborted && !gone?.aborted;
-    if (!mayWait) return this.#end();
+    const { waitMs, waiting, gone } = this.#options;
+    if (waitMs === 0 || waiting.size >= dataPlaneLimits.heldMax || gone?.aborted) return this.end();
+    waiting.add(this);
     if (!this.#timer) this.#endAt(this.#endsAtMs);
-    const end = () => this.#end();
-    closing.addEventListener('abort', end);
-    gone?.addEventListener('abort', end);
-    void this.#done.promise.then(() => {
-      closing.removeEventListener('abort', end);
-      gone?.removeEventListener('abort', end);
-    });
+    gone?.addEventListener('abort', () => this.end());
   }
 
   #take(pending: PendingMessage): boolean {
@@ -122,18 +129,6 @@ export class Hold implements SessionLink {
   /** By a timer even when it is now: whoever hands it a message is in the middle of something. */
   #endAt(atMs: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#core.clock.setTimer(Math.max(atMs - this.#core.clock.monotonicMs(), 0), () => this.#end());
-  }
-
-  #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#options.room.held--;
-    this.#timer?.cancel();
-    const session = this.#session;
-    if (session.link !== this) return this.#done.resolve(undefined);
-    session.link = undefined;
-    const isCurrent = this.#core.broker.sessionOf(session.identity) === session;
-    this.#done.resolve(isCurrent ? { messages: this.#messages, more: session.waitingMessages > 0 } : undefined);
+    this.#timer = this.#core.clock.setTimer(Math.max(atMs - this.#core.clock.monotonicMs(), 0), () => this.end());
   }
 }

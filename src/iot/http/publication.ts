@@ -61,7 +61,7 @@ function readIndicator(text: string | undefined): 0 | 1 | undefined {
   throw parameterNotValid('x-amz-mqtt5-payload-format-indicator', 'it is UNSPECIFIED_BYTES or UTF8_DATA');
 }
 
-/** Base64 of a JSON array of objects with one pair each: order and repetition count [MQTT5 3.3.2-18]. */
+/** Base64 of a JSON array of objects with one pair each: order and repetition count [MQTT5 3.3.2.3.7]. */
 function readUserProperties(text: string): UserProperties {
   const name = 'x-amz-mqtt5-user-properties';
   const expected = 'base64 of a JSON array of objects with one pair of texts each';
