@@ -199,6 +199,27 @@ describe('a mailbox', () => {
     assert.deepEqual(texts(carried), ['given', 'waiting', 'live']); // The acknowledgement was not for the post to give.
   });
 
+  it('is new for a client that was there with MQTT 3.1.1 before and left nothing', async () => {
+    const world = await HttpWorld.start();
+    const listeners = [
+      await world.gateway.connect('two.4', { protocolVersion: 4 }),
+      await world.gateway.connect('two.5', { protocolVersion: 5 }),
+    ];
+    const client = await world.gateway.connect('one', { protocolVersion: 4 });
+    client.cut();
+    for (const listener of listeners) listener.subscribe('chat/#');
+    await world.gateway.settle();
+    for (const listener of listeners) listener.take('suback');
+    const url = '/topics/chat/a?qos=1&pending=10&waitMs=0&clientId=one&contentType=text/plain';
+    for (const body of ['first', 'second']) {
+      assert.deepEqual(await world.pending(url, { as: 'one', body }), []);
+      await world.gateway.settle();
+      const [old, recent] = listeners.map(listener => listener.take('publish'));
+      assert.deepEqual([old.payload.toString(), recent.payload.toString()], [body, body]);
+      assert.equal(recent.properties?.contentType, 'text/plain');
+    }
+  });
+
   it('takes over what a connection has left, QoS 2 in one step', async () => {
     const world = await HttpWorld.start({ durable: true });
     const client = await world.gateway.connect('one.http', lasting);
@@ -271,6 +292,18 @@ describe('a mailbox', () => {
     await bites(Broker.prototype, 'hasRoomFor', { value: () => true, writable: true }, costsNobodyElse);
   });
 
+  it('makes room as any session does when all are taken, and counts once (hostile S04)', async () => {
+    const world = await HttpWorld.start({ limits: { ...brokerLimits, sessionsMax: 2 } });
+    const names = ['one', 'two', 'three', 'four'];
+    for (const as of names) await world.pending(poll.replace('one', as), { as });
+    assert.equal(world.gateway.counters.get('mqtt.dropped.session'), 2);
+    for (const name of names) await world.publish(`cmd/app/${name}/play`, 'x');
+    for (const as of ['three', 'four']) {
+      assert.deepEqual(texts(await world.pending(poll.replace('one', as), { as })), ['x'], as);
+    }
+    assert.deepEqual(await world.pending(poll, { as: 'one' }), []); // Its mailbox would have ended first.
+  });
+
   it('ends with its thing, and with what the policy takes away (hostile S09)', async () => {
     const world = await sleeper();
     const { answer } = await world.begin(`${report}&pending=10&waitMs=20000`, { as: 'one' });
@@ -281,12 +314,12 @@ describe('a mailbox', () => {
     assert.deepEqual(said?.body.pending, []);
     assert.equal(await world.statusOf(poll, { as: 'one' }), '401 iot.unauthorized');
     await world.pending(poll.replace('one', 'two'), { as: 'two' });
-    await world.publish('cmd/app/two/x', 'owed');
+    await world.publish('cmd/app/two/x', 'taken away');
     world.gateway.policy.replace({ publish: ['dt/app/{thing}/reading'], ingest: [], subscribe: ['chat/#'] });
     await world.publish('cmd/app/two/x', 'not any more');
     await world.publish('chat/x', 'still');
     const carried = await world.pending('/topics/dt/app/two/reading?pending=10&waitMs=0', { as: 'two' });
-    assert.deepEqual(texts(carried), ['owed', 'still']);
+    assert.deepEqual(texts(carried), ['still']);
   });
 });
 

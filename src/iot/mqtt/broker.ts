@@ -246,13 +246,17 @@ export class Broker {
     if (!this.hasRoomFor(identity) || (!known?.session && this.isOverloaded)) return 'noRoom';
     const client = known ?? this.#newClient({ identity, protocolVersion: 5 });
     const isNew = client.session === undefined;
-    const session = client.session ?? this.#newSession(client, expirySeconds);
-    if (subscriptions && !this.#acceptsAll(session, subscriptions)) {
-      this.#forgetLater(client);
-      return 'tooExpensive';
+    if (isNew) {
+      this.#makeRoom();
+      client.protocolVersion = 5; // Requests have all that 5 has, whatever the client spoke before.
     }
+    const session = client.session ?? this.#newSession(client, expirySeconds);
     client.session = session;
     this.#forgets.delete(client);
+    if (subscriptions && !this.#acceptsAll(session, subscriptions)) {
+      if (isNew) this.#endSession(client);
+      return 'tooExpensive';
+    }
     // What it asked for over MQTT may be longer.
     this.#setExpiry(client, session, Math.max(session.expirySeconds, expirySeconds));
     client.sessionEndsAtMs = endOf(session, this.#nowMs());
