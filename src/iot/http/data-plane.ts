@@ -137,7 +137,7 @@ export class DataPlane {
     if (core.ingest.isSaturated) throw overloaded();
     const verdict = judgeHead(core, identity, head);
     const known = core.broker.sessionOf(identity);
-    const publication = toPublication(head, payload, known); // A mailbox that is new has the version assumed without one.
+    const publication = toPublication(head, payload);
     if (!this.#senders.isWithinRates(identity, remoteAddress, publication.byteLength)) {
       core.counts.add('mqtt.refused.rate');
       throw throttled();

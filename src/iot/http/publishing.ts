@@ -14,6 +14,8 @@ import type { PublicationHead } from './publication.ts';
  * connection to be ended.
  */
 
+const wireVersion = 5; // Requests have all that 5 has.
+
 /** Whether this client may publish that here. Throws what it is refused with. */
 export function judgeHead(core: GatewayCore, identity: Identity, head: PublicationHead): PublishVerdict {
   const { limits, access, counts } = core;
@@ -34,10 +36,10 @@ export function payloadBytesMax({ limits }: GatewayCore): number {
  * The PUBLISH that a client of MQTT would have sent: it takes as many bytes, fits the same limit, and is passed on by
  * the router as it is. Throws `iot.payloadTooLarge`.
  */
-export function toPublication(head: PublicationHead, payload: Buffer, from: Session | undefined): Publication {
+export function toPublication(head: PublicationHead, payload: Buffer): Publication {
   const packetId = head.qos === 0 ? 0 : 1; // It has to have one; each subscriber gets another.
   const packet = { type: 'publish', dup: false, ...head, payload, packetId } as const;
-  const bytes = encodePublish(packet, from?.protocolVersion ?? 5);
+  const bytes = encodePublish(packet, wireVersion);
   if (bytes.length > mqttLimits.packetBytesMax) throw payloadTooLarge(mqttLimits.packetBytesMax);
   return { ...head, payload: bytes.subarray(bytes.length - payload.length), byteLength: bytes.length };
 }
@@ -65,7 +67,7 @@ export function publishAs(
   if (verdict.ingest) {
     core.ingest.offer(identity.thingName ?? identity.clientId, topic, payload, qos === 0 ? undefined : target);
   }
-  retainedIsFull = core.router.publish(publication, from).retainedIsFull;
+  retainedIsFull = core.router.publish(publication, from, 0, wireVersion).retainedIsFull;
   if (qos === 0) target.acknowledge(0, 0);
   else if (!verdict.ingest) core.ingest.answerInOrder(target, 0, 0);
   core.flush();

@@ -248,7 +248,7 @@ export class Broker {
     const isNew = client.session === undefined;
     if (isNew) {
       this.#makeRoom();
-      client.protocolVersion = 5; // Requests have all that 5 has, whatever the client spoke before.
+      client.protocolVersion = 5; // A request has all that 5 has, whatever the client spoke before.
     }
     const session = client.session ?? this.#newSession(client, expirySeconds);
     client.session = session;
