@@ -12,8 +12,8 @@ import type { Random } from '../src/kernel/random.ts';
 
 const sessionExpirySeconds = 3_600;
 const inFlightMax = 20; // of a publisher: what it is not sure of when the broker dies
-const backlogMax = 250; // of the slowest subscriber: with payloads of 8 KB half of what a session may hold
-const paddingBytesMax = 8 * 1024; // so that a long campaign has the journal shortened many times
+const backlogMax = 250; // of the slowest subscriber: with payloads of 12 KB at most three quarters of what a session may hold
+const paddingBytesMax = 12 * 1024; // so that a long campaign has the journal shortened many times
 const ackDelayMsMax = 8;
 
 /** One message that was sent: its publisher and its number there, which never repeats. */

@@ -1,4 +1,5 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { brokerLimits } from '../iot/mqtt/index.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { type Broker, startBroker } from '../local/broker.ts';
 import { jsonOption, port, positive } from './options.ts';
@@ -7,7 +8,7 @@ import { stopOnSignal } from './signals.ts';
 
 interface Options {
   readonly host: string;
-  readonly port: number;
+  readonly port?: number;
   readonly tlsPort?: number;
   readonly wsPort?: number;
   readonly wssPort?: number;
@@ -31,9 +32,12 @@ interface Options {
   readonly json?: true;
 }
 
+/** Where Mosquitto listens when nobody says otherwise. */
+const usualPort = 1883;
+
 /** Names of flags are those of mosquitto.conf, with dashes. */
 export function brokerCommand(): Command {
-  return new Command('broker')
+  const command = new Command('broker')
     .description('Run the MQTT gateway alone, as a general broker in place of Mosquitto: MQTT 3.1.1 and 5, durable.')
     .addOption(
       new Option('--host <address>', 'listen here; 0.0.0.0 for the whole network')
@@ -41,67 +45,99 @@ export function brokerCommand(): Command {
         .env('MIMAMORI_HOST'),
     )
     .addOption(
-      new Option('-p, --port <n>', 'MQTT over TCP; 0 picks a free one')
-        .default(1883)
-        .argParser(port)
-        .env('MIMAMORI_MQTT_PORT'),
+      new Option('-p, --port <n>', `MQTT over TCP; ${usualPort} when no port is given at all; 0 picks a free one`)
+        .env('MIMAMORI_MQTT_PORT')
+        .argParser(port),
     )
     .addOption(
       new Option('--tls-port <n>', 'MQTT over TLS, usually 8883; needs --certfile and --keyfile').argParser(port),
     )
     .addOption(new Option('--ws-port <n>', 'MQTT over WebSocket, path /mqtt').argParser(port))
-    .addOption(new Option('--wss-port <n>', 'MQTT over WebSocket over TLS').argParser(port))
-    .option('--certfile <file>', "the server's certificate chain, PEM")
-    .option('--keyfile <file>', 'its key, PEM')
-    .option('--cafile <file>', 'authorities of client certificates, PEM: asks clients for a certificate')
-    .option('--require-certificate', 'over TLS no client gets in without a valid certificate')
-    .option('--use-identity-as-username', "the certificate's common name is the user name")
+    .addOption(
+      new Option('--wss-port <n>', 'MQTT over WebSocket over TLS; needs --certfile and --keyfile').argParser(port),
+    )
+    .option('--certfile <file>', "the server's certificate and those above it, PEM")
+    .option('--keyfile <file>', 'its private key, PEM, without a passphrase')
+    .option('--cafile <file>', 'PEM; asks clients over TLS for a certificate that one of these authorities has signed')
+    .option('--require-certificate', 'over TLS nobody gets in without such a certificate')
+    .option('--use-identity-as-username', "who shows one needs no password: the user is the certificate's common name")
     .option('--allow-anonymous', 'let clients in that name no user')
-    .option('--password-file <file>', 'users, in the format of mosquitto_passwd')
-    .option('--acl-file <file>', 'who may read and write what, in the format of Mosquitto')
+    .option('--password-file <file>', 'users and passwords, as `mimamori passwd` and mosquitto_passwd write them')
+    .option('--acl-file <file>', 'who may read and write which topics, in the format of Mosquitto; else all may all')
     .addOption(
       new Option('--data <dir>', 'where sessions and retained messages are stored')
         .default('./data')
         .env('MIMAMORI_DATA'),
     )
-    .option('--memory', 'store nothing: sessions end with the process')
+    .option('--memory', 'store nothing: sessions and retained messages end with the process')
     .addOption(
-      new Option('--limits <profile>', "aws: AWS IoT Core's quotas and refusals")
+      new Option('--limits <profile>', 'what clients may do; aws: the quotas and refusals of AWS IoT Core')
         .choices(['generous', 'aws'])
         .default('generous'),
     )
-    .addOption(new Option('--max-queued-messages <n>', 'per session').argParser(positive))
-    .addOption(new Option('--max-inflight-messages <n>', 'to one client, QoS 1 and 2').argParser(positive))
-    .addOption(new Option('--max-keepalive <seconds>', 'longer ones, and none, become this').argParser(positive))
     .addOption(
-      new Option('--persistent-client-expiration <seconds>', 'how long sessions are kept at most').argParser(positive),
+      new Option(
+        '--max-queued-messages <n>',
+        `QoS 1 and 2 messages that wait for one session, else ${brokerLimits.queuedMessagesMax}; further ones are dropped`,
+      ).argParser(positive),
     )
-    .option('--proxy-protocol', 'a PROXY header (v1 or v2) comes first on every connection')
+    .addOption(
+      new Option(
+        '--max-inflight-messages <n>',
+        `QoS 1 and 2 messages sent to one client and not acknowledged, else ${brokerLimits.inflightMax}`,
+      ).argParser(upTo(packetIdsMax)),
+    )
+    .addOption(
+      new Option('--max-keepalive <seconds>', 'a longer keep alive, and none, becomes this').argParser(
+        upTo(keepAliveSecondsMax),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--persistent-client-expiration <seconds>',
+        `how long a session is kept without its client, else ${brokerLimits.sessionExpirySecondsMax} (a week)`,
+      ).argParser(upTo(expirySecondsMax)),
+    )
+    .option(
+      '--proxy-protocol',
+      'every connection begins with a PROXY header (v1 or v2); for ports only the proxy reaches',
+    )
     .option('-v, --verbose', 'log what clients are refused')
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
-SIGHUP reads the password file, the ACL file and the certificates again. Ctrl-C stops cleanly.
+SIGHUP reads the password file, the ACL file and the certificates again; a bad one changes nothing. Users who are
+removed or have a new password are disconnected. Ctrl-C and SIGTERM stop cleanly.
 
 Examples:
   mimamori broker --allow-anonymous
   mimamori broker --password-file passwd --acl-file acl --tls-port 8883 --certfile server.crt --keyfile server.key
   mimamori broker --allow-anonymous --memory --port 0 --json`,
-    )
-    .action(broker);
+    );
+  return command.action((options: Options) => broker(options, command.getOptionValueSource('data') === 'cli'));
 }
 
-async function broker(options: Options): Promise<void> {
-  checkOptions(options);
+const packetIdsMax = 65_535; // [MQTT311 2.3.1] [MQTT5 2.2.1]
+const keepAliveSecondsMax = 65_535; // Two bytes [MQTT311 3.1.2.10] [MQTT5 3.2.2.3.14].
+const expirySecondsMax = 0xffff_fffe; // Four bytes, of which the largest number means for ever [MQTT5 3.1.2.11.2].
+
+function upTo(max: number): (text: string) => number {
+  return text => {
+    const number = positive(text);
+    if (number > max) throw new InvalidArgumentError(`Give a whole number from 1 to ${max}.`);
+    return number;
+  };
+}
+
+async function broker(options: Options, isDataGiven: boolean): Promise<void> {
+  checkOptions(options, isDataGiven);
   const reporter = reporterFor({ json: options.json === true });
   const { certfile, keyfile, cafile, requireCertificate = false } = options;
+  const hangups = listenForHangups();
   const running = await startBroker({
     host: options.host,
-    port: options.port,
-    tlsPort: options.tlsPort,
-    wsPort: options.wsPort,
-    wssPort: options.wssPort,
+    ports: portsOf(options),
     tls: certfile && keyfile ? { certfile, keyfile, cafile, requireCertificate } : undefined,
     proxyProtocol: options.proxyProtocol === true,
     dataDirectory: options.memory ? undefined : options.data,
@@ -122,17 +158,38 @@ async function broker(options: Options): Promise<void> {
     await running.close();
     reporter.stopped();
   });
-  process.on('SIGHUP', () => void reload(running, reporter));
   reporter.started(running.urls);
+  hangups.handle(() => void reload(running, reporter));
+}
+
+/** By scheme. Plain TCP is not opened beside other ports unless it is asked for: TLS alone means TLS alone. */
+function portsOf({ port, tlsPort, wsPort, wssPort }: Options): Readonly<Record<string, number | undefined>> {
+  const isAnyGiven = [port, tlsPort, wsPort, wssPort].some(given => given !== undefined);
+  return { mqtt: isAnyGiven ? port : usualPort, mqtts: tlsPort, ws: wsPort, wss: wssPort };
+}
+
+/** SIGHUP ends a process that does not listen for it. One that comes during the start counts once that is done. */
+function listenForHangups(): { handle(onHangup: () => void): void } {
+  let isDue = false;
+  let act = () => {
+    isDue = true;
+  };
+  process.on('SIGHUP', () => act());
+  return {
+    handle(onHangup) {
+      act = onHangup;
+      if (isDue) act();
+    },
+  };
 }
 
 async function reload(running: Broker, reporter: ReturnType<typeof reporterFor>): Promise<void> {
-  try {
-    await running.reload();
-    reporter.note('Passwords, rights and certificates were read again.');
-  } catch (error) {
-    reporter.failed(error);
-    reporter.note('What was in force before stays in force.');
+  for (const { what, error } of await running.reload()) {
+    if (error === undefined) reporter.note(`The ${what} were read again.`);
+    else {
+      reporter.failed(error);
+      reporter.note(`The ${what} in force before stay in force.`);
+    }
   }
 }
 
@@ -149,7 +206,8 @@ function overridesOf(options: Options) {
   };
 }
 
-function checkOptions(options: Options): void {
+/** What does not fit together, and what would silently do nothing. */
+function checkOptions(options: Options, isDataGiven: boolean): void {
   const { allowAnonymous, passwordFile, useIdentityAsUsername, requireCertificate, cafile, certfile, keyfile } =
     options;
   if (!allowAnonymous && passwordFile === undefined && !useIdentityAsUsername) {
@@ -158,13 +216,31 @@ function checkOptions(options: Options): void {
   if ((certfile === undefined) !== (keyfile === undefined)) {
     throw optionsNotValid('A certificate and its key belong together.', 'Give both --certfile and --keyfile.');
   }
+  if ((requireCertificate || useIdentityAsUsername) && cafile === undefined) {
+    throw optionsNotValid('Client certificates are checked against an authority.', 'Add --cafile.');
+  }
   const wantsTls = options.tlsPort !== undefined || options.wssPort !== undefined;
   if (wantsTls && certfile === undefined) {
     throw optionsNotValid('TLS needs a certificate.', 'Add --certfile and --keyfile.');
   }
-  if ((requireCertificate || useIdentityAsUsername) && cafile === undefined) {
-    throw optionsNotValid('Client certificates are checked against an authority.', 'Add --cafile.');
+  if (!wantsTls && (certfile !== undefined || cafile !== undefined)) {
+    throw optionsNotValid('Certificates are for TLS, and no port has it.', 'Add --tls-port or --wss-port.');
   }
+  if (options.memory && isDataGiven) {
+    throw optionsNotValid('With --memory nothing is stored.', 'Leave out --data or --memory.');
+  }
+  for (const [name, text] of Object.entries(options)) {
+    // An empty host would mean the whole network; the others name nothing either.
+    if (text === '') throw optionsNotValid(`${flagOf(name)} is empty.`, 'Give it a value, or leave it out.');
+  }
+  const ports = Object.values(portsOf(options)).filter(port => port !== undefined && port !== 0);
+  const twice = ports.find((port, at) => ports.indexOf(port) !== at);
+  if (twice !== undefined) throw optionsNotValid(`Port ${twice} is given twice.`, 'Give each door a port of its own.');
+}
+
+/** As it is written on the command line. */
+function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
 }
 
 const optionsNotValid = (message: string, fix: string) =>

@@ -22,11 +22,9 @@ export interface TlsFiles {
 
 export interface BrokerOptions {
   readonly host: string;
-  /** 0 picks a free one. */
-  readonly port: number;
-  readonly tlsPort?: number;
-  readonly wsPort?: number;
-  readonly wssPort?: number;
+  /** By scheme: mqtt, mqtts, ws, wss. 0 picks a free one; none that is not named is opened. */
+  readonly ports: Readonly<Record<string, number | undefined>>;
+  /** For mqtts and wss. */
   readonly tls?: TlsFiles;
   /** A PROXY header comes first on every port. */
   readonly proxyProtocol: boolean;
@@ -48,12 +46,18 @@ export interface Broker {
   /** By name: mqtt, mqtts, ws, wss. */
   readonly urls: Record<string, string>;
   readonly gateway: Gateway;
-  /** Reads passwords, rights and certificates again; what is not good leaves the old ones in force, and throws. */
-  reload(): Promise<void>;
+  /** Reads passwords, rights and certificates again; what is not good leaves the old ones in force. Never rejects. */
+  reload(): Promise<readonly ReloadOutcome[]>;
   close(): Promise<void>;
 }
 
-/** The gateway alone, as a general MQTT broker. Throws `data.inUse`, `mqtt.portInUse`, `access.*`, `tls.*`. */
+export interface ReloadOutcome {
+  readonly what: 'passwords and rights' | 'certificates';
+  /** Why they could not be replaced; undefined = they were. */
+  readonly error: unknown;
+}
+
+/** The gateway alone, as a general MQTT broker. Throws `data.inUse`, `mqtt.portInUse`, `broker.*`, `access.*`, `tls.*`. */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const log = openLog(options.logLevel);
   const counters = new Counters();
@@ -73,8 +77,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     gateway = newGateway(options, { access, counters, log, sessions: data?.sessions });
     const doors = await openDoors(gateway, options, counters);
     const reload = async () => {
-      const outcomes = await Promise.allSettled([access.reload(), doors.reload()]);
-      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+      const outcomes = [await outcomeOf('passwords and rights', access.reload())];
+      if (options.tls) outcomes.push(await outcomeOf('certificates', doors.reload()));
+      return outcomes;
     };
     const running = gateway;
     const close = async () => {
@@ -89,8 +94,17 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   }
 }
 
+function outcomeOf(what: ReloadOutcome['what'], reload: Promise<void>): Promise<ReloadOutcome> {
+  return reload.then(
+    () => ({ what, error: undefined }),
+    error => ({ what, error }),
+  );
+}
+
 async function openData(directory: string) {
-  await systemFiles.makeDirectory(directory);
+  await systemFiles.makeDirectory(directory).catch(cause => {
+    throw dataNotUsable(directory, cause);
+  });
   const lock = await lockDataDirectory(directory);
   try {
     const sessionsDirectory = joinPath(directory, 'sessions');
@@ -102,7 +116,7 @@ async function openData(directory: string) {
     return { sessions, close };
   } catch (error) {
     await lock.release();
-    throw error;
+    throw error instanceof MimamoriError ? error : dataNotUsable(directory, error);
   }
 }
 
@@ -131,6 +145,7 @@ function newGateway(
 /** What users of a general broker expect beyond what devices of an app need. */
 const alone: Partial<BrokerLimits> = {
   closesUnauthorized: false, // Mosquitto acknowledges and drops
+  keepAliveSecondsMax: 65_535, // Mosquitto's; a 3.1.1 client cannot be told of less, and would be cut off as silent
   subscriptionsPerSessionMax: 10_000, // bridges and dashboards subscribe to much
   filtersPerSubscribeMax: 1_000,
 };
@@ -149,14 +164,15 @@ async function openDoors(gateway: Gateway, options: BrokerOptions, counters: Cou
     if (port === undefined) return;
     const listening = gateway.listen({ ...common, ...address, port });
     const bound = await listening.catch(cause => {
-      throw codeOf(cause) === 'EADDRINUSE' || codeOf(cause) === 'EACCES' ? portInUse(scheme, port, cause) : cause;
+      throw listenErrorOf(cause, { scheme, host, port });
     });
     urls[scheme] = `${scheme}://${name}:${bound}${scheme.startsWith('ws') ? '/mqtt' : ''}`;
   };
-  await open('mqtt', options.port, {});
-  await open('mqtts', options.tlsPort, { tls });
-  await open('ws', options.wsPort, { webSocket: {} });
-  await open('wss', options.wssPort, { webSocket: {}, tls });
+  const { ports } = options;
+  await open('mqtt', ports.mqtt, {});
+  await open('mqtts', ports.mqtts, { tls });
+  await open('ws', ports.ws, { webSocket: {} });
+  await open('wss', ports.wss, { webSocket: {}, tls });
   const reload = async () => {
     if (options.tls) await gateway.replaceCertificates(await readTls(options.tls));
   };
@@ -175,6 +191,31 @@ async function readTls({ certfile, keyfile, cafile, requireCertificate }: TlsFil
   ]);
   return { certificate, key, ca, requireCertificate };
 }
+
+function listenErrorOf(
+  cause: unknown,
+  { scheme, host, port }: { scheme: string; host: string; port: number },
+): unknown {
+  if (cause instanceof MimamoriError) return cause;
+  const code = codeOf(cause);
+  return code === 'EADDRINUSE' || code === 'EACCES' ? portInUse(scheme, port, cause) : hostNotUsable(host, cause);
+}
+
+const hostNotUsable = (host: string, cause: unknown) =>
+  new MimamoriError({
+    code: 'broker.hostNotUsable',
+    message: `${host} is not an address to listen at: ${messageOf(cause)}`,
+    fix: 'Give --host an address of this machine: 127.0.0.1 for itself only, 0.0.0.0 for all of its networks.',
+    cause,
+  });
+
+const dataNotUsable = (directory: string, cause: unknown) =>
+  new MimamoriError({
+    code: 'broker.dataNotUsable',
+    message: `Nothing can be stored in ${directory}: ${messageOf(cause)}`,
+    fix: 'Give --data a folder that can be made or written to, or --memory to store nothing.',
+    cause,
+  });
 
 const tlsFileNotReadable = (path: string, cause: unknown) =>
   new MimamoriError({
