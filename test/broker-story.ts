@@ -242,9 +242,13 @@ export class StoryPublisher extends StoryClient {
       if (this.#owed.size >= inFlightMax || this.#backlog() >= backlogMax) return;
       const number = this.#nextNumber++;
       const text = `${this.name}/${number}`;
-      const qos = this.#random.integer(2) === 0 ? 1 : 2;
       const retain = this.#random.integer(4) === 0;
-      const topic = `${retain ? 'state' : 'load'}/${this.name}/${this.#random.integer(3)}`;
+      const topicNumber = this.#random.integer(3);
+      const topic = `${retain ? 'state' : 'load'}/${this.name}/${topicNumber}`;
+      // What is retained is the newest only among messages of one QoS: an older one that is sent again at QoS 1 counts
+      // again, a newer one at QoS 2 that is known does not.
+      const either = this.#random.integer(2) === 0 ? 1 : 2;
+      const qos = retain ? (topicNumber === 0 ? 1 : 2) : either;
       while (this.#owed.has(this.#nextPacketId)) this.#nextPacketId = (this.#nextPacketId % 200) + 1; // They come again soon.
       const packetId = this.#nextPacketId;
       this.#nextPacketId = (packetId % 200) + 1;

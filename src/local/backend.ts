@@ -11,6 +11,7 @@ import { MimamoriError } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
 import { openLog } from '../kernel/log.ts';
+import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { systemSockets } from '../kernel/sockets.ts';
 import { EmbeddedStream } from '../platform/stream/index.ts';
@@ -86,7 +87,17 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     policy = new PolicyEngine(devicePolicy, () => gateway?.revise());
     const access = new ThingAccess({ things, policy });
     const world = { clock: systemClock, random: systemRandom, sockets: systemSockets };
-    gateway = new Gateway({ ...world, counters, log, access, things, stream, sessions, onFailure: options.onFailure });
+    gateway = new Gateway({
+      ...world,
+      memoryPressure,
+      counters,
+      log,
+      access,
+      things,
+      stream,
+      sessions,
+      onFailure: options.onFailure,
+    });
     return gateway;
   };
   const supervisor = new AppSupervisor({

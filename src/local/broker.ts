@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Access, FileAccess } from '../iot/access/index.ts';
+import { makeDataPlane } from '../iot/http/index.ts';
 import { awsLimits, type BrokerLimits, brokerLimits, Gateway, recoverJournal } from '../iot/mqtt/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
@@ -169,10 +170,11 @@ async function openDoors(gateway: Gateway, options: BrokerOptions, counters: Cou
     urls[scheme] = `${scheme}://${name}:${bound}${scheme.startsWith('ws') ? '/mqtt' : ''}`;
   };
   const { ports } = options;
+  const onRequest = makeDataPlane(gateway); // HTTP publish, beside WebSocket.
   await open('mqtt', ports.mqtt, {});
   await open('mqtts', ports.mqtts, { tls });
-  await open('ws', ports.ws, { webSocket: {} });
-  await open('wss', ports.wss, { webSocket: {}, tls });
+  await open('ws', ports.ws, { webSocket: {}, onRequest });
+  await open('wss', ports.wss, { webSocket: {}, onRequest, tls });
   const reload = async () => {
     if (options.tls) await gateway.replaceCertificates(await readTls(options.tls));
   };

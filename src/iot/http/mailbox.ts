@@ -59,6 +59,7 @@ export function acknowledge(core: GatewayCore, session: Session, acks: readonly 
 export function openMailbox(core: GatewayCore, identity: Identity, call: MailboxCall): Session | undefined {
   const { broker, router, limits } = core;
   const known = broker.sessionOf(identity);
+  if (!known && core.isShortOfMemory) throw overloaded();
   const filters = filtersFor(core, identity, known, call.filters);
   const subscriptions = filters?.map(topicFilter => known?.subscriptions.get(topicFilter) ?? granted(topicFilter));
   const expirySeconds = Math.min(limits.sessionExpirySecondsDefault, limits.sessionExpirySecondsMax);
