@@ -679,6 +679,7 @@ export class Connection implements SessionLink, AckTarget {
 
   /** Called by the socket, once: the connection is gone. */
   close(): void {
+    this.core.socketClosed();
     try {
       this.#ended('CONNECTION_LOST');
     } catch (error) {

@@ -45,6 +45,8 @@ export interface GatewayCore extends ConnectJudge {
   /** Publishes of all connections. */
   readonly publishes: TokenBucket;
   readonly connections: Set<Connection>;
+  /** The socket of a connection is closed, which may be long after the connection has ended. */
+  socketClosed(): void;
   /** Aborted when the gateway closes: what is being waited for is answered now, and nothing more is taken. */
   readonly closing: AbortSignal;
   /** Counts the turns of the event loop in which bytes arrived. */
@@ -122,6 +124,8 @@ export class Gateway implements GatewayCore, Iot {
   #deadlines: Timer;
   readonly #dirty = new Fifo<Connection>();
   #flushIsDue = false;
+  #openSockets = 0;
+  #onSocketsClosed = () => {};
   #turnHasBegun = false;
 
   constructor(options: GatewayOptions) {
@@ -183,6 +187,7 @@ export class Gateway implements GatewayCore, Iot {
       this.counts.add('mqtt.refused.tooManyConnections');
       return socket.destroy();
     }
+    this.#openSockets++;
     this.connections.add(new Connection(this, socket));
   }
 
@@ -200,7 +205,25 @@ export class Gateway implements GatewayCore, Iot {
     for (const connection of [...this.connections]) connection.shutDown();
     await this.#received(); // What the ends of connections left: their lifecycle events and wills,
     await this.#received(); // and what followed from those.
+    await this.#lastWordsSent();
     this.halt();
+  }
+
+  /** Resolves when every socket is closed, or soon: what a connection was told last must leave before the process does. */
+  #lastWordsSent(): Promise<void> {
+    if (this.#openSockets === 0) return Promise.resolve();
+    return new Promise(resolve => {
+      const timer = this.clock.setTimer(lastWordsMsMax, resolve);
+      this.#onSocketsClosed = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  socketClosed(): void {
+    this.#openSockets--;
+    if (this.#openSockets === 0) this.#onSocketsClosed();
   }
 
   /** Resolves when everything offered to the ingest so far was made durable or refused. */
@@ -417,6 +440,7 @@ export class Gateway implements GatewayCore, Iot {
 
 const outgoingOverheadBytes = 32; // ours: fixed header, packet id and message expiry take 18 at most
 const retainedSweptPerSecondMax = 10_000; // ours: retained messages looked at for having expired
+const lastWordsMsMax = 1_000; // ours: for the last bytes to leave when the process ends
 const memoryPressureMax = 0.9; // ours: the rest is for those who are there
 const flushesPerTurnMax = 1_024; // ours: connections written to, some 5 ms of system calls
 const failedConnectsPerSecondMax = 100; // ours: events of refused connections; strangers cause them
