@@ -299,10 +299,16 @@ async function mosquittoSub(
   child.once('exit', () => mosquittoSubs.delete(child));
   const inbox = new Inbox(settings.clientId);
   let said = '';
+  let newest = '';
   child.stderr.on('data', bytes => (said += bytes));
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', line => {
-      if (line.startsWith('{')) return inbox.push(mosquittoMessage(line));
+      if (line.startsWith('{')) {
+        // Its handler of SIGTERM may write once more what is just being written. The line has microseconds in it.
+        if (line !== newest) inbox.push(mosquittoMessage(line));
+        newest = line;
+        return;
+      }
       const granted = /^Subscribed \(mid: \d+\): (.*)$/.exec(line)?.[1]; // One SUBSCRIBE holds all.
       if (granted !== undefined) {
         const asGranted = subscriptions.map(({ qos }) => qos).join(', ');
