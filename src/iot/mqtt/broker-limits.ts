@@ -71,10 +71,14 @@ export interface BrokerLimits {
   readonly takeoversPerMinuteMax: number;
   /** The longest a client that keeps taking over is made to wait. */
   readonly takeoverDelayMsMax: number;
+  /** A PUBLISH as a whole: announced as Maximum Packet Size. */
+  readonly publishPacketBytesMax: number;
   /** A payload, and a topic or filter in bytes and slashes, where this is stricter than `mqttLimits`. */
   readonly payloadBytesMax: number;
   readonly topicBytesMax: number;
   readonly topicSlashesMax: number;
+  /** Of `$share/name/filter`. */
+  readonly shareNameCharactersMax: number;
   /** Whether `sport/#` also matches `sport`, as the standard has it. */
   readonly hashMatchesParent: boolean;
   /** Whether a retained message goes to a new subscription with wildcards. */
@@ -82,6 +86,16 @@ export interface BrokerLimits {
   readonly subscriptionIdentifiersAvailable: boolean;
   /** 3.1.1 has no word for "not allowed": its connection is closed, or the publish acknowledged and dropped. */
   readonly closesUnauthorized: boolean;
+  /** Whether who subscribes above `qosMax` is granted that, as the standard has it, and not refused. */
+  readonly grantsLowerQos: boolean;
+  /** Whether a session goes on when its client comes back with the other version of MQTT. */
+  readonly resumesAcrossVersions: boolean;
+  /** Whether clients may leave retained messages on topics that begin with $. */
+  readonly retainsReservedTopics: boolean;
+  /** Whether a client of 3.1.1 may leave its id to the server. */
+  readonly assignsClientIdsTo311: boolean;
+  /** Whether only reason codes are said that AWS IoT Core lists. */
+  readonly saysAwsReasonCodes: boolean;
 }
 
 const unlimited = Number.POSITIVE_INFINITY;
@@ -125,13 +139,20 @@ export const brokerLimits: BrokerLimits = {
   connectsPerClientPerSecondMax: unlimited,
   takeoversPerMinuteMax: 10, // ours; EMQX bans at 15
   takeoverDelayMsMax: 8_000, // ours: below the connect deadline
+  publishPacketBytesMax: mqttLimits.packetBytesMax,
   payloadBytesMax: unlimited,
   topicBytesMax: unlimited,
   topicSlashesMax: unlimited,
+  shareNameCharactersMax: unlimited,
   hashMatchesParent: true,
   retainedToWildcards: true,
   subscriptionIdentifiersAvailable: true,
   closesUnauthorized: true,
+  grantsLowerQos: true, // [MQTT5 3.2.2-10]
+  resumesAcrossVersions: true, // ours: one session has one shape
+  retainsReservedTopics: true,
+  assignsClientIdsTo311: true, // [MQTT311 3.1.3-6]
+  saysAwsReasonCodes: false,
 };
 
 /** AWS IoT Core's quotas and refusals ("AWS IoT Core endpoints and quotas"): what passes here passes there. */
@@ -141,6 +162,7 @@ export const awsLimits: BrokerLimits = {
   keepAliveSecondsMax: 1_200,
   sessionExpirySecondsDefault: 3_600,
   subscriptionsPerSessionMax: 50,
+  subscriptionsMax: 500_000,
   filtersPerSubscribeMax: 8,
   inflightMax: 100,
   receiveMaximum: 100,
@@ -153,17 +175,25 @@ export const awsLimits: BrokerLimits = {
   totalPublishesPerSecondMax: 20_000,
   connectsPerSecondMax: 500,
   connectsPerClientPerSecondMax: 1,
+  publishPacketBytesMax: 146 * 1024,
   payloadBytesMax: 128 * 1024,
   topicBytesMax: 256,
   topicSlashesMax: 7,
+  shareNameCharactersMax: 128,
   hashMatchesParent: false,
   retainedToWildcards: false,
   subscriptionIdentifiersAvailable: false,
+  grantsLowerQos: false,
+  resumesAcrossVersions: false,
+  retainsReservedTopics: false,
+  assignsClientIdsTo311: false,
+  saysAwsReasonCodes: true,
 };
 
 for (const limits of [brokerLimits, awsLimits]) {
   assert(mqttLimits.packetBytesMax <= limits.queuedBytesMax); // one message always fits
   assert(limits.queuedBytesMax < limits.queuedBytesTotalMax);
   assert(limits.bufferedBytesMax < limits.bufferedAnswersBytesMax); // QoS 0 alone never stops the reading
+  assert(limits.publishPacketBytesMax <= mqttLimits.packetBytesMax); // what is announced is let in
   assert(limits.takeoverDelayMsMax < limits.connectDeadlineMs); // who is made to wait is not taken for silent
 }

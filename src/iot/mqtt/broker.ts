@@ -162,7 +162,11 @@ export class Broker {
     this.#clients.get(clientId)?.connection?.takenOver();
     const known = this.#clients.get(clientId);
     // What was kept for one user is not handed to another who chose the same client id.
-    const isClean = options.cleanStart || (known !== undefined && !isSameUser(known.identity, identity));
+    const isOther =
+      known !== undefined &&
+      (!isSameUser(known.identity, identity) ||
+        (!this.#limits.resumesAcrossVersions && known.protocolVersion !== protocolVersion));
+    const isClean = options.cleanStart || isOther;
     if (known?.session && isClean) this.#endSession(known);
     if (known) this.#settleWill(known, isClean);
     const client = this.#clients.get(clientId) ?? this.#newClient(options);

@@ -1,8 +1,8 @@
 import type { Random } from '../../kernel/random.ts';
 import type { Access, Admission, AdmissionRefusal, ClientCertificate, Identity } from '../access/port.ts';
+import { codeToSay } from './aws-reason-codes.ts';
 import { type Broker, neverExpires } from './broker.ts';
 import type { BrokerLimits } from './broker-limits.ts';
-import { mqttLimits } from './limits.ts';
 import { type ConnackProperties, type ConnectPacket, reasonCodes, type Will } from './packets.ts';
 import { reasonStringOf } from './reason-texts.ts';
 
@@ -15,6 +15,7 @@ export type ConnectOutcome =
       readonly expirySeconds: number;
       readonly properties: ConnackProperties | undefined;
     }
+  /** `identity` of somebody who is known and may not do what was asked for: told as `connect_failed`. */
   | { readonly accepted: false; readonly reasonCode: number; readonly identity?: Identity };
 
 /** Who decides, and by what. */
@@ -43,7 +44,7 @@ export function judgeConnect(
   judge: ConnectJudge,
 ): ConnectOutcome | Promise<ConnectOutcome> {
   const refusal = checkPacket(packet, judge);
-  if (refusal !== undefined) return { accepted: false, reasonCode: refusal };
+  if (refusal !== undefined) return { accepted: false, reasonCode: codeToSay(refusal, judge.limits) };
   const isAssigned = packet.clientId === '';
   const clientId = isAssigned ? newClientId(judge.random) : packet.clientId;
   const { username, password } = packet;
@@ -58,10 +59,16 @@ function judgeAdmission(
   isAssigned: boolean,
   judge: ConnectJudge,
 ): ConnectOutcome {
-  if (!admission.admitted) return { accepted: false, reasonCode: codesOfRefusals[admission.reason] };
+  if (!admission.admitted) {
+    return { accepted: false, reasonCode: codeToSay(codesOfRefusals[admission.reason], judge.limits) };
+  }
   const { identity } = admission;
-  const reasonCode = checkWill(packet.will, identity, judge) ?? checkRoom(identity, judge);
-  if (reasonCode !== undefined) return { accepted: false, reasonCode, identity };
+  const refusal = checkWill(packet.will, identity, judge) ?? checkRoom(identity, judge);
+  if (refusal !== undefined) {
+    const isForbidden = refusal === reasonCodes.notAuthorized;
+    const reasonCode = codeToSay(refusal, judge.limits);
+    return isForbidden ? { accepted: false, reasonCode, identity } : { accepted: false, reasonCode };
+  }
   const keepAliveSeconds = effectiveKeepAlive(packet.keepAliveSeconds, judge.limits);
   const expirySeconds = effectiveExpiry(packet, judge.limits);
   const properties =
@@ -83,8 +90,9 @@ function checkPacket(packet: ConnectPacket, { access, limits }: ConnectJudge): n
   // Enhanced authentication is not offered [MQTT5 4.12.0-1].
   if (packet.properties?.authenticationMethod !== undefined) return reasonCodes.badAuthenticationMethod;
   if (clientId === '') {
-    const mayBeAssigned = access.assignsClientIds && (protocolVersion === 5 || cleanStart);
-    if (!mayBeAssigned) return reasonCodes.clientIdentifierNotValid; // [MQTT311 3.1.3-8] [MQTT5 3.1.3-6]
+    const mayBeAssigned = protocolVersion === 5 || (cleanStart && limits.assignsClientIdsTo311);
+    // [MQTT311 3.1.3-8] [MQTT5 3.1.3-6]
+    if (!access.assignsClientIds || !mayBeAssigned) return reasonCodes.clientIdentifierNotValid;
   }
   if (clientId.startsWith('$')) return reasonCodes.clientIdentifierNotValid; // AWS IoT Core refuses them too.
   if (will && will.qos > limits.qosMax) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-12]
@@ -94,9 +102,15 @@ function checkPacket(packet: ConnectPacket, { access, limits }: ConnectJudge): n
 }
 
 /** A will nobody may publish is refused here, where its client can still be told (hostile S10). */
-function checkWill(will: Will | undefined, identity: Identity, { access }: ConnectJudge): number | undefined {
-  if (!will || access.judgePublish(identity, will.topic).allowed) return undefined;
-  return reasonCodes.notAuthorized;
+function checkWill(will: Will | undefined, identity: Identity, { access, limits }: ConnectJudge): number | undefined {
+  if (!will) return undefined;
+  const isAllowed = mayRetain(will, limits) && access.judgePublish(identity, will.topic).allowed;
+  return isAllowed ? undefined : reasonCodes.notAuthorized;
+}
+
+/** AWS IoT Core keeps nothing on the topics it reserves. */
+export function mayRetain({ topic, retain }: Pick<Will, 'topic' | 'retain'>, limits: BrokerLimits): boolean {
+  return !retain || limits.retainsReservedTopics || !topic.startsWith('$');
 }
 
 /** Who has a session may come for it whatever the load: only that client can make less of what waits for it. */
@@ -121,13 +135,23 @@ export function refusalProperties(protocolVersion: 4 | 5, reasonCode: number): C
   return protocolVersion === 5 ? reasonStringOf(reasonCode) : undefined;
 }
 
-/** Whether a topic or filter is longer or deeper than the limits in force allow. */
+/** Whether a topic or filter (without its share) is longer or deeper than the limits in force allow. */
 export function isTopicOverLimit(topic: string, { topicBytesMax, topicSlashesMax }: BrokerLimits): boolean {
-  if (topicBytesMax !== Number.POSITIVE_INFINITY && Buffer.byteLength(topic) > topicBytesMax) return true;
-  if (topicSlashesMax === Number.POSITIVE_INFINITY) return false;
+  if (topicBytesMax === Number.POSITIVE_INFINITY && topicSlashesMax === Number.POSITIVE_INFINITY) return false;
+  const counted = withoutBasicIngest(topic);
+  if (Buffer.byteLength(counted) > topicBytesMax) return true;
+  // How deep reserved topics are is AWS' choice: $aws/commands/things/<thing>/executions/<id>/response/accepted/json.
+  if (counted === topic && topic.startsWith('$aws/')) return false;
   let slashes = 0;
-  for (let at = topic.indexOf('/'); at !== -1; at = topic.indexOf('/', at + 1)) slashes++;
+  for (let at = counted.indexOf('/'); at !== -1; at = counted.indexOf('/', at + 1)) slashes++;
   return slashes > topicSlashesMax;
+}
+
+/** The three levels `$aws/rules/<rule>/` count neither as bytes nor as slashes ("Basic Ingest"). */
+function withoutBasicIngest(topic: string): string {
+  const ruleAt = '$aws/rules/'.length;
+  const ruleEnd = topic.startsWith('$aws/rules/') ? topic.indexOf('/', ruleAt) : -1;
+  return ruleEnd === -1 ? topic : topic.slice(ruleEnd + 1);
 }
 
 /** Unpredictable, and short enough for every client [MQTT311 3.1.3-5]. */
@@ -154,7 +178,7 @@ function announce(
   { keepAliveSeconds, expirySeconds }: { keepAliveSeconds: number; expirySeconds: number },
   limits: BrokerLimits,
 ): ConnackProperties {
-  const properties: ConnackProperties = { maximumPacketSizeBytes: mqttLimits.packetBytesMax };
+  const properties: ConnackProperties = { maximumPacketSizeBytes: limits.publishPacketBytesMax };
   if (limits.qosMax < 2) properties.maximumQoS = limits.qosMax === 1 ? 1 : 0; // [MQTT5 3.2.2-9]
   if (limits.topicAliasMaximum > 0) properties.topicAliasMaximum = limits.topicAliasMaximum;
   if (limits.receiveMaximum < 65_535) properties.receiveMaximum = limits.receiveMaximum;

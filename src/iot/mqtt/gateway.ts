@@ -12,6 +12,7 @@ import type { ConnectionState, Iot, OutgoingMessage, PublishReceipt, ThingCreden
 import { Ingest } from '../rules/index.ts';
 import type { ThingRegistry } from '../things/index.ts';
 import { AwakeClock } from './awake-clock.ts';
+import { codeToSay } from './aws-reason-codes.ts';
 import { Broker } from './broker.ts';
 import { type BrokerLimits, brokerLimits } from './broker-limits.ts';
 import type { ConnectJudge } from './connect.ts';
@@ -269,7 +270,7 @@ export class Gateway implements GatewayCore, Iot {
   refusalOfConnect(clientId: string): number | undefined {
     const nowMs = this.clock.monotonicMs();
     const { connectsPerClientPerSecondMax } = this.limits;
-    if (!this.#connects.take(nowMs)) return reasonCodes.serverBusy;
+    if (!this.#connects.take(nowMs)) return codeToSay(reasonCodes.serverBusy, this.limits);
     if (connectsPerClientPerSecondMax === Number.POSITIVE_INFINITY || clientId === '') return undefined;
     const count = (this.#connectsOfClients.get(clientId) ?? 0) + 1;
     this.#connectsOfClients.set(clientId, count); // Cleared every second, and so bounded by the rate of all.

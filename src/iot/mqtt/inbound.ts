@@ -11,6 +11,9 @@ export class Inbound {
   #verdictsVersion = -1;
   /** By alias; at most as many as were announced [MQTT5 3.1.2.11.5]. */
   #aliases: Map<number, string> | undefined;
+  /** Messages and bytes that were taken beyond the rates because 3.1.1 cannot be refused them. */
+  #owedMessages = 0;
+  #owedBytes = 0;
   /** QoS 1 and 2 that are not answered yet. */
   unanswered = 0;
   /** QoS 2 taken on this connection and not released yet; some of them may have been refused since. */
@@ -46,11 +49,27 @@ export class Inbound {
 
   /** Whether one more message of that many bytes is within the rates. */
   isWithinRate(bytes: number, nowMs: number): boolean {
+    this.#payOwed(nowMs);
     return this.#messages.waitMs(nowMs) === 0 && this.#bytes.take(nowMs, bytes) && this.#messages.take(nowMs);
+  }
+
+  /** A message was taken beyond the rates: it counts against those to come. */
+  owe(bytes: number): void {
+    this.#owedMessages++;
+    this.#owedBytes += bytes;
   }
 
   /** Milliseconds until one more message is within the rates. */
   waitMs(nowMs: number): number {
-    return Math.max(this.#messages.waitMs(nowMs), this.#bytes.waitMs(nowMs));
+    this.#payOwed(nowMs);
+    const { publishesPerSecondMax, publishBytesPerSecondMax } = this.#limits;
+    const messagesMs = this.#messages.waitMs(nowMs) + (this.#owedMessages * 1_000) / publishesPerSecondMax;
+    const bytesMs = this.#bytes.waitMs(nowMs) + (this.#owedBytes * 1_000) / publishBytesPerSecondMax;
+    return Math.max(messagesMs, bytesMs);
+  }
+
+  #payOwed(nowMs: number): void {
+    while (this.#owedMessages > 0 && this.#messages.take(nowMs)) this.#owedMessages--;
+    if (this.#owedBytes > 0 && this.#bytes.take(nowMs, this.#owedBytes)) this.#owedBytes = 0;
   }
 }

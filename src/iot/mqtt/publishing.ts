@@ -1,4 +1,5 @@
-import { isTopicOverLimit } from './connect.ts';
+import { codeToSay } from './aws-reason-codes.ts';
+import { isTopicOverLimit, mayRetain } from './connect.ts';
 import { type Connection, clientError, endings, loggedCharactersMax } from './connection.ts';
 import { type AckPacket, type PublishPacket, type Received, reasonCodes } from './packets.ts';
 
@@ -17,6 +18,9 @@ const pubrecSuccess = answerOf('pubrec', reasonCodes.success);
 /** The hot path: checks in the order of their cost, then into the stream and to the subscribers. */
 export function handlePublish(connection: Connection, packet: PublishPacket & Received): void {
   const { core, inbound, identity } = connection;
+  if (packet.qos > core.limits.qosMax && connection.version === 4) {
+    return core.counts.add('mqtt.ignored.qos'); // AWS IoT Core just does not acknowledge it; 3.1.1 has no word for why.
+  }
   const refusal = endingOver(connection, packet);
   if (refusal !== undefined) return connection.end(clientError(refusal));
   const { qos, packetId } = packet;
@@ -30,7 +34,7 @@ export function handlePublish(connection: Connection, packet: PublishPacket & Re
     return core.ingest.answerInOrder(connection, packetId, pubrecSuccess);
   }
   const verdict = inbound.verdictOn(packet.topic, identity, core.access);
-  if (!verdict.allowed) return refusePublish(connection, packet);
+  if (!verdict.allowed || !mayRetain(packet, core.limits)) return refusePublish(connection, packet);
   if (!isWithinLimits(connection, packet)) return;
   core.counts.add('mqtt.published');
   const answer = qos === 1 ? pubackSuccess : pubrecSuccess;
@@ -62,7 +66,7 @@ export function handlePubrel(connection: Connection, packetId: number): void {
 }
 
 /** The reason to end the connection over this PUBLISH, if there is one. Puts the topic in place of its alias. */
-function endingOver({ core, inbound }: Connection, packet: PublishPacket): number | undefined {
+function endingOver({ core, inbound }: Connection, packet: PublishPacket & Received): number | undefined {
   if (packet.qos > core.limits.qosMax) return reasonCodes.qosNotSupported; // [MQTT5 3.2.2-11]
   const alias = packet.properties?.topicAlias;
   if (alias !== undefined) {
@@ -71,17 +75,17 @@ function endingOver({ core, inbound }: Connection, packet: PublishPacket): numbe
     packet.topic = topic;
   }
   if (isTopicOverLimit(packet.topic, core.limits)) return reasonCodes.topicNameInvalid;
-  if (packet.payload.length > core.limits.payloadBytesMax) return reasonCodes.packetTooLarge;
-  return undefined;
+  const { payloadBytesMax, publishPacketBytesMax } = core.limits;
+  const isTooLarge = packet.payload.length > payloadBytesMax || packet.byteLength > publishPacketBytesMax;
+  return isTooLarge ? codeToSay(reasonCodes.packetTooLarge, core.limits) : undefined;
 }
 
 /**
- * What 5 was told with CONNACK counts, anew on each connection [MQTT5 4.9]; 3.1.1 has no word for it and is read slower
- * [MQTT5 3.3.4-7, 3.3.4-9]. QoS 2 is in flight until its PUBREL, and for a part of that unanswered, too: the larger of
+ * What was told with CONNACK counts, anew on each connection [MQTT5 4.9] [MQTT5 3.3.4-7, 3.3.4-9]; 3.1.1 is not told, and
+ * AWS IoT Core ends it all the same, while by default no packet ids are left that could be too many. QoS 2 is in flight until its PUBREL, and for a part of that unanswered, too: the larger of
  * both numbers never ends a client that keeps to the maximum.
  */
-function isOverReceiveMaximum({ core, inbound, session, version }: Connection, { packetId }: PublishPacket): boolean {
-  if (version === 4) return false;
+function isOverReceiveMaximum({ core, inbound, session }: Connection, { packetId }: PublishPacket): boolean {
   const { received } = session;
   const unreleased = Math.min(inbound.unreleased, received?.size ?? 0) + (received?.has(packetId) ? 0 : 1);
   return Math.max(inbound.unanswered, unreleased) > core.limits.receiveMaximum;
@@ -96,6 +100,7 @@ function isWithinLimits(connection: Connection, packet: PublishPacket & Received
   core.counts.add('mqtt.refused.rate');
   // 3.1.1 cannot be refused one message: this one is taken, and the next ones are read when they are due.
   if (version === 4 && packet.qos > 0) {
+    inbound.owe(packet.byteLength);
     connection.slowDown(Math.max(inbound.waitMs(nowMs), core.publishes.waitMs(nowMs)));
     return true;
   }

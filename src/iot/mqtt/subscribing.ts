@@ -1,8 +1,9 @@
+import { codeToSay } from './aws-reason-codes.ts';
 import type { GrantedSubscription } from './client-state.ts';
 import { isTopicOverLimit } from './connect.ts';
 import { type Connection, clientError, endings, loggedCharactersMax } from './connection.ts';
 import { type QoS, reasonCodes, type SubscribePacket, type Subscription } from './packets.ts';
-import { withoutShare } from './topics.ts';
+import { shareNameOf, withoutShare } from './topics.ts';
 
 /** Each filter is judged by itself [MQTT311 3.8.4-4] [MQTT5 3.8.4-5], then what was granted is stored, then answered. */
 export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
@@ -10,6 +11,11 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
   const subscriptionIdentifier = packet.properties?.subscriptionIdentifier;
   if (subscriptionIdentifier !== undefined && !core.limits.subscriptionIdentifiersAvailable) {
     return connection.end(clientError(reasonCodes.subscriptionIdentifiersNotSupported)); // Announced as not available.
+  }
+  if (!core.limits.grantsLowerQos && packet.subscriptions.some(({ qos }) => qos > core.limits.qosMax)) {
+    // AWS IoT Core does not acknowledge it in 3.1.1, and ends the connection in 5.
+    if (version === 4) return core.counts.add('mqtt.ignored.qos');
+    return connection.end(clientError(reasonCodes.qosNotSupported));
   }
   // A filter named twice counts as if it came in two packets: the last one stands [MQTT5 3.8.4-3].
   const granted = new Map<string, GrantedSubscription>();
@@ -49,7 +55,8 @@ export function handleUnsubscribe(
 ): void {
   const { core, session, version } = connection;
   const were = core.broker.unsubscribe(session, packet.topicFilters);
-  const codes = were.map(was => (was ? reasonCodes.success : reasonCodes.noSubscriptionExisted));
+  const notThere = codeToSay(reasonCodes.noSubscriptionExisted, core.limits);
+  const codes = were.map(was => (was ? reasonCodes.success : notThere));
   answerWhenStored(connection, () =>
     connection.send({ type: 'unsuback', packetId: packet.packetId, reasonCodes: version === 5 ? codes : [] }),
   );
@@ -82,6 +89,8 @@ function refusalOf(
   const { limits } = core;
   if (index >= limits.filtersPerSubscribeMax) return reasonCodes.quotaExceeded;
   const filter = withoutShare(topicFilter);
+  const shareNameCharacters = shareNameOf(topicFilter)?.length ?? 0;
+  if (shareNameCharacters > limits.shareNameCharactersMax) return reasonCodes.topicFilterInvalid;
   if (isTopicOverLimit(filter, limits)) return reasonCodes.topicFilterInvalid;
   if (!core.access.maySubscribe(identity, filter)) {
     core.counts.add('mqtt.refused.subscribe');
