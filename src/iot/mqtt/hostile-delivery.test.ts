@@ -141,7 +141,7 @@ describe('a subscriber that stops reading', () => {
 });
 
 describe('one publish to very many overlapping subscriptions', () => {
-  const oneCopyEach = async () => {
+  const oneCopyEach = async (count: number) => {
     const { world } = await openWorld();
     const clients: TestClient[] = [];
     const levels = ['chat', 'a', 'b', 'c', 'd', 'e'];
@@ -151,7 +151,6 @@ describe('one publish to very many overlapping subscriptions', () => {
       filters.push(levels.map((level, n) => ((mask >> n) & 1 ? '+' : level)).join('/'));
       if (mask % 5 === 0) filters.push(`${levels.slice(0, 1 + (mask % 6)).join('/')}/${'+/'.repeat(mask / 30)}#`);
     }
-    const count = testScale(200, 1_000);
     for (let n = 0; n < count; n++) {
       const client = await world.connect(`c-${n}`);
       for (const [index, topicFilter] of filters.entries()) {
@@ -183,13 +182,13 @@ describe('one publish to very many overlapping subscriptions', () => {
     }
   };
   it('is one copy for each client, with the identifiers of all that match (hostile D04)', async () => {
-    await oneCopyEach();
+    await oneCopyEach(1_000);
     const { add } = Recipients.prototype;
     const forgets: typeof add = function (this: Recipients, routeNo, session, ...more) {
       session.routeNo = 0;
       add.call(this, routeNo, session, ...more);
     };
-    await bites(Recipients.prototype, 'add', { value: forgets, writable: true }, oneCopyEach);
+    await bites(Recipients.prototype, 'add', { value: forgets, writable: true }, () => oneCopyEach(20));
   });
 
   const turnsAreLeftToOthers = async () => {
