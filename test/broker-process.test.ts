@@ -5,7 +5,8 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import tls from 'node:tls';
-import type { IConnackPacket, IDisconnectPacket, MqttClient } from 'mqtt';
+import type { IClientOptions, IConnackPacket, IDisconnectPacket, MqttClient } from 'mqtt';
+import { WebSocket } from 'ws';
 import { brokerCommand } from '../src/cli/broker.ts';
 import { MimamoriError } from '../src/kernel/errors.ts';
 import { TestAuthority } from '../src/kernel/test-certificates.ts';
@@ -331,6 +332,21 @@ describe('SIGHUP', { timeout: 60_000 }, () => {
   });
 });
 
+/**
+ * MQTT.js drops what it has not read yet of a WebSocket when that closes, so what the client was told is looked for in
+ * the frames: DISCONNECT is the last packet, and its text is ASCII.
+ */
+function watchedWebSocket(tell: (reasonCode: number) => void): IClientOptions['createWebsocket'] {
+  return (url, subprotocols, { ca }) => {
+    const webSocket = new WebSocket(url, subprotocols, { ca });
+    webSocket.on('message', (data: Buffer) => {
+      const at = data.lastIndexOf(0xe0);
+      if (at !== -1 && at + 2 + data[at + 1] === data.length) tell(data[at + 2]);
+    });
+    return webSocket;
+  };
+}
+
 describe('SIGTERM', { timeout: 60_000 }, () => {
   it('ends it with 0 in time under load, and tells every client of MQTT 5, over every transport', async t => {
     const folder = temporaryFolder();
@@ -345,8 +361,10 @@ describe('SIGTERM', { timeout: 60_000 }, () => {
         ['a', 'b', 'c'].map(name => {
           const clientId = `${scheme}-${name}`;
           const own = settings(broker, clientId, { scheme, ...(scheme !== 'mqtt' && scheme !== 'ws' && { ca }) });
-          return connectMqttJs(own, {}, connecting =>
-            connecting.on('disconnect', ({ reasonCode }: IDisconnectPacket) => told.set(clientId, reasonCode)),
+          const tell = (reasonCode: number | undefined) => told.set(clientId, reasonCode);
+          const createWebsocket = watchedWebSocket(tell);
+          return connectMqttJs(own, { createWebsocket }, connecting =>
+            connecting.on('disconnect', ({ reasonCode }: IDisconnectPacket) => tell(reasonCode)),
           );
         }),
       ),

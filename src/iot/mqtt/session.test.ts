@@ -462,4 +462,20 @@ describe('closing the gateway', () => {
     assert.deepEqual(await world.telemetry(), ['last']);
     await assert.rejects(world.sockets.connect({ port: world.port }));
   });
+
+  it('is over when every client has heard it, and soon when one does not listen', async () => {
+    const world = await GatewayWorld.start();
+    const client = await world.connect('one');
+    await world.clock.until(world.gateway.close());
+    assert(client.isClosed); // As soon as it is over, the process may end.
+    assert.equal(client.take('disconnect').reasonCode, reasonCodes.serverShuttingDown);
+    const another = await GatewayWorld.start();
+    const deaf = await another.connect('one');
+    deaf.socket.pause();
+    const sinceMs = another.clock.nowMs();
+    await another.clock.until(another.gateway.close());
+    assert(!deaf.isClosed);
+    const tookMs = another.clock.nowMs() - sinceMs;
+    assert(tookMs >= 1_000 && tookMs < 1_500, `${tookMs} ms`); // And what the disk takes.
+  });
 });
