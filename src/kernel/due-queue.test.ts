@@ -35,6 +35,11 @@ describe('a due queue', () => {
             for (const dueAtMs of model.values()) assert(dueAtMs > nowMs - 1_000);
           }
           assert.equal(queue.size, model.size);
+          const next = queue.next();
+          const second = (item: number) => Math.ceil((model.get(item) ?? 0) / 1_000);
+          const earliest = Math.min(...[...model.keys()].map(second));
+          if (next === undefined) assert.equal(model.size, 0);
+          else assert(second(next) <= Math.max(earliest, Math.floor(nowMs / 1_000) + 1));
         }
       }),
     );

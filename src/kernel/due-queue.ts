@@ -6,6 +6,8 @@ export class DueQueue<T> {
   readonly #buckets = new Map<number, Set<T>>();
   readonly #dueSeconds = new Map<T, number>();
   #lastSecond: number;
+  /** The first second that has something, as far as it is known. */
+  #earliest = Number.POSITIVE_INFINITY;
 
   constructor(nowMs: number) {
     this.#lastSecond = Math.floor(nowMs / 1_000) - 1;
@@ -24,6 +26,7 @@ export class DueQueue<T> {
     if (bucket) bucket.add(item);
     else this.#buckets.set(second, new Set([item]));
     this.#dueSeconds.set(item, second);
+    if (second < this.#earliest) this.#earliest = second;
   }
 
   /** Content when it was not there. */
@@ -41,11 +44,13 @@ export class DueQueue<T> {
     return this.#dueSeconds.keys().next().value;
   }
 
-  /** One of those that fall due next; undefined when there is none. Looks at every second that has something. */
+  /** One of those that fall due next; undefined when there is none. Looks at all seconds once per second that is used up. */
   next(): T | undefined {
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const second of this.#buckets.keys()) if (second < earliest) earliest = second;
-    return this.#buckets.get(earliest)?.values().next().value;
+    if (!this.#buckets.has(this.#earliest)) {
+      this.#earliest = Number.POSITIVE_INFINITY;
+      for (const second of this.#buckets.keys()) if (second < this.#earliest) this.#earliest = second;
+    }
+    return this.#buckets.get(this.#earliest)?.values().next().value;
   }
 
   /** Takes out and gives what is due, earliest first. */
