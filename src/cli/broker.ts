@@ -1,21 +1,18 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { brokerLimits } from '../iot/mqtt/index.ts';
-import { MimamoriError } from '../kernel/errors.ts';
 import { type Broker, startBroker } from '../local/broker.ts';
+import type { TlsFiles } from '../local/tls-files.ts';
 import { jsonOption, port, positive } from './options.ts';
 import { reporterFor } from './report.ts';
-import { stopOnSignal } from './signals.ts';
+import { listenForHangups, stopOnSignal } from './signals.ts';
+import { addTlsFileOptions, checkTlsOptions, optionsNotValid, type TlsFileOptions } from './tls-options.ts';
 
-interface Options {
+interface Options extends TlsFileOptions {
   readonly host: string;
   readonly port?: number;
   readonly tlsPort?: number;
   readonly wsPort?: number;
   readonly wssPort?: number;
-  readonly certfile?: string;
-  readonly keyfile?: string;
-  readonly cafile?: string;
-  readonly requireCertificate?: true;
   readonly useIdentityAsUsername?: true;
   readonly allowAnonymous?: true;
   readonly passwordFile?: string;
@@ -55,11 +52,8 @@ export function brokerCommand(): Command {
     .addOption(new Option('--ws-port <n>', 'MQTT over WebSocket, path /mqtt').argParser(port))
     .addOption(
       new Option('--wss-port <n>', 'MQTT over WebSocket over TLS; needs --certfile and --keyfile').argParser(port),
-    )
-    .option('--certfile <file>', "the server's certificate and those above it, PEM")
-    .option('--keyfile <file>', 'its private key, PEM, without a passphrase')
-    .option('--cafile <file>', 'PEM; asks clients over TLS for a certificate that one of these authorities has signed')
-    .option('--require-certificate', 'over TLS nobody gets in without such a certificate')
+    );
+  addTlsFileOptions(command)
     .option('--use-identity-as-username', "who shows one needs no password: the user is the certificate's common name")
     .option('--allow-anonymous', 'let clients in that name no user')
     .option('--password-file <file>', 'users and passwords, as `mimamori passwd` and mosquitto_passwd write them')
@@ -131,14 +125,13 @@ function upTo(max: number): (text: string) => number {
 }
 
 async function broker(options: Options, isDataGiven: boolean): Promise<void> {
-  checkOptions(options, isDataGiven);
+  const tls = checkOptions(options, isDataGiven);
   const reporter = reporterFor({ json: options.json === true });
-  const { certfile, keyfile, cafile, requireCertificate = false } = options;
   const hangups = listenForHangups();
   const running = await startBroker({
     host: options.host,
     ports: portsOf(options),
-    tls: certfile && keyfile ? { certfile, keyfile, cafile, requireCertificate } : undefined,
+    tls,
     proxyProtocol: options.proxyProtocol === true,
     dataDirectory: options.memory ? undefined : options.data,
     allowAnonymous: options.allowAnonymous === true,
@@ -168,21 +161,6 @@ function portsOf({ port, tlsPort, wsPort, wssPort }: Options): Readonly<Record<s
   return { mqtt: isAnyGiven ? port : usualPort, mqtts: tlsPort, ws: wsPort, wss: wssPort };
 }
 
-/** SIGHUP ends a process that does not listen for it. One that comes during the start counts once that is done. */
-function listenForHangups(): { handle(onHangup: () => void): void } {
-  let isDue = false;
-  let act = () => {
-    isDue = true;
-  };
-  process.on('SIGHUP', () => act());
-  return {
-    handle(onHangup) {
-      act = onHangup;
-      if (isDue) act();
-    },
-  };
-}
-
 async function reload(running: Broker, reporter: ReturnType<typeof reporterFor>): Promise<void> {
   for (const { what, error } of await running.reload()) {
     if (error === undefined) reporter.note(`The ${what} were read again.`);
@@ -207,25 +185,16 @@ function overridesOf(options: Options) {
 }
 
 /** What does not fit together, and what would silently do nothing. */
-function checkOptions(options: Options, isDataGiven: boolean): void {
-  const { allowAnonymous, passwordFile, useIdentityAsUsername, requireCertificate, cafile, certfile, keyfile } =
-    options;
+function checkOptions(options: Options, isDataGiven: boolean): TlsFiles | undefined {
+  const { allowAnonymous, passwordFile, useIdentityAsUsername, cafile } = options;
   if (!allowAnonymous && passwordFile === undefined && !useIdentityAsUsername) {
     throw optionsNotValid('Nobody could connect.', 'Add --password-file, or --allow-anonymous to let everybody in.');
   }
-  if ((certfile === undefined) !== (keyfile === undefined)) {
-    throw optionsNotValid('A certificate and its key belong together.', 'Give both --certfile and --keyfile.');
-  }
-  if ((requireCertificate || useIdentityAsUsername) && cafile === undefined) {
+  if (useIdentityAsUsername && cafile === undefined) {
     throw optionsNotValid('Client certificates are checked against an authority.', 'Add --cafile.');
   }
   const wantsTls = options.tlsPort !== undefined || options.wssPort !== undefined;
-  if (wantsTls && certfile === undefined) {
-    throw optionsNotValid('TLS needs a certificate.', 'Add --certfile and --keyfile.');
-  }
-  if (!wantsTls && (certfile !== undefined || cafile !== undefined)) {
-    throw optionsNotValid('Certificates are for TLS, and no port has it.', 'Add --tls-port or --wss-port.');
-  }
+  const tls = checkTlsOptions(options, wantsTls, '--tls-port or --wss-port');
   if (options.memory && isDataGiven) {
     throw optionsNotValid('With --memory nothing is stored.', 'Leave out --data or --memory.');
   }
@@ -236,12 +205,10 @@ function checkOptions(options: Options, isDataGiven: boolean): void {
   const ports = Object.values(portsOf(options)).filter(port => port !== undefined && port !== 0);
   const twice = ports.find((port, at) => ports.indexOf(port) !== at);
   if (twice !== undefined) throw optionsNotValid(`Port ${twice} is given twice.`, 'Give each door a port of its own.');
+  return tls;
 }
 
 /** As it is written on the command line. */
 function flagOf(name: string): string {
   return `--${name.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
 }
-
-const optionsNotValid = (message: string, fix: string) =>
-  new MimamoriError({ code: 'broker.optionsNotValid', message, fix });

@@ -20,3 +20,18 @@ export function stopOnSignal(stop: () => Promise<void>): void {
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
 }
+
+/** SIGHUP ends a process that does not listen for it. One that comes during the start counts once that is done. */
+export function listenForHangups(): { handle(onHangup: () => void): void } {
+  let isDue = false;
+  let act = () => {
+    isDue = true;
+  };
+  process.on('SIGHUP', () => act());
+  return {
+    handle(onHangup) {
+      act = onHangup;
+      if (isDue) act();
+    },
+  };
+}

@@ -9,23 +9,26 @@ import { systemRandom } from '../kernel/random.ts';
 import { type Backend, findAppModule, findSimulation, loadApp, moduleBeside, startBackend } from '../local/index.ts';
 import { dataOption, jsonOption, port } from './options.ts';
 import { type Reporter, reporterFor } from './report.ts';
-import { stopOnSignal } from './signals.ts';
+import { listenForHangups, stopOnSignal } from './signals.ts';
+import { addTlsFileOptions, checkTlsOptions, type TlsFileOptions } from './tls-options.ts';
 
 /** The household that the simulation lives in; its page opens without a token. */
 const simulatedUser = 'demo-household';
 
-interface StartOptions {
+interface StartOptions extends TlsFileOptions {
   readonly data: string;
   readonly host: string;
   readonly httpPort: number;
   readonly mqttPort: number;
   readonly iotPort?: number;
+  readonly tlsPort?: number;
+  readonly iotTlsPort?: number;
   readonly simulate: boolean;
   readonly json?: true;
 }
 
 export function startCommand(): Command {
-  return new Command('start')
+  const command = new Command('start')
     .description('Run an app: the MQTT gateway, the HTTP API and the functions, in one process.')
     .argument('[app]', 'the app: a folder with app.ts, or a file', process.env.MIMAMORI_APP ?? 'apps/speaker')
     .addOption(dataOption())
@@ -45,12 +48,34 @@ export function startCommand(): Command {
         .argParser(port)
         .env('MIMAMORI_IOT_PORT'),
     )
+    .addOption(
+      new Option('--tls-port <n>', 'MQTT over TLS, usually 8883; needs --certfile and --keyfile')
+        .argParser(port)
+        .env('MIMAMORI_TLS_PORT'),
+    )
+    .addOption(
+      new Option(
+        '--iot-tls-port <n>',
+        'HTTP publish and WebSocket over TLS, usually 8443; needs --certfile and --keyfile',
+      )
+        .argParser(port)
+        .env('MIMAMORI_IOT_TLS_PORT'),
+    )
     .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
-    .addOption(jsonOption())
+    .addOption(jsonOption());
+  return addTlsFileOptions(command)
+    .addHelpText(
+      'after',
+      '\nThings may show a certificate signed for their name instead of a password. SIGHUP reads certificates again.',
+    )
     .action((app: string, options: StartOptions) => start(app, options));
 }
 
 async function start(appPath: string, options: StartOptions): Promise<void> {
+  const { tlsPort, iotTlsPort } = options;
+  const wantsTls = tlsPort !== undefined || iotTlsPort !== undefined;
+  const tls = checkTlsOptions(options, wantsTls, '--tls-port or --iot-tls-port');
+  const hangups = listenForHangups();
   const reporter = reporterFor({ json: options.json === true });
   const appUrl = findAppModule(appPath);
   const simulationUrl = options.simulate && process.env.MIMAMORI_SIMULATE !== '0' ? findSimulation(appUrl) : undefined;
@@ -62,6 +87,7 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     mqttPort: options.mqttPort,
     // Whoever wants a free port for MQTT does not expect a fixed one beside it.
     iotPort: options.iotPort ?? (options.mqttPort === 0 ? 0 : iotPortDefault),
+    tls: tls && { ...tls, mqttPort: tlsPort, iotPort: iotTlsPort },
     demoUser: simulationUrl && simulatedUser,
     onAnnounced: (_audience, announcement) => reporter.announce(announcement),
     onFailure: error => {
@@ -80,8 +106,19 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     reporter.stopped();
   });
   const { httpUrl: http, mqttUrl: mqtt, iotUrl: iot, webSocketUrl: ws } = backend;
-  reporter.started({ http, mqtt, iot, ws, page: `${http}/`, docs: `${http}/docs` });
+  reporter.started({ http, mqtt, iot, ws, ...backend.tlsUrls, page: `${http}/`, docs: `${http}/docs` });
+  hangups.handle(() => void reloadCertificates(backend, reporter));
   if (simulationUrl) simulation = await simulate(simulationUrl, appUrl, options, backend, reporter);
+}
+
+async function reloadCertificates(backend: Backend, reporter: Reporter): Promise<void> {
+  try {
+    await backend.replaceCertificates();
+    reporter.note('The certificates were read again.');
+  } catch (error) {
+    reporter.failed(error);
+    reporter.note('The certificates in force before stay in force.');
+  }
 }
 
 /** Where MQTT clients look for WebSocket first (EMQX and MQTTX). 8081, next to the API, is the bundler of React Native. */

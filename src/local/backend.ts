@@ -19,6 +19,7 @@ import { AppSupervisor } from './app-supervisor.ts';
 import { lockDataDirectory } from './data-lock.ts';
 import type { AppThreadData } from './messages.ts';
 import { GatewayView, newSharedState } from './shared-state.ts';
+import { readTls, type TlsFiles } from './tls-files.ts';
 
 export interface BackendOptions {
   readonly appUrl: URL;
@@ -30,6 +31,8 @@ export interface BackendOptions {
   readonly mqttPort: number;
   /** Publishing over HTTP, and MQTT over WebSocket at `/mqtt`. Default: a free one. */
   readonly iotPort?: number;
+  /** The same two doors over TLS, each if its port is given. */
+  readonly tls?: TlsFiles & { readonly mqttPort?: number; readonly iotPort?: number };
   /** A user whose data anybody may look at. */
   readonly demoUser?: string;
   readonly logLevel?: AppThreadData['logLevel'];
@@ -46,7 +49,11 @@ export interface Backend {
   readonly mqttPort: number;
   readonly iotUrl: string;
   readonly webSocketUrl: string;
+  /** By scheme: mqtts, https and wss, as far as they are open. */
+  readonly tlsUrls: Readonly<Record<string, string>>;
   readonly gateway: Gateway;
+  /** Reads the certificates again. Throws `broker.tlsFileNotReadable` and `tls.*`, and the old ones stay in force. */
+  replaceCertificates(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -143,12 +150,19 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       throw iotPortInUse(options.iotPort ?? 0, cause);
     });
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+    const tlsUrls = options.tls ? await openTlsDoors(gateway, { name, host, ...options.tls }) : {};
+    const running = gateway;
+    const replaceCertificates = async () => {
+      if (options.tls) await running.replaceCertificates(await readTls(options.tls));
+    };
     return {
       httpUrl: `http://${name}:${httpPort}`,
       mqttUrl: `mqtt://${name}:${mqttPort}`,
       mqttPort,
       iotUrl: `http://${name}:${iotPort}`,
       webSocketUrl: `ws://${name}:${iotPort}/mqtt`,
+      tlsUrls,
+      replaceCertificates,
       gateway,
       close,
     };
@@ -156,6 +170,35 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await close();
     throw error;
   }
+}
+
+interface TlsDoors extends TlsFiles {
+  /** The host as others know it. */
+  readonly name: string;
+  readonly host: string;
+  readonly mqttPort?: number;
+  readonly iotPort?: number;
+}
+
+async function openTlsDoors(gateway: Gateway, doors: TlsDoors): Promise<Record<string, string>> {
+  const { name, host, mqttPort, iotPort } = doors;
+  const tls = await readTls(doors);
+  const urls: Record<string, string> = {};
+  if (mqttPort !== undefined) {
+    const port = await gateway.listen({ host, port: mqttPort, tls }).catch(cause => {
+      throw cause instanceof MimamoriError ? cause : mqttPortInUse(mqttPort, cause);
+    });
+    urls.mqtts = `mqtts://${name}:${port}`;
+  }
+  if (iotPort !== undefined) {
+    const address = { host, port: iotPort, tls, webSocket: {}, onRequest: makeDataPlane(gateway) };
+    const port = await gateway.listen(address).catch(cause => {
+      throw cause instanceof MimamoriError ? cause : iotPortInUse(iotPort, cause);
+    });
+    urls.https = `https://${name}:${port}`;
+    urls.wss = `wss://${name}:${port}/mqtt`;
+  }
+  return urls;
 }
 
 const iotShare = 0.2; // ours: of the connections of devices, those that post or come by WebSocket

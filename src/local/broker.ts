@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { type Access, FileAccess } from '../iot/access/index.ts';
 import { makeDataPlane } from '../iot/http/index.ts';
 import { awsLimits, type BrokerLimits, brokerLimits, Gateway, recoverJournal } from '../iot/mqtt/index.ts';
@@ -10,16 +9,9 @@ import { joinPath, systemFiles } from '../kernel/files.ts';
 import { type Log, openLog } from '../kernel/log.ts';
 import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { type ListenAddress, systemSockets, type TlsOptions } from '../kernel/sockets.ts';
+import { type ListenAddress, systemSockets } from '../kernel/sockets.ts';
 import { lockDataDirectory } from './data-lock.ts';
-
-/** Where TLS certificates lie, PEM each; the names are Mosquitto's. */
-export interface TlsFiles {
-  readonly certfile: string;
-  readonly keyfile: string;
-  readonly cafile?: string;
-  readonly requireCertificate: boolean;
-}
+import { readTls, type TlsFiles } from './tls-files.ts';
 
 export interface BrokerOptions {
   readonly host: string;
@@ -181,19 +173,6 @@ async function openDoors(gateway: Gateway, options: BrokerOptions, counters: Cou
   return { urls, reload };
 }
 
-async function readTls({ certfile, keyfile, cafile, requireCertificate }: TlsFiles): Promise<TlsOptions> {
-  const read = (path: string) =>
-    readFile(path).catch(cause => {
-      throw tlsFileNotReadable(path, cause);
-    });
-  const [certificate, key, ca] = await Promise.all([
-    read(certfile),
-    read(keyfile),
-    cafile === undefined ? undefined : read(cafile),
-  ]);
-  return { certificate, key, ca, requireCertificate };
-}
-
 function listenErrorOf(
   cause: unknown,
   { scheme, host, port }: { scheme: string; host: string; port: number },
@@ -216,14 +195,6 @@ const dataNotUsable = (directory: string, cause: unknown) =>
     code: 'broker.dataNotUsable',
     message: `Nothing can be stored in ${directory}: ${messageOf(cause)}`,
     fix: 'Give --data a folder that can be made or written to, or --memory to store nothing.',
-    cause,
-  });
-
-const tlsFileNotReadable = (path: string, cause: unknown) =>
-  new MimamoriError({
-    code: 'broker.tlsFileNotReadable',
-    message: `${path} cannot be read: ${messageOf(cause)}`,
-    fix: 'Check the path and who may read it; it must hold PEM text.',
     cause,
   });
 
