@@ -9,7 +9,7 @@ import { startBackend } from '../src/local/index.ts';
 import { temporaryFolder } from './support.ts';
 
 /** An app over TLS, and an authority that both sides trust. */
-async function startOverTls(requireCertificate: boolean) {
+async function startOverTls(requireCertificate: boolean, limits?: 'aws') {
   const folder = temporaryFolder();
   const authority = await TestAuthority.create();
   const server = await authority.issueServer();
@@ -32,6 +32,7 @@ async function startOverTls(requireCertificate: boolean) {
     host: '127.0.0.1',
     httpPort: 0,
     mqttPort: 0,
+    ...(limits && { limits }),
     tls,
     onFailure: error => assert.fail(String(error)),
   });
@@ -56,6 +57,29 @@ describe('an app over TLS', () => {
         const stranger = mqtt.connectAsync(url, { ...options, key: foreign.key, cert: foreign.certificate }, false);
         await assert.rejects(stranger, /not authorized|bad user name/i);
       }
+    } finally {
+      await backend.close();
+    }
+  });
+
+  it('obeys the quotas of AWS IoT Core where it is told to', async () => {
+    const { backend, authority } = await startOverTls(false, 'aws');
+    try {
+      const { password } = await backend.gateway.createThing('speaker-1');
+      const client = mqtt.connect(backend.tlsUrls.mqtts, {
+        ca: authority.certificate,
+        clientId: 'speaker-1',
+        username: 'speaker-1',
+        password,
+        protocolVersion: 5,
+        reconnectPeriod: 0,
+      });
+      const maximumQoS = await new Promise((resolve, reject) => {
+        client.once('connect', ({ properties }) => resolve(properties?.maximumQoS));
+        client.once('error', reject);
+      });
+      assert.equal(maximumQoS, 1);
+      await client.endAsync();
     } finally {
       await backend.close();
     }

@@ -23,6 +23,7 @@ interface StartOptions extends TlsFileOptions {
   readonly iotPort?: number;
   readonly tlsPort?: number;
   readonly iotTlsPort?: number;
+  readonly limits: 'generous' | 'aws';
   readonly simulate: boolean;
   readonly json?: true;
 }
@@ -61,6 +62,11 @@ export function startCommand(): Command {
         .argParser(port)
         .env('MIMAMORI_IOT_TLS_PORT'),
     )
+    .addOption(
+      new Option('--limits <profile>', 'what devices may do; aws: the quotas and refusals of AWS IoT Core')
+        .choices(['generous', 'aws'])
+        .default('generous'),
+    )
     .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
     .addOption(jsonOption());
   return addTlsFileOptions(command)
@@ -87,6 +93,7 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     mqttPort: options.mqttPort,
     // Whoever wants a free port for MQTT does not expect a fixed one beside it.
     iotPort: options.iotPort ?? (options.mqttPort === 0 ? 0 : iotPortDefault),
+    limits: options.limits,
     tls: tls && { ...tls, mqttPort: tlsPort, iotPort: iotTlsPort },
     demoUser: simulationUrl && simulatedUser,
     onAnnounced: (_audience, announcement) => reporter.announce(announcement),

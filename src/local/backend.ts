@@ -1,7 +1,7 @@
 import type { Announcement } from '../app/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
 import { makeDataPlane } from '../iot/http/index.ts';
-import { Gateway, recoverJournal } from '../iot/mqtt/index.ts';
+import { awsLimits, brokerLimits, Gateway, recoverJournal } from '../iot/mqtt/index.ts';
 import type { DevicePolicy, Iot } from '../iot/port.ts';
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -33,6 +33,8 @@ export interface BackendOptions {
   readonly iotPort?: number;
   /** The same two doors over TLS, each if its port is given. */
   readonly tls?: TlsFiles & { readonly mqttPort?: number; readonly iotPort?: number };
+  /** What devices may do; `aws`: the quotas and refusals of AWS IoT Core. Default: generous. */
+  readonly limits?: 'generous' | 'aws';
   /** A user whose data anybody may look at. */
   readonly demoUser?: string;
   readonly logLevel?: AppThreadData['logLevel'];
@@ -97,6 +99,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     gateway = new Gateway({
       ...world,
       memoryPressure,
+      limits: options.limits === 'aws' ? awsLimits : brokerLimits,
       counters,
       log,
       access,
