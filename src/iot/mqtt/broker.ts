@@ -80,6 +80,7 @@ export class Broker {
   readonly #onLifecycle: (event: LifecycleEvent) => void;
   readonly #publishWill: (identity: Identity, will: Will, from: Session | undefined) => void;
   readonly #nowMs: () => number;
+  /** By client id, which names the session and all else that is remembered [MQTT311 3.1.3-2] [MQTT5 3.1.3-2]. */
   readonly #clients = new Map<string, Client>();
   /** Which client ids each thing was seen with. */
   readonly #clientsOfThing = new Map<string, Set<Client>>();
@@ -153,8 +154,9 @@ export class Broker {
   }
 
   /**
-   * Gives the client's session to `connection`: the one before is ended first [MQTT5 3.1.4-3], a clean start
-   * discards what was remembered [MQTT5 3.1.2-4].
+   * Gives the client's session to `connection`: the one before is ended first [MQTT311 3.1.4-2] [MQTT5 3.1.4-3], a
+   * clean start discards what was remembered [MQTT311 3.1.2-6, 3.1.4-3] [MQTT5 3.1.2-4, 3.1.4-4], and any other goes on
+   * with it, or begins a session where there is none [MQTT311 3.1.2-4] [MQTT5 3.1.2-5, 3.1.2-6].
    */
   attach(connection: Connection, options: AttachOptions): { session: Session; sessionPresent: boolean } {
     const { identity, expirySeconds, protocolVersion } = options;
@@ -170,6 +172,7 @@ export class Broker {
     if (known?.session && isClean) this.#endSession(known);
     if (known) this.#settleWill(known, isClean);
     const client = this.#clients.get(clientId) ?? this.#newClient(options);
+    // Behind a clean start there is none any more [MQTT311 3.2.2-1 … 3.2.2-3] [MQTT5 3.2.2-2, 3.2.2-3].
     const sessionPresent = client.session !== undefined;
     const isChanged = client.protocolVersion !== protocolVersion || client.identity.principal !== identity.principal;
     this.#sessionEnds.delete(client);
@@ -178,7 +181,7 @@ export class Broker {
     client.identity = identity;
     client.protocolVersion = protocolVersion;
     client.sessionEndsAtMs = undefined;
-    this.#setWill(client, options.will);
+    this.#setWill(client, options.will); // Kept until it is published or called off [MQTT311 3.1.2-8] [MQTT5 3.1.2-7].
     client.connection = connection;
     client.presence = {
       connected: true,
@@ -198,7 +201,11 @@ export class Broker {
     return { session, sessionPresent };
   }
 
-  /** The connection has ended. Content when it does not own the session any more. */
+  /**
+   * The connection has ended, and only now may its session [MQTT311 4.1.0-1, 4.1.0-2] [MQTT5 4.1.0-1]: at once, or when
+   * its expiry interval has passed [MQTT311 3.1.2-4, 3.1.2-6] [MQTT5 3.1.2-23, 4.1.0-2]. Content when it does not own
+   * the session any more.
+   */
   detach(connection: Connection, reason: DisconnectReason, keepsWill: boolean): void {
     const clientId = connection.clientId;
     const client = clientId === undefined ? undefined : this.#clients.get(clientId);
@@ -208,7 +215,7 @@ export class Broker {
     session.link = undefined;
     const nowMs = this.#nowMs();
     client.presence = { ...client.presence, connected: false, sinceMs: nowMs };
-    if (!keepsWill) this.#setWill(client, undefined);
+    if (!keepsWill) this.#setWill(client, undefined); // [MQTT311 3.1.2-10]
     const delaySeconds = delayOf(client.will, session);
     client.willDueAtMs = client.will && nowMs + delaySeconds * 1_000;
     client.sessionEndsAtMs = endOf(session, nowMs);
@@ -291,14 +298,17 @@ export class Broker {
   tick(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const client of this.#wills.take(nowMs)) this.#settleWill(client, true);
-    for (const client of this.#sessionEnds.take(nowMs)) this.#endSession(client);
+    for (const client of this.#sessionEnds.take(nowMs)) this.#endSession(client); // [MQTT5 4.1.0-2]
     for (const client of this.#forgets.take(nowMs)) this.#forget(client);
     this.#dropExpiredSome();
   }
 
   // --- Subscriptions ----------------------------------------------------------------------------------------------
 
-  /** Says for each whether there was none of that filter before. */
+  /**
+   * Says for each whether there was none of that filter before. One that was there is replaced in its place, so that no
+   * message falls between the two [MQTT311 3.8.4-3] [MQTT5 3.8.4-4].
+   */
   subscribe(session: Session, subscriptions: readonly GrantedSubscription[]): boolean[] {
     const areNew = subscriptions.map(subscription => {
       const isNew = !session.subscriptions.has(subscription.topicFilter);
@@ -339,7 +349,10 @@ export class Broker {
     return added;
   }
 
-  /** Says for each filter whether there was such a subscription. */
+  /**
+   * Ends those of exactly these filters [MQTT311 3.10.4-1] [MQTT5 3.10.4-1]; what they have brought into the session
+   * stays and is delivered [MQTT311 3.10.4-3] [MQTT5 3.10.4-3]. Says for each whether there was such a subscription.
+   */
   unsubscribe(session: Session, topicFilters: readonly string[]): boolean[] {
     const were = topicFilters.map(topicFilter => {
       const was = session.subscriptions.delete(topicFilter);
@@ -564,8 +577,8 @@ export class Broker {
   #settleWill(client: Client, isDue: boolean, from = client.session): void {
     const { will, identity } = client;
     this.#wills.delete(client);
-    if (!will) return;
-    this.#setWill(client, undefined);
+    if (!will) return; // [MQTT311 3.1.2-12]
+    this.#setWill(client, undefined); // Once published it is not published again [MQTT311 3.1.2-10].
     client.willDueAtMs = undefined;
     // First the message, then that it is done: a crash between the two must not lose it.
     if (isDue) this.#publishWill(identity, will, from);
@@ -585,7 +598,7 @@ export class Broker {
     session.subscriptions.clear();
     const owed = session.clear();
     if (owed.length > 0) this.#giveBack(owed);
-    this.#settleWill(client, true, session); // The will is due when the session ends [MQTT5 3.1.2-8].
+    this.#settleWill(client, true, session); // The will is due when the session ends [MQTT311 3.1.2-8] [MQTT5 3.1.2-8].
     this.#forgetLater(client);
   }
 

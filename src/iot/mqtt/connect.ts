@@ -73,7 +73,8 @@ function judgeAdmission(
   const expirySeconds = effectiveExpiry(packet, judge.limits);
   const properties =
     packet.protocolVersion === 5 ? announce(packet, { keepAliveSeconds, expirySeconds }, judge.limits) : undefined;
-  if (isAssigned && properties) properties.assignedClientIdentifier = identity.clientId; // [MQTT5 3.2.2-16]
+  // From here on it is the client's own id, as if the client had sent it [MQTT5 3.1.3-7, 3.2.2-16].
+  if (isAssigned && properties) properties.assignedClientIdentifier = identity.clientId;
   return { accepted: true, identity, keepAliveSeconds, expirySeconds, properties };
 }
 
@@ -91,7 +92,7 @@ function checkPacket(packet: ConnectPacket, { access, limits }: ConnectJudge): n
   if (packet.properties?.authenticationMethod !== undefined) return reasonCodes.badAuthenticationMethod;
   if (clientId === '') {
     const mayBeAssigned = protocolVersion === 5 || (cleanStart && limits.assignsClientIdsTo311);
-    // [MQTT311 3.1.3-8] [MQTT5 3.1.3-6]
+    // [MQTT311 3.1.3-8] [MQTT5 3.1.3-6, 3.1.3-8]
     if (!access.assignsClientIds || !mayBeAssigned) return reasonCodes.clientIdentifierNotValid;
   }
   if (clientId.startsWith('$')) return reasonCodes.clientIdentifierNotValid; // AWS IoT Core refuses them too.
@@ -172,7 +173,10 @@ function effectiveExpiry(packet: ConnectPacket, limits: BrokerLimits): number {
   return asked === neverExpires && max === Number.POSITIVE_INFINITY ? neverExpires : Math.min(asked, max);
 }
 
-/** What this server can do, and where it deviates from what was asked [MQTT5 3.2.2.3]. */
+/**
+ * What this server can do, and where it deviates from what was asked [MQTT5 3.2.2.3]. Response Information is told to
+ * nobody, so never to who did not ask for it [MQTT5 3.1.2-28].
+ */
 function announce(
   packet: ConnectPacket,
   { keepAliveSeconds, expirySeconds }: { keepAliveSeconds: number; expirySeconds: number },
@@ -183,6 +187,7 @@ function announce(
   if (limits.topicAliasMaximum > 0) properties.topicAliasMaximum = limits.topicAliasMaximum;
   if (limits.receiveMaximum < 65_535) properties.receiveMaximum = limits.receiveMaximum;
   if (!limits.subscriptionIdentifiersAvailable) properties.subscriptionIdentifiersAvailable = 0;
+  // Where it is not told, the client's own is in force [MQTT5 3.2.2-22].
   if (keepAliveSeconds !== packet.keepAliveSeconds) properties.serverKeepAliveSeconds = keepAliveSeconds;
   const asked = packet.properties?.sessionExpiryIntervalSeconds ?? 0;
   if (expirySeconds !== asked) properties.sessionExpiryIntervalSeconds = expirySeconds;

@@ -144,6 +144,7 @@ export class Connection implements SessionLink, AckTarget {
   #handleAll(bytes: Buffer): void {
     let position = 0;
     let context = this.#decodeContext();
+    // Nothing behind a refused CONNECT is handled, nor behind any other end [MQTT311 3.1.4-5] [MQTT5 3.1.4-6].
     while (position < bytes.length && !this.#closed && !this.#mustHold()) {
       const packet = decode(bytes, position, bytes.length, context);
       if (packet === undefined) break;
@@ -222,6 +223,7 @@ export class Connection implements SessionLink, AckTarget {
   /** A flat switch. */
   #handle(packet: Packet & Received): void {
     if (!this.#session) {
+      // Only here, so that no connection gets a second CONNACK [MQTT5 3.2.0-2].
       if (packet.type === 'connect') this.#connect(packet);
       else this.#close(); // [MQTT311 3.1.0-1] [MQTT5 3.1.0-1] The decoder lets nothing else through before CONNECT.
       return;
@@ -246,12 +248,15 @@ export class Connection implements SessionLink, AckTarget {
       case 'disconnect':
         return this.#disconnect(packet);
       default:
-        // A second CONNECT [MQTT311 3.1.0-2] [MQTT5 3.1.0-2], AUTH without a method [MQTT5 4.12.0-6].
+        // A second CONNECT [MQTT311 3.1.0-2, 4.8.0-1] [MQTT5 3.1.0-2], AUTH without a method [MQTT5 4.12.0-6].
         return this.end(clientError(reasonCodes.protocolError));
     }
   }
 
-  /** Before the session is open a refusal is a CONNACK where the version is known, else silence. */
+  /**
+   * Bytes that break the rules end the connection [MQTT311 4.8.0-1] [MQTT5 4.13.1-1]. Before the session is open a
+   * refusal is a CONNACK where one can say it, else silence [MQTT311 3.1.4-1, 3.2.2-6].
+   */
   #refuseBytes({ reasonCode, message, protocolVersion }: Refusal): void {
     this.core.counts.add('mqtt.refused.packet');
     this.core.log.warn({ clientId: this.clientId, reasonCode }, message);
@@ -351,7 +356,7 @@ export class Connection implements SessionLink, AckTarget {
       reasonCode: inWordsOf(packet.protocolVersion, reasonCode),
       properties: refusalProperties(packet.protocolVersion, reasonCode),
     });
-    this.#close(); // [MQTT311 3.2.2-5] [MQTT5 3.2.2-7]
+    this.#close(); // [MQTT311 3.2.2-5] [MQTT5 3.1.3-8, 3.1.4-2, 3.2.2-7]
   }
 
   #accept(packet: ConnectPacket, outcome: Extract<ConnectOutcome, { accepted: true }>): void {
@@ -375,6 +380,7 @@ export class Connection implements SessionLink, AckTarget {
     });
     this.#session = session;
     core.counts.add('mqtt.connected');
+    // [MQTT311 3.1.4-4] [MQTT5 3.1.4-5]; what waits for the client comes behind it [MQTT311 3.2.0-1] [MQTT5 3.2.0-1].
     this.send({ type: 'connack', sessionPresent, reasonCode: 0, properties: outcome.properties });
     if (sessionPresent) session.resume(core.nowMs());
   }
@@ -385,7 +391,10 @@ export class Connection implements SessionLink, AckTarget {
     if (!this.session.acknowledge(packetId, this.core.nowMs())) this.core.counts.add('mqtt.ignored.unknownPuback');
   }
 
-  /** PUBREC: PUBREL follows once it is stored that the client has the message [MQTT311 4.3.3-1] [MQTT5 4.3.3-4]. */
+  /**
+   * PUBREC: PUBREL follows once it is stored that the client has the message [MQTT311 4.3.3-1] [MQTT5 4.3.3-4], in the
+   * order of the PUBRECs [MQTT311 4.6.0-6] and with the packet id they came with [MQTT311 2.3.1-6] [MQTT5 2.2.1-5].
+   */
   #received({ packetId, reasonCode }: AckPacket): void {
     const fate = this.session.receipt(packetId, reasonCode >= 0x80, this.core.nowMs());
     if (fate === 'settled') return;
@@ -400,7 +409,10 @@ export class Connection implements SessionLink, AckTarget {
 
   // --- What the client is told of what it has sent ----------------------------------------------------------------
 
-  /** What was waited for is stored, or never had to be. */
+  /**
+   * What was waited for is stored, or never had to be. The answer has the packet id of what it answers
+   * [MQTT311 2.3.1-6, 4.3.2-2] [MQTT5 2.2.1-5, 4.3.2-4, 4.3.3-8].
+   */
   acknowledge(packetId: number, answer: PublishAnswer): void {
     if (this.#closed) return; // Nobody is left to tell; the client sends it again [MQTT5 4.4.0-1].
     try {
@@ -430,7 +442,7 @@ export class Connection implements SessionLink, AckTarget {
       const type = ackTypes[answer >>> 8];
       if (type === 'puback' || type === 'pubrec') this.#answered();
       const canSay = this.#version === 5 && (type === 'puback' || type === 'pubrec');
-      // Without an acknowledgement the client sends it again, and 3.1.1 has no word for a refusal.
+      // Without an acknowledgement the client sends it again, and 3.1.1 has no word for a refusal [MQTT311 4.8.0-2].
       if (!canSay) return this.end(endings.notStored);
       const reasonCode = reasonCodes.quotaExceeded;
       this.send({ type, packetId, reasonCode, properties: this.reasonFor(reasonCode) });
@@ -469,12 +481,17 @@ export class Connection implements SessionLink, AckTarget {
     return this.#version === 5 && this.#wantsReasons ? reasonStringOf(reasonCode) : undefined;
   }
 
+  /**
+   * What is said here has no user properties, so that none of it is too large by them
+   * [MQTT5 3.2.2-20, 3.4.2-3, 3.5.2-3, 3.6.2-3, 3.7.2-3, 3.9.2-2, 3.11.2-2, 3.14.2-4].
+   */
   send(packet: Packet): void {
     if (this.#closed) return;
     assert(this.#version !== 0);
     const bytes = encode(packet, this.#version);
     const isTooLarge = bytes.length > this.#packetBytesToClientMax;
-    // A text that does not fit is left out [MQTT5 3.2.2-19, 3.4.2-2, 3.9.2-1, 3.14.2-3].
+    // A text that does not fit is left out
+    // [MQTT5 3.2.2-19, 3.4.2-2, 3.5.2-2, 3.6.2-2, 3.7.2-2, 3.9.2-1, 3.11.2-1, 3.14.2-3].
     if (isTooLarge && 'properties' in packet && packet.properties && 'reasonString' in packet.properties) {
       const { reasonString: _, ...properties } = packet.properties;
       this.say(encode({ ...packet, properties } as Packet, this.#version)); // The same packet with one property less.
@@ -498,6 +515,7 @@ export class Connection implements SessionLink, AckTarget {
     this.#socket.end();
   }
 
+  /** QoS 0 goes once, with DUP 0 [MQTT311 4.3.1-1] [MQTT5 4.3.1-1]. */
   sendNow(message: Message, retain: boolean, subscriptionIdentifiers: readonly number[]): boolean {
     if (this.#closed) return false;
     const { encoder } = this.core;
@@ -538,7 +556,7 @@ export class Connection implements SessionLink, AckTarget {
     return true;
   }
 
-  /** The first topics of a connection get the aliases its client takes [MQTT5 3.1.2-26, 3.1.2-27]. */
+  /** The first topics of a connection get the aliases its client takes [MQTT5 3.1.2-26, 3.1.2-27, 3.3.2-11]. */
   #newAlias(topic: string): number | undefined {
     if (this.#aliasesMax === 0) return undefined;
     this.#aliases ??= new Map();
@@ -656,7 +674,10 @@ export class Connection implements SessionLink, AckTarget {
     }
   }
 
-  /** Ends an open session: 5 is told why [MQTT5 4.13.2-1]. */
+  /**
+   * Ends an open session: 5 is told why [MQTT5 4.13.2-1], and who has had no CONNACK is not [MQTT5 3.14.0-1]. Behind
+   * it nothing is sent, and the socket closes [MQTT5 3.14.4-1, 3.14.4-2].
+   */
   end({ reasonCode, disconnectReason }: Ending, keepsWill = true): void {
     if (this.#closed) return;
     const isStuck = !this.hasRoom;

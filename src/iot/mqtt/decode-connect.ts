@@ -38,6 +38,7 @@ export function readConnect(reader: PacketReader): (ConnectPacket & Received) | 
   // The payload has its fields in this order [MQTT311 3.1.3-1] [MQTT5 3.1.3-1]. Whether the client identifier may be
   // empty is the caller's to say: it depends on cleanStart and on whether one is assigned.
   packet.clientId = reader.text();
+  // Far above the 23 characters that every server must take [MQTT5 3.1.3-5].
   if (Buffer.byteLength(packet.clientId) > mqttLimits.clientIdBytesMax) {
     reader.refuse(reasonCodes.clientIdentifierNotValid, 'the client identifier is too long');
   }

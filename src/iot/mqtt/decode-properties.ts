@@ -81,7 +81,7 @@ function readValue(reader: PacketReader, rule: PropertyRule): number | string | 
     case 'binary':
       return reader.binary();
     default:
-      return reader.text();
+      return reader.text(); // Such as the content type [MQTT5 3.3.2-19].
   }
 }
 
@@ -91,7 +91,7 @@ function refuseZero(reader: PacketReader, value: number, rule: PropertyRule, rea
 }
 
 function readResponseTopic(reader: PacketReader): string {
-  const topic = reader.text();
+  const topic = reader.text(); // [MQTT5 3.3.2-13]
   if (topic === '' || /[+#]/.test(topic)) {
     // The standard names no code for these; empty: [MQTT5 4.7.3-1], wildcards: [MQTT5 3.3.2-14].
     reader.refuse(reasonCodes.protocolError, 'responseTopic is empty or has a wildcard');
@@ -101,7 +101,10 @@ function readResponseTopic(reader: PacketReader): string {
   return topic;
 }
 
-/** Kept in order, and the same name may repeat [MQTT5 3.1.2.11.8]; pairs, so that no name becomes a key of an object. */
+/**
+ * Kept in order [MQTT5 3.3.2-18], and the same name may repeat [MQTT5 3.1.2.11.8]; pairs, so that no name becomes a key
+ * of an object. Name and value are both text [MQTT5 1.5.7-1].
+ */
 function addUserProperty(reader: PacketReader, properties: AnyProperties): void {
   const start = reader.position;
   const name = reader.text();

@@ -98,7 +98,8 @@ function checkFirstByte(first: number, { version, from }: DecodeContext): Refusa
     if (!maySend(from, type, version)) return refusal(protocolError, `a packet that a ${from} may not send`);
   }
   if (type !== packetTypes.publish) {
-    // [MQTT311 2.2.2-2] [MQTT5 2.1.3-1]
+    // Whoever sends others means something we do not know [MQTT311 2.2.2-2, 3.6.1-1, 3.8.1-1, 3.10.1-1, 3.14.1-1]
+    // [MQTT5 2.1.3-1, 3.6.1-1, 3.8.1-1, 3.10.1-1, 3.14.1-1, 3.15.1-1].
     return (first & 0x0f) === fixedFlags(type) ? undefined : refusal(malformedPacket, 'wrong fixed header flags');
   }
   const qos = (first >> 1) & 3;
@@ -113,7 +114,10 @@ function checkRemainingLength(type: number, length: number, { version }: DecodeC
   return only === undefined || only === length ? undefined : refusal(malformedPacket, 'wrong remaining length');
 }
 
-/** The hot path. One pass over the topic checks its bytes, wildcards and levels; no reader unless there are properties. */
+/**
+ * The hot path. The topic stands first [MQTT311 3.3.2-1] [MQTT5 3.3.2-1]: one pass over it checks its bytes, wildcards
+ * and levels; no reader unless there are properties.
+ */
 function decodePublish(
   bytes: Buffer,
   start: number,

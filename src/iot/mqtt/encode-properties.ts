@@ -11,7 +11,7 @@ import { isTopicName } from './topics.ts';
  */
 export function writeProperties(writer: PacketWriter, owner: number, properties: object | undefined): void {
   if (properties === undefined) {
-    writer.variableByteInteger(0);
+    writer.variableByteInteger(0); // That there are none must be said [MQTT5 2.2.2-1].
     return;
   }
   const section = propertySection(owner, properties);
@@ -72,6 +72,7 @@ function writeProperty(writer: PacketWriter, rule: PropertyRule, value: unknown)
   }
 }
 
+/** In their order [MQTT5 3.1.3-10, 3.3.2-18]; the writer insists on proper text for both halves [MQTT5 1.5.7-1]. */
 function writeUserProperties(writer: PacketWriter, rule: PropertyRule, pairs: UserProperties): void {
   for (const [name, value] of pairs) {
     writer.uint8(rule.id);

@@ -60,10 +60,10 @@ export function encodePublish(packet: PublishPacket, version: ProtocolVersion): 
   bytes[0] = (packetTypes.publish << 4) | (packet.dup ? 0x08 : 0) | (qos << 1) | (packet.retain ? 0x01 : 0);
   let at = writeVariableByteInteger(bytes, 1, bodyBytes);
   at = writeUint16(bytes, at, topicBytes);
-  at += bytes.write(topic, at, topicBytes, 'utf8');
+  at += bytes.write(topic, at, topicBytes, 'utf8'); // First of all [MQTT311 3.3.2-1] [MQTT5 3.3.2-1].
   if (qos !== 0) at = writeUint16(bytes, at, packetId);
   if (version === 5) {
-    at = writeVariableByteInteger(bytes, at, section.length);
+    at = writeVariableByteInteger(bytes, at, section.length); // 0 where there are none [MQTT5 2.2.2-1].
     bytes.set(section, at);
     at += section.length;
   }

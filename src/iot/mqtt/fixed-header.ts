@@ -77,7 +77,10 @@ export function maySend(from: Peer, type: number, version: ProtocolVersion): boo
   return (senders[version][type] & senderBits[from]) !== 0;
 }
 
-/** The flags every packet but PUBLISH must carry. [MQTT311 table 2.2] [MQTT5 table 2-2] */
+/**
+ * The flags every packet but PUBLISH must carry: 0010 for these three, else 0000. [MQTT311 table 2.2] [MQTT5 table 2-2]
+ * [MQTT311 2.2.2-1, 3.6.1-1, 3.8.1-1, 3.10.1-1, 3.14.1-1] [MQTT5 3.6.1-1, 3.8.1-1, 3.10.1-1, 3.14.1-1, 3.15.1-1]
+ */
 export function fixedFlags(type: number): number {
   return type === packetTypes.pubrel || type === packetTypes.subscribe || type === packetTypes.unsubscribe ? 0b0010 : 0;
 }

@@ -90,7 +90,10 @@ export interface GatewayOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** The MQTT side of the IoT half: listeners, connections, sessions, and the way into the stream. Never runs app code. */
+/**
+ * The MQTT side of the IoT half: listeners, connections, sessions, and the way into the stream. Never runs app code,
+ * and asks nothing of a client that is not in the standard [MQTT311 7.0.0-2].
+ */
 export class Gateway implements GatewayCore, Iot {
   readonly clock: Clock;
   readonly random: Random;
@@ -176,7 +179,10 @@ export class Gateway implements GatewayCore, Iot {
     this.#deadlines = this.#checkDeadlinesLater();
   }
 
-  /** Starts taking connections; resolves with the port. Call it again for another door. */
+  /**
+   * Starts taking connections; resolves with the port. Call it again for another door. TCP, and whatever runs over it,
+   * carries bytes in order and without loss, both ways [MQTT311 7.1.1-1] [MQTT5 4.2.0-1].
+   */
   async listen(address: ListenAddress): Promise<number> {
     const listener = await this.#sockets.listen(address, socket => this.accept(socket));
     this.#listeners.push(listener);
@@ -374,7 +380,10 @@ export class Gateway implements GatewayCore, Iot {
     });
   }
 
-  /** Checked again when it happens: the rules may have changed since CONNECT. */
+  /**
+   * As any other message: retained if its client said so [MQTT311 3.1.2-16, 3.1.2-17] [MQTT5 3.1.2-14, 3.1.2-15], and
+   * with its properties [MQTT5 3.1.3-10]. Checked again when it happens: the rules may have changed since CONNECT.
+   */
   #publishWill(identity: Identity, { topic, payload, qos, retain, properties }: Will, from: Session | undefined): void {
     this.#contain('A will was lost by an error of ours.', () => {
       const verdict = this.access.judgePublish(identity, topic);

@@ -38,7 +38,7 @@ export class Inbound {
     return verdict;
   }
 
-  /** The topic that a publish means; undefined when its alias is not valid [MQTT5 3.3.2-7 … 3.3.2-10]. */
+  /** The topic that a publish means; undefined when its alias is not valid [MQTT5 3.3.2-7 … 3.3.2-10, 3.3.2-12]. */
   topicOf(topic: string, alias: number): string | undefined {
     if (alias === 0 || alias > this.#limits.topicAliasMaximum) return undefined;
     this.#aliases ??= new Map();

@@ -93,6 +93,7 @@ const formsCount = 16;
 /** The packet as its publisher sent it, where the subscriber gets the same. */
 function fromWire({ wire, qos: sentQos }: Message, version: ProtocolVersion, qos: QoS, retain: boolean) {
   if (wire?.version !== version || sentQos !== qos) return undefined;
+  // DUP 0, whatever its publisher said: it tells of our own repetitions [MQTT311 3.3.1-3] [MQTT5 3.3.1-3].
   const first = (packetTypes.publish << 4) | (qos << 1) | (retain ? 1 : 0);
   if (wire.bytes[0] === first) return wire.bytes;
   const bytes = Buffer.from(wire.bytes); // With another DUP or RETAIN.

@@ -37,23 +37,27 @@ export function handlePublish(connection: Connection, packet: PublishPacket & Re
   if (!verdict.allowed || !mayRetain(packet, core.limits)) return refusePublish(connection, packet);
   if (!isWithinLimits(connection, packet)) return;
   core.counts.add('mqtt.published');
-  const answer = qos === 1 ? pubackSuccess : pubrecSuccess;
+  const answer = qos === 1 ? pubackSuccess : pubrecSuccess; // QoS 0 gets none [MQTT311 3.3.4-1] [MQTT5 3.3.4-1].
   if (verdict.ingest) {
     const target = qos === 0 ? undefined : connection;
     core.ingest.offer(identity.thingName ?? identity.clientId, packet.topic, packet.payload, target, packetId, answer);
   }
   const receivedId = qos === 2 ? packetId : 0;
   const { retainedIsFull } = core.router.publish(packet, connection.session, receivedId, connection.version);
+  // Of QoS 1 nothing is noted: the same packet id is a new message, DUP or not [MQTT311 4.3.2-2] [MQTT5 4.3.2-5].
   if (qos === 2) noteReceived(connection, packetId);
   if (verdict.ingest || qos === 0) return;
   // Of a retained message that could not be kept, nobody is told that it was.
   const isTold = retainedIsFull && connection.version === 5;
   const code = isTold ? (answer & 0xff00) | reasonCodes.quotaExceeded : answer;
-  if (isTold && qos === 2) connection.session.forgetReceived(packetId);
+  if (isTold && qos === 2) connection.session.forgetReceived(packetId); // Free for another message [MQTT5 4.3.3-9].
   core.ingest.answerInOrder(connection, packetId, code);
 }
 
-/** PUBREL: the client will not send that message again, so its packet id is free [MQTT311 4.3.3-2] [MQTT5 4.3.3-11]. */
+/**
+ * PUBREL: the client will not send that message again, so its packet id is free for another one
+ * [MQTT311 4.3.3-2] [MQTT5 4.3.3-11, 4.3.3-12]. Whether the message has expired since is not asked [MQTT5 4.3.3-13].
+ */
 export function handlePubrel(connection: Connection, packetId: number): void {
   const { core, session, inbound } = connection;
   const wasKnown = session.forgetReceived(packetId);
@@ -119,6 +123,7 @@ function refusePublish(connection: Connection, packet: PublishPacket): void {
   if (packet.qos > 0) answerNegatively(connection, packet, version === 5 ? reasonCodes.notAuthorized : 0);
 }
 
+/** In 5 a QoS 2 packet id that is refused was not noted as taken: it is free for another message [MQTT5 4.3.3-9]. */
 function answerNegatively(connection: Connection, packet: PublishPacket, reasonCode: number): void {
   const type = packet.qos === 1 ? 'puback' : 'pubrec';
   connection.core.ingest.answerInOrder(connection, packet.packetId, answerOf(type, reasonCode));

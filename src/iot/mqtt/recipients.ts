@@ -7,7 +7,8 @@ const keptMax = 256; // ours: entries left in place, to be written over by the n
 
 /**
  * Who gets one message, and how: parallel arrays, used again for the next message. A session with several matching
- * subscriptions gets it once, at the highest QoS, with all their identifiers [MQTT311 3.3.5-1] [MQTT5 3.3.4-2, 3.3.4-3].
+ * subscriptions gets it once, at the highest QoS, with all their identifiers
+ * [MQTT311 3.3.5-1] [MQTT5 3.3.4-2 … 3.3.4-4].
  */
 export class Recipients {
   count = 0;
@@ -38,7 +39,10 @@ export class Recipients {
     this.#push(session, granted, retains, subscriptionIdentifier);
   }
 
-  /** A member of a group gets a copy of its own, beside what its other subscriptions bring. */
+  /**
+   * A member of a group gets a copy of its own, beside what its other subscriptions bring, at the QoS granted to it
+   * [MQTT5 4.8.2-3].
+   */
   addMember(session: Session, subscription: GrantedSubscription, qos: QoS): void {
     this.shares ??= [];
     this.shares[this.count] = subscription.topicFilter;

@@ -17,8 +17,8 @@ export interface RetainedMessagesOptions {
 }
 
 /**
- * The last message published with RETAIN of each topic [MQTT5 3.3.1-5] [MQTT311 3.3.1-5]. Only in memory: what must
- * survive is the caller's to store.
+ * The last message published with RETAIN of each topic [MQTT5 3.3.1-5] [MQTT311 3.3.1-5]. They belong to the topic and
+ * to no session [MQTT311 3.1.2-7]. Only in memory: what must survive is the caller's to store.
  */
 export class RetainedMessages {
   readonly #messages = new SortedByTopic<Message>();
@@ -48,7 +48,7 @@ export class RetainedMessages {
     const bytes = this.#bytes + message.bytes - (before?.bytes ?? 0);
     const { messagesMax, bytesMax } = this.#options;
     if (bytes > bytesMax || (!before && this.size >= messagesMax)) return 'full';
-    this.#messages.set(message);
+    this.#messages.set(message); // In place of the one before, also at QoS 0 [MQTT311 3.3.1-7].
     this.#count(message, 1);
     if (before) this.#count(before, -1);
     return before ? 'replaced' : 'stored';

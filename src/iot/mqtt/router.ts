@@ -136,7 +136,10 @@ export class Router {
     }
   }
 
-  /** The retained messages that a new subscription asks for [MQTT311 3.3.1-6] [MQTT5 3.3.1-9 … 3.3.1-11]. */
+  /**
+   * The retained messages that a new subscription asks for [MQTT311 3.3.1-6] [MQTT5 3.3.1-9 … 3.3.1-11], with RETAIN 1
+   * [MQTT311 3.3.1-8]; for one that was replaced again, unless it asks otherwise [MQTT311 3.8.4-3] [MQTT5 3.8.4-4].
+   */
   replayRetained(session: Session, subscription: GrantedSubscription, isNew: boolean): void {
     const { topicFilter, retainHandling } = subscription;
     if (retainHandling === 2 || (retainHandling === 1 && !isNew) || this.retained.size === 0) return;
@@ -186,7 +189,7 @@ export class Router {
 
   /** A zero-byte payload deletes [MQTT311 3.3.1-10, 3.3.1-11] [MQTT5 3.3.1-6, 3.3.1-7]. */
   #retainedEffect({ retain, payload, topic }: Publication): RetainedEffect {
-    if (!retain) return 'keep';
+    if (!retain) return 'keep'; // [MQTT311 3.3.1-12] [MQTT5 3.3.1-8]
     if (payload.length > 0) return 'set';
     return this.retained.find(topic, this.#nowMs()) ? 'delete' : 'keep';
   }
@@ -214,6 +217,7 @@ export class Router {
     };
   }
 
+  /** Nobody but those whose filters match [MQTT311 3.3.2-3] [MQTT5 3.3.2-3]. */
   #findRecipients(recipients: Recipients, { topic, qos, retain }: Publication, from: Session | undefined): void {
     const routeNo = ++this.#routeNo;
     const checks = this.#rights.checksDeliveries;
@@ -243,7 +247,10 @@ export class Router {
     return false;
   }
 
-  /** Takes the message into the sessions that get it at QoS 1 or 2; a session at its limit drops it. */
+  /**
+   * Takes the message into all sessions that get it at QoS 1 or 2, whether their clients are there or not
+   * [MQTT311 3.1.2-5, 4.5.0-1] [MQTT5 4.5.0-1]; a session at its limit drops it.
+   */
   #accept(recipients: Recipients, message: Message): SessionDelivery[] {
     const deliveries: SessionDelivery[] = [];
     const nowMs = this.#nowMs();
@@ -322,7 +329,10 @@ function copyOf(bytes: Uint8Array, isKept: boolean): Buffer {
   return copy;
 }
 
-/** Binary data is a view into what was read from the socket; an alias is the publisher's own. */
+/**
+ * Subscribers get them as they came [MQTT5 3.3.2-4, 3.3.2-15 … 3.3.2-18, 3.3.2-20], but for an alias, which is the
+ * publisher's own. Binary data is a view into what was read from the socket.
+ */
 function ownProperties(properties: PublishProperties | undefined): PublishProperties | undefined {
   if (properties === undefined) return undefined;
   const { topicAlias: _, correlationData, ...rest } = properties;

@@ -56,7 +56,8 @@ export type ReceiptFate = 'release' | 'settled' | 'unknown';
 
 /**
  * What outlives the socket: subscriptions, messages in flight and those waiting. Packet ids are this session's own and
- * are never reused while in flight. Time, sockets and other sessions are the broker's business.
+ * are never reused while in flight. Messages of one QoS go out in the order they came, on every topic
+ * [MQTT311 4.6.0-5, 4.6.0-6] [MQTT5 4.6.0-5, 4.6.0-6]. Time, sockets and other sessions are the broker's business.
  */
 export class Session {
   readonly identity: Identity;
@@ -65,7 +66,10 @@ export class Session {
   /** How long it is kept without a connection; 0 ends it with the connection. */
   expirySeconds: number;
   readonly subscriptions = new Map<string, GrantedSubscription>();
-  /** Packet ids of QoS 2 publishes taken from the client and not released by it yet [MQTT5 4.3.3-10]. */
+  /**
+   * Packet ids of QoS 2 publishes taken from the client and not released by it yet [MQTT5 4.3.3-10]. Nothing here
+   * expires, whatever became of the messages [MQTT5 4.3.3-13].
+   */
   received: Set<number> | undefined;
   link: SessionLink | undefined;
   /** Set while what happens here must survive the process. */
@@ -205,7 +209,10 @@ export class Session {
 
   // --- What the client answers ------------------------------------------------------------------------------------
 
-  /** PUBACK. False when no QoS 1 message with that id was in flight. */
+  /**
+   * PUBACK: until then the message was unacknowledged [MQTT311 4.3.2-1] [MQTT5 4.3.2-3]. False when no QoS 1 message
+   * with that id was in flight. A shared one that is refused goes to nobody else [MQTT5 4.8.2-6].
+   */
   acknowledge(packetId: number, nowMs: number): boolean {
     const delivery = this.#inflight?.get(packetId);
     if (delivery?.qos !== 1) return false;
@@ -214,12 +221,16 @@ export class Session {
     return true;
   }
 
-  /** PUBREC. 'release' means that PUBREL is owed, once that is durable [MQTT5 4.3.3-4]. */
+  /**
+   * PUBREC: until then the message was unacknowledged [MQTT5 4.3.3-3]. 'release' means that PUBREL is owed, once that
+   * is durable [MQTT5 4.3.3-4].
+   */
   receipt(packetId: number, isRefused: boolean, nowMs: number): ReceiptFate {
     const delivery = this.#inflight?.get(packetId);
     if (delivery?.qos !== 2) return 'unknown';
     if (isRefused) {
-      this.#settle(delivery); // The client will not have it; it is not sent again [MQTT5 4.3.3-4, 4.4.0-2].
+      // The client will not have it; it is not sent again [MQTT5 4.3.3-4, 4.4.0-2], nor to another one [MQTT5 4.8.2-6].
+      this.#settle(delivery);
       this.pump(nowMs);
       return 'settled';
     }
@@ -232,7 +243,7 @@ export class Session {
     return 'release';
   }
 
-  /** PUBCOMP. False when no PUBREL with that id was owed. */
+  /** PUBCOMP: until then PUBREL was unacknowledged [MQTT5 4.3.3-5]. False when no PUBREL with that id was owed. */
   complete(packetId: number, nowMs: number): boolean {
     const delivery = this.#inflight?.get(packetId);
     if (delivery?.stage !== 'released') return false;
@@ -243,14 +254,17 @@ export class Session {
 
   // --- Sending ----------------------------------------------------------------------------------------------------
 
-  /** A new connection took over: what was in flight goes out again as duplicates [MQTT5 4.4.0-1], then the rest. */
+  /**
+   * A new connection took over: what was in flight goes out again as duplicates, with its packet ids
+   * [MQTT311 4.4.0-1] [MQTT5 4.4.0-1], then the rest.
+   */
   resume(nowMs: number): void {
     const hasInflight = this.#inflight !== undefined && this.#inflight.size > 0;
     this.#resends = hasInflight ? new Set(this.#inflight?.values()) : undefined; // As they were sent [MQTT5 4.6.0-1].
     this.pump(nowMs);
   }
 
-  /** Sends what waits, as far as the client's window and buffer allow; drops what has expired. */
+  /** Sends what waits, as far as the client's window and buffer allow; drops what has expired [MQTT5 3.3.2-5]. */
   pump(nowMs: number): void {
     if (this.#resends) this.#pumpResends(this.#resends);
     if (this.#queue && !this.#resends) this.#pumpQueue(this.#queue, nowMs);
@@ -264,6 +278,8 @@ export class Session {
       if (this.#unsafe?.has(delivery)) return; // Not stored yet: it goes on from there, and so does all behind it.
       if (this.link?.hasRoom !== true || awaited >= this.link.receiveMaximum) return;
       resends.delete(delivery);
+      // Once PUBREL was owed, the message itself does not go again [MQTT5 4.3.3-6]; a message that goes again says so
+      // with DUP [MQTT311 3.3.1-1] [MQTT5 3.3.1-1], and goes even if it has expired [MQTT5 4.3.3-7].
       if (delivery.stage === 'released') this.#releaseSafely(delivery, this.link);
       else if (!this.link.sendDelivery(delivery, true)) this.#settle(delivery);
     }
@@ -315,7 +331,10 @@ export class Session {
     this.#replays = undefined;
   }
 
-  /** In flight is bounded in messages by the client's window and in bytes by us; one message always may. */
+  /**
+   * In flight is bounded in messages by the client's window and in bytes by us; one message always may. What is no
+   * PUBLISH does not ask this [MQTT5 3.3.4-10, 4.9.0-3].
+   */
   #maySend({ bytes }: Message): boolean {
     if (this.link?.hasRoom !== true) return false;
     const inflight = this.#inflight?.size ?? 0;
@@ -323,6 +342,7 @@ export class Session {
     return inflight === 0 || this.#inflightBytes + bytes <= this.#limits.inflightBytesMax;
   }
 
+  /** A packet id that is free [MQTT311 2.3.1-4, 4.3.2-1] [MQTT5 4.3.2-1, 4.3.3-1]: those in flight are passed over. */
   #assign(delivery: Delivery): void {
     while (this.#inflight?.has(this.#nextPacketId)) this.#nextPacketId = packetIdAfter(this.#nextPacketId);
     delivery.packetId = this.#nextPacketId;
@@ -369,6 +389,7 @@ export class Session {
     );
   }
 
+  /** For the first time, and so with DUP 0 [MQTT311 3.3.1-3, 4.3.2-1] [MQTT5 3.3.1-3, 4.3.2-2, 4.3.3-2]. */
   #send(delivery: Delivery): void {
     if (this.link?.sendDelivery(delivery, false) !== true) this.#settle(delivery);
   }

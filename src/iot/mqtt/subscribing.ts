@@ -40,7 +40,8 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
   answerWhenStored(connection, () => {
     const worst = reasons.find(code => code >= 0x80);
     const properties = worst === undefined ? undefined : connection.reasonFor(worst);
-    // In the order of the filters [MQTT311 3.9.3-1] [MQTT5 3.9.3-1].
+    // One code for each filter, in their order, under the packet id of the SUBSCRIBE
+    // [MQTT311 2.3.1-7, 3.8.4-1, 3.8.4-2, 3.8.4-5, 3.9.3-1] [MQTT5 2.2.1-6, 3.8.4-1, 3.8.4-2, 3.8.4-6, 3.9.3-1].
     connection.send({ type: 'suback', packetId: packet.packetId, reasonCodes: reasons, properties });
     for (const [index, subscription] of subscriptions.entries()) {
       core.router.replayRetained(session, subscription, areNew[index]);
@@ -49,6 +50,11 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
   });
 }
 
+/**
+ * Ends what there is of these filters and answers once for all of them, whether there was any or not, under the packet
+ * id of the UNSUBSCRIBE [MQTT311 2.3.1-7, 3.10.4-4 … 3.10.4-6] [MQTT5 2.2.1-6, 3.10.4-4 … 3.10.4-6]; in 5 with a code
+ * for each, in their order [MQTT5 3.11.3-1].
+ */
 export function handleUnsubscribe(
   connection: Connection,
   packet: { packetId: number; topicFilters: readonly string[] },

@@ -38,7 +38,7 @@ export function withoutShare(topicFilter: string): string {
 
 /**
  * Whether a message on `topic` goes to a subscriber of `topicFilter`; both valid, the filter without its share.
- * Characters are compared one by one, never normalised [MQTT5 4.7.3-4]. Walks both texts once.
+ * Characters are compared one by one, never normalised [MQTT311 4.7.3-4] [MQTT5 4.7.3-4]. Walks both texts once.
  */
 export function matches(topicFilter: string, topic: string): boolean {
   // A wildcard at the first level never matches a topic that begins with $ [MQTT311 4.7.2-1] [MQTT5 4.7.2-1].
