@@ -243,6 +243,55 @@ describe('retained messages on their way to a subscriber', () => {
   });
 });
 
+describe('a retained message', () => {
+  it('of QoS 0 that is too much takes the outdated one with it, one of QoS 1 is refused [MQTT311 3.3.1-7]', async () => {
+    const world = await openWorld({ limits: { ...brokerLimits, retainedBytesMax: 100 } });
+    const sender = await world.connect('sender');
+    for (const [qos, left] of [
+      [1, ['old']],
+      [0, []],
+    ] as const) {
+      sender.publish('r', 'old', { retain: true });
+      await world.durable();
+      sender.publish('r', Buffer.alloc(200), { retain: true, qos });
+      await world.durable();
+      const answers = sender.takeAll().flatMap(packet => (packet.type === 'puback' ? [packet.reasonCode] : []));
+      assert.deepEqual(answers, qos === 1 ? [0, reasonCodes.quotaExceeded] : [0]);
+      const reader = await world.connect('reader');
+      await subscribed(reader, world, 'r');
+      assert.deepEqual(texts(reader), left);
+      reader.cut();
+      await world.settle();
+    }
+  });
+});
+
+describe('a window that is full', () => {
+  it('holds up no PUBREL [MQTT5 3.3.4-10, 4.9.0-3]', async () => {
+    const world = await openWorld();
+    const client = await world.connect('client', lasting);
+    await subscribed(client, world, 'a', 2);
+    const sender = await world.connect('sender');
+    for (const text of ['1', '2', '3']) sender.publish('a', text, { qos: 2 });
+    await world.durable();
+    const [first, second, third] = publishes(client);
+    for (const { packetId } of [third]) client.send({ type: 'pubrec', packetId, reasonCode: 0 });
+    await world.durable();
+    client.cut();
+    const back = await world.connect('client', {
+      ...lasting,
+      properties: { ...lasting.properties, receiveMaximum: 1 },
+    });
+    await world.durable();
+    const seen = back.takeAll().map(packet => [packet.type, 'packetId' in packet && packet.packetId]);
+    assert.deepEqual(seen, [
+      ['publish', first.packetId],
+      ['pubrel', third.packetId],
+    ]);
+    assert.notEqual(second.packetId, first.packetId);
+  });
+});
+
 describe('a will', () => {
   it('does not come back to its own client by a subscription with No Local [MQTT5 3.8.3-3]', async () => {
     const world = await openWorld();

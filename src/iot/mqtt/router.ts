@@ -124,10 +124,12 @@ export class Router {
       if (recipients.count === 0 && effect === 'keep' && !noted) return nowhere;
       const message = this.#toMessage(publication, version, effect === 'set' || recipients.keeps);
       const retainedIsFull = effect === 'set' && this.retained.set(message) === 'full';
-      if (effect === 'delete') this.retained.delete(message.topic);
       if (retainedIsFull) this.#counters.add('mqtt.refused.retained');
+      // QoS 0 cannot be refused: what was kept before is outdated, whether or not the new one is kept [MQTT311 3.3.1-7].
+      const isOutdated = retainedIsFull && message.qos === 0 && this.retained.find(message.topic, this.#nowMs());
+      const stored = retainedIsFull ? (isOutdated ? 'delete' : 'keep') : effect;
+      if (stored === 'delete') this.retained.delete(message.topic);
       const deliveries = this.#accept(recipients, message);
-      const stored = retainedIsFull ? 'keep' : effect;
       this.#note(message, deliveries, stored, noted);
       return { connected: this.#hand(recipients, message, deliveries), retainedIsFull };
     } finally {

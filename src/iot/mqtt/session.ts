@@ -272,18 +272,27 @@ export class Session {
   }
 
   #pumpResends(resends: Set<Delivery>): void {
+    let isWindowFull = false;
     for (const delivery of resends) {
+      if (this.link?.hasRoom !== true) return;
+      // Once PUBREL was owed, the message itself does not go again [MQTT5 4.3.3-6]; and a window that is full holds up
+      // nothing but PUBLISH [MQTT5 3.3.4-10, 4.9.0-3].
+      if (delivery.stage === 'released') {
+        resends.delete(delivery);
+        this.#releaseSafely(delivery, this.link);
+        continue;
+      }
       // What was settled since is neither in flight any more nor here.
       const awaited = (this.#inflight?.size ?? 0) - resends.size;
-      if (this.#unsafe?.has(delivery)) return; // Not stored yet: it goes on from there, and so does all behind it.
-      if (this.link?.hasRoom !== true || awaited >= this.link.receiveMaximum) return;
+      // One that is not stored yet goes on from there, and so does all behind it.
+      isWindowFull ||= awaited >= this.link.receiveMaximum || this.#unsafe?.has(delivery) === true;
+      if (isWindowFull) continue;
       resends.delete(delivery);
-      // Once PUBREL was owed, the message itself does not go again [MQTT5 4.3.3-6]; a message that goes again says so
-      // with DUP [MQTT311 3.3.1-1] [MQTT5 3.3.1-1], and goes even if it has expired [MQTT5 4.3.3-7].
-      if (delivery.stage === 'released') this.#releaseSafely(delivery, this.link);
-      else if (!this.link.sendDelivery(delivery, true)) this.#settle(delivery);
+      // A message that goes again says so with DUP [MQTT311 3.3.1-1] [MQTT5 3.3.1-1], and goes even if it has expired
+      // [MQTT5 4.3.3-7].
+      if (!this.link.sendDelivery(delivery, true)) this.#settle(delivery);
     }
-    this.#resends = undefined;
+    if (resends.size === 0) this.#resends = undefined;
   }
 
   #pumpQueue(queue: Fifo<Delivery>, nowMs: number): void {
