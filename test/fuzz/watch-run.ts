@@ -9,7 +9,7 @@ import { SharedState } from './shared-state.ts';
 const watchLimits = {
   lookEveryMs: 200,
   silentMs: 60_000, // one case takes microseconds or milliseconds; a thorough world some seconds
-  stopMs: 10_000, // from Ctrl-C to the end of the case that is running
+  stopMs: 30_000, // from Ctrl-C to the end of the case that is running, on a machine that has much else to do
   heapMebibytesMax: 768, // ours: beyond it the thread is ended, and that is a finding
 } as const;
 
