@@ -42,6 +42,7 @@ export async function runFuzz({ seed, packets, sessions }: RunOrder, state: Shar
     play: (onCase: (index: number) => boolean) => Promise<{ counts: Counts; findings: Finding[] }>,
   ): Promise<CampaignResult<Counts> | undefined> => {
     if (count === 0) return undefined;
+    if (campaign === 'sessions' && !state.beat()) return undefined; // Stopped: the next campaign is not begun.
     state.begin(campaign);
     const memory = new MemoryWatch();
     let done = 0;
