@@ -25,6 +25,11 @@ class HeldStream implements Stream {
     return this.batches.slice(-this.#waiting.length).reduce((sum, batch) => sum + batch.bytes, 0);
   }
 
+  /** Whether an append waits for its answer. */
+  get isAsked(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   append(batch: RecordBatch) {
     this.batches.push(batch);
     return new Promise<{ shardId: string; firstSequenceNumber: bigint }>((resolve, reject) => {
@@ -205,5 +210,32 @@ describe('ingest', () => {
     assert.throws(() => ingest.offer('', 't', payload, targetOf('a'), 1), { code: 'stream.partitionKeyNotValid' });
     await clock.settle();
     assert.equal(stream.batches.length, 0);
+  });
+
+  it('lets senders go on when the journal has room again, however long the disk was full: T07', async () => {
+    const journal = new HeldStream();
+    const clock = new VirtualClock();
+    const parts = { stream: undefined, journal, clock, counters: new Counters() };
+    const ingest = new Ingest({ ...parts, afterAcks: () => {}, onFailure: error => assert.fail(String(error)) });
+    for (let group = 0; !ingest.isSaturated; group++) {
+      assert(group < 100);
+      ingest.journalBatch().add('k', payload);
+      await clock.settle();
+      journal.answer('stream.full');
+      await clock.settle();
+    }
+    let resumed = 0;
+    ingest.onceDrained(() => resumed++);
+    await clock.advance(1_000); // It is tried again,
+    assert.equal(resumed, 0);
+    for (let answers = 0; answers < 100 && ingest.isSaturated; answers++) {
+      journal.answer(); // and there is room.
+      await clock.settle();
+    }
+    while (journal.isAsked) {
+      journal.answer();
+      await clock.settle();
+    }
+    assert.equal(resumed, 1);
   });
 });

@@ -47,6 +47,7 @@ export class Ingest {
   readonly #unwritten: RecordBatch[] = [];
   #commitIsDue = false;
   #committing = false;
+  #retryIsDue = false;
   #whenDrained: (() => void)[] = [];
 
   constructor(options: {
@@ -142,9 +143,21 @@ export class Ingest {
       if (this.#gatherings.length === 0) this.#gatherings.push(newGathering());
       if (!this.isSaturated) this.#releaseSenders();
       await this.#commitGroup(group);
-      if (this.#unwritten.length > 0) break; // Tried again when the timer says so.
+      if (this.#unwritten.length > 0) break;
     }
     this.#committing = false;
+    if (this.#unwritten.length > 0) this.#retryLater();
+    if (!this.isSaturated) this.#releaseSenders(); // Also those who waited for what the journal owed.
+  }
+
+  /** Senders may all be waiting, and then nobody else would try again. */
+  #retryLater(): void {
+    if (this.#retryIsDue) return;
+    this.#retryIsDue = true;
+    this.#clock.setTimer(journalRetryMs, () => {
+      this.#retryIsDue = false;
+      this.#schedule();
+    });
   }
 
   async #commitGroup(group: Gathering[]): Promise<void> {
@@ -182,7 +195,6 @@ export class Ingest {
         await this.#journal?.append(this.#unwritten[0]);
         this.#unwritten.shift();
       } catch (error) {
-        this.#clock.setTimer(journalRetryMs, () => this.#schedule());
         const missing = this.#unwritten[0];
         return { error, from: written < before ? 0 : group.findIndex(({ journal }) => journal === missing) };
       }
