@@ -3,33 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Access } from '../access/port.ts';
 import { brokerLimits } from './broker-limits.ts';
-import {
-  type ConnectOptions,
-  GatewayWorld,
-  type GatewayWorldOptions,
-  publishPacket,
-  type TestClient,
-} from './gateway-world.ts';
+import { GatewayWorld, type GatewayWorldOptions, publishPacket, type TestClient } from './gateway-world.ts';
+import { lasting, openDoor } from './hostile-world.ts';
 import { type PublishPacket, type QoS, reasonCodes } from './packets.ts';
 
 /** Everybody may do everything; the user name counts as it is. */
-const everybody: Access = {
-  version: 1,
-  checksDeliveries: false,
-  assignsClientIds: true,
-  authenticate: ({ clientId, username }) => ({
-    admitted: true,
-    identity: { clientId, thingName: undefined, principal: username ?? '' },
-  }),
-  isStillAllowed: () => true,
-  judgePublish: () => ({ allowed: true, ingest: false }),
-  maySubscribe: () => true,
-  mayReceive: () => true,
-};
+const everybody = openDoor();
 
 const openWorld = (options: GatewayWorldOptions = {}) => GatewayWorld.start({ access: everybody, ...options });
-
-const lasting: ConnectOptions = { cleanStart: false, properties: { sessionExpiryIntervalSeconds: 3_600 } };
 
 function publishes(client: TestClient): PublishPacket[] {
   return client.takeAll().filter(packet => packet.type === 'publish');

@@ -40,11 +40,6 @@ export class MessageEncoder {
     return message.expiresAtMs === undefined;
   }
 
-  /** With what only this subscriber gets: an alias, identifiers, the time that is left. */
-  encode(message: Message, form: OutgoingForm): Buffer {
-    return this.#encodeAlone(message, form);
-  }
-
   #template(message: Message, version: ProtocolVersion, qos: QoS, retain: boolean): Buffer {
     if (this.#message !== message) {
       this.#message = message;
@@ -63,7 +58,8 @@ export class MessageEncoder {
     return encodePublish({ type: 'publish', topic, payload, qos, dup: false, retain, packetId, properties }, version);
   }
 
-  #encodeAlone(message: Message, form: OutgoingForm): Buffer {
+  /** With what only this subscriber gets: an alias, identifiers, the time that is left. */
+  encode(message: Message, form: OutgoingForm): Buffer {
     const { topic, payload } = message;
     const { qos, dup, retain, packetId, version, alias, isAliasKnown } = form;
     const properties = version === 5 ? this.#propertiesOf(message, form) : undefined;

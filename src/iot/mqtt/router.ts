@@ -2,10 +2,11 @@ import type { Counters } from '../../kernel/counters.ts';
 import type { Access } from '../access/port.ts';
 import type { BrokerLimits } from './broker-limits.ts';
 import type { Delivery, GrantedSubscription, Message, WireForm } from './client-state.ts';
+import type { Receiver, RetainedEffect } from './journal/index.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from './packets.ts';
 import { Recipients } from './recipients.ts';
 import { RetainedMessages } from './retained-messages.ts';
-import type { BrokerJournal, DeliveryRef, RetainedEffect } from './safe-keeping.ts';
+import type { BrokerJournal } from './safe-keeping.ts';
 import type { Session } from './session.ts';
 import { type Fitness, type SharedGroup, SharedGroups } from './shared-groups.ts';
 import { TopicTree } from './topic-tree.ts';
@@ -280,7 +281,7 @@ export class Router {
   ): void {
     const journal = this.#journal;
     if (!journal) return;
-    let refs: DeliveryRef[] | undefined;
+    let refs: Receiver[] | undefined;
     for (const { session, delivery } of deliveries) {
       if (!session.keeping) continue;
       refs ??= [];

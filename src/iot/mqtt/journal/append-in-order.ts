@@ -4,7 +4,7 @@ import type { RecordBatch, Stream } from '../../../platform/stream/index.ts';
 import { journalLimits } from './limits.ts';
 
 /**
- * Makes batches durable one after the other, and waits for room when the disk is full: what a later batch holds counts on
+ * For tests of the journal alone; the gateway's group commit is `rules/ingest`. Makes batches durable one after the other, and waits for room when the disk is full: what a later batch holds counts on
  * all earlier ones, and memory has moved on, so none may be left out or overtaken. Appending them at once would not do:
  * the first could be refused and the second not. Rejects when the stream is over, or with `stream.full` once `signal`
  * aborts.

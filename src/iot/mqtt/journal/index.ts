@@ -1,4 +1,3 @@
-export { appendInOrder } from './append-in-order.ts';
 export {
   type CheckpointClient,
   Checkpointer,

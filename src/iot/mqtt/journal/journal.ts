@@ -37,7 +37,7 @@ export interface JournalOptions {
   /**
    * The batch the next record goes to, which is not full. Asked for each record, which is then written before anything
    * else happens; whoever answers sees to it that the batch is appended soon, after all earlier ones and in any case, as
-   * `appendInOrder` does: what comes later counts on it.
+   * `rules/ingest` does: what comes later counts on it.
    */
   readonly batch: () => RecordBatch;
   /** As recovered; 0 in a new journal. */
