@@ -15,18 +15,26 @@ import type {
 } from '@aws-sdk/lib-dynamodb';
 import type { Clock } from '../../kernel/clock.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
-import { openLayouts } from './catalog.ts';
 import { invalid, tableNotFound } from './errors.ts';
 import { Aliases } from './expressions/aliases.ts';
 import { projectOn } from './expressions/projection.ts';
-import { decodeItem, encodeItem } from './item-encoding.ts';
-import { itemKey, type TableLayout } from './layout.ts';
+import { planQuery, projectionOf, runQuery } from './operations/query.ts';
+import { planTransaction, runTransaction } from './operations/transaction.ts';
+import {
+  carryOut,
+  type DecidedWrite,
+  decide,
+  type PlannedWrite,
+  planDelete,
+  planPut,
+  planUpdate,
+} from './operations/writes.ts';
 import type { Answer, Table, TableSchema } from './port.ts';
-import { planQuery, projectionOf, runQuery } from './query.ts';
-import { planTransaction, runTransaction } from './transaction.ts';
+import { openLayouts } from './storage/catalog.ts';
+import { itemKey, type TableLayout } from './storage/layout.ts';
 import { checkKey, checkParameters, type Supported } from './validate.ts';
-import type { Item } from './values.ts';
-import { carryOut, type DecidedWrite, decide, type PlannedWrite, planDelete, planPut, planUpdate } from './writes.ts';
+import { decodeItem, encodeItem } from './values/item-encoding.ts';
+import type { Item } from './values/value.ts';
 
 export interface EmbeddedTableOptions {
   /** Closed together with the table. */

@@ -11,7 +11,7 @@ import {
   textBytes,
   typeOf,
   type Value,
-} from './values.ts';
+} from './values/value.ts';
 
 const namePattern = /^[A-Za-z0-9_.-]{3,255}$/;
 

@@ -1,7 +1,7 @@
 /** Reads a KeyConditionExpression: `=` on the partition key, and at most one comparison of the sort key. */
 import { invalid } from '../errors.ts';
 import type { IndexSchema, KeyAttribute, TableSchema } from '../port.ts';
-import { typeOf, type Value } from '../values.ts';
+import { typeOf, type Value } from '../values/value.ts';
 import type { Aliases } from './aliases.ts';
 import { refuseReversedBounds } from './condition.ts';
 import type { Comparator, Condition, Operand } from './syntax.ts';

@@ -1,4 +1,4 @@
-import { type Item, isMap, ownValue, type Value } from '../values.ts';
+import { type Item, isMap, ownValue, type Value } from '../values/value.ts';
 import type { Steps } from './aliases.ts';
 import type { Reader } from './reader.ts';
 

@@ -1,6 +1,6 @@
 /** Keeps of an item what a list of paths names, inside its parents. */
 import { invalid } from '../errors.ts';
-import { type Item, isMap, ownValue, setOwn, type Value } from '../values.ts';
+import { type Item, isMap, ownValue, setOwn, type Value } from '../values/value.ts';
 import type { Aliases, Steps } from './aliases.ts';
 import { refuseOverlaps } from './paths.ts';
 import type { Path } from './syntax.ts';

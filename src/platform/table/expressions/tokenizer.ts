@@ -1,6 +1,6 @@
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
-import { textBytes } from '../values.ts';
+import { textBytes } from '../values/value.ts';
 
 /** The request parameter an expression came in; every message about it begins with this name. */
 export type ExpressionKind =

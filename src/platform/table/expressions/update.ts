@@ -1,7 +1,18 @@
 /** Carries out an update: every right-hand side reads the item as it was, then the targets change. */
-import { add } from '../decimal.ts';
+
 import { invalid } from '../errors.ts';
-import { type Item, isMap, isSet, ownValue, setHas, setOwn, typeOf, type Value, type ValueSet } from '../values.ts';
+import { add } from '../values/decimal.ts';
+import {
+  type Item,
+  isMap,
+  isSet,
+  ownValue,
+  setHas,
+  setOwn,
+  typeOf,
+  type Value,
+  type ValueSet,
+} from '../values/value.ts';
 import type { Aliases, Steps } from './aliases.ts';
 import { refuseOverlaps, valueAt } from './paths.ts';
 import type { Update, UpdateValue } from './syntax.ts';

@@ -3,7 +3,7 @@
  * numbers and every attribute name exactly (msgpackr renames `__proto__`).
  */
 import assert from 'node:assert/strict';
-import { type Item, isMap, setOwn, type Value, type ValueSet } from './values.ts';
+import { type Item, isMap, setOwn, type Value, type ValueSet } from './value.ts';
 
 const formatVersion = 1;
 

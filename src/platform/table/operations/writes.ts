@@ -1,15 +1,15 @@
 /** One write: what the request asks for, what that means for the stored item, and carrying it out. */
-import type { StoreReader, StoreTransaction } from '../../kernel/store.ts';
-import { ConditionalCheckFailedError, invalid, itemTooLarge } from './errors.ts';
-import { Aliases } from './expressions/aliases.ts';
-import { parsedCondition, parsedUpdate } from './expressions/cache.ts';
-import { compileCondition, type Predicate } from './expressions/condition.ts';
-import { type CompiledUpdate, compileUpdate } from './expressions/update.ts';
-import { decodeItem, encodeItem } from './item-encoding.ts';
-import { type IndexLayout, indexEntryKey, itemKey, type TableLayout } from './layout.ts';
-import { tableLimits } from './limits.ts';
-import { checkIndexKeys, checkItem, checkKey, isIndexMember, keyAttributes } from './validate.ts';
-import { compareBytes, type Item, measureItem, toAttributeValues } from './values.ts';
+import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
+import { ConditionalCheckFailedError, invalid, itemTooLarge } from '../errors.ts';
+import { Aliases } from '../expressions/aliases.ts';
+import { parsedCondition, parsedUpdate } from '../expressions/cache.ts';
+import { compileCondition, type Predicate } from '../expressions/condition.ts';
+import { type CompiledUpdate, compileUpdate } from '../expressions/update.ts';
+import { tableLimits } from '../limits.ts';
+import { type IndexLayout, indexEntryKey, itemKey, type TableLayout } from '../storage/layout.ts';
+import { checkIndexKeys, checkItem, checkKey, isIndexMember, keyAttributes } from '../validate.ts';
+import { decodeItem, encodeItem } from '../values/item-encoding.ts';
+import { compareBytes, type Item, measureItem, toAttributeValues } from '../values/value.ts';
 
 /** The parameters all writes share, as they come from outside. */
 export interface WriteParameters {

@@ -1,8 +1,8 @@
 /** The values of an item as the document API gives them, how they compare, and what they weigh. */
 
+import { invalid, notSupported } from '../errors.ts';
+import { tableLimits } from '../limits.ts';
 import { decimalOf } from './decimal.ts';
-import { invalid, notSupported } from './errors.ts';
-import { tableLimits } from './limits.ts';
 
 export type Value = null | boolean | number | string | Uint8Array | ValueSet | Value[] | Item;
 export type ValueSet = Set<string> | Set<number> | Set<Uint8Array>;

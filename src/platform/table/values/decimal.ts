@@ -1,5 +1,5 @@
 /** Exact decimal arithmetic and digits of the numbers DynamoDB would keep as decimals, where JavaScript has doubles. */
-import { invalid, notSupported } from './errors.ts';
+import { invalid, notSupported } from '../errors.ts';
 
 /** ±0.digits × 10^exponent; no outer zeros. Zero has no digits. */
 export interface Decimal {

@@ -1,13 +1,13 @@
 /** Gives tables and indexes their ids, keeps them, and fills or empties the indexes that came or went. */
 import assert from 'node:assert/strict';
-import type { KeyValueStore, StoreEntry } from '../../kernel/store.ts';
-import { invalid, schemaChanged } from './errors.ts';
-import { decodeItem } from './item-encoding.ts';
+import type { KeyValueStore, StoreEntry } from '../../../kernel/store.ts';
+import { invalid, schemaChanged } from '../errors.ts';
+import { entryKeyOf } from '../operations/writes.ts';
+import type { IndexSchema, KeyAttribute, TableSchema } from '../port.ts';
+import { checkSchema } from '../validate.ts';
+import { decodeItem } from '../values/item-encoding.ts';
 import { afterKey, afterPrefix, concat, spacePrefix } from './key-encoding.ts';
 import type { TableLayout } from './layout.ts';
-import type { IndexSchema, KeyAttribute, TableSchema } from './port.ts';
-import { checkSchema } from './validate.ts';
-import { entryKeyOf } from './writes.ts';
 
 /** What is stored about a table. */
 interface CatalogEntry {

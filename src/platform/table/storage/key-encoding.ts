@@ -8,9 +8,9 @@
  * fits, whatever its keys hold. An index entry's value is the store key of its item.
  */
 import { createHash } from 'node:crypto';
-import { decimalOf } from './decimal.ts';
-import type { KeyAttribute } from './port.ts';
-import { compareBytes, type Value } from './values.ts';
+import type { KeyAttribute } from '../port.ts';
+import { decimalOf } from '../values/decimal.ts';
+import { compareBytes, type Value } from '../values/value.ts';
 
 /** The first byte of every key of the table engine, as a store may have other tenants. */
 const tenant = 0x54; // T

@@ -2,14 +2,15 @@
 
 import assert from 'node:assert/strict';
 import type { QueryCommandInput, QueryCommandOutput } from '@aws-sdk/lib-dynamodb';
-import type { StoreRange, StoreReader } from '../../kernel/store.ts';
-import { invalid } from './errors.ts';
-import { Aliases } from './expressions/aliases.ts';
-import { parsedCondition, parsedProjection } from './expressions/cache.ts';
-import { compileCondition, type Predicate } from './expressions/condition.ts';
-import { type KeyCondition, readKeyCondition, type SortCondition } from './expressions/key-condition.ts';
-import { compileProjection } from './expressions/projection.ts';
-import { decodeItem, encodedItemBytes } from './item-encoding.ts';
+import type { StoreRange, StoreReader } from '../../../kernel/store.ts';
+import { invalid } from '../errors.ts';
+import { Aliases } from '../expressions/aliases.ts';
+import { parsedCondition, parsedProjection } from '../expressions/cache.ts';
+import { compileCondition, type Predicate } from '../expressions/condition.ts';
+import { type KeyCondition, readKeyCondition, type SortCondition } from '../expressions/key-condition.ts';
+import { compileProjection } from '../expressions/projection.ts';
+import { tableLimits } from '../limits.ts';
+import type { Answer } from '../port.ts';
 import {
   afterKey,
   afterPrefix,
@@ -19,12 +20,18 @@ import {
   escapedBytes,
   laterKey,
   orderedBytes,
-} from './key-encoding.ts';
-import { type IndexLayout, indexEntryKey, itemKey, keyOf, partitionPrefix, type TableLayout } from './layout.ts';
-import { tableLimits } from './limits.ts';
-import type { Answer } from './port.ts';
-import { checkKey, checkParameters, isIndexMember, keyAttributes, type Supported } from './validate.ts';
-import { type Item, isPlainObject, measureItem } from './values.ts';
+} from '../storage/key-encoding.ts';
+import {
+  type IndexLayout,
+  indexEntryKey,
+  itemKey,
+  keyOf,
+  partitionPrefix,
+  type TableLayout,
+} from '../storage/layout.ts';
+import { checkKey, checkParameters, isIndexMember, keyAttributes, type Supported } from '../validate.ts';
+import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
+import { type Item, isPlainObject, measureItem } from '../values/value.ts';
 
 export const queryParameters: Supported = {
   TableName: true,

@@ -1,7 +1,7 @@
 /** Several writes, all or none, with the answer to a repeated request remembered for ten minutes. */
 import { createHash } from 'node:crypto';
 import type { TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb';
-import type { StoreTransaction } from '../../kernel/store.ts';
+import type { StoreTransaction } from '../../../kernel/store.ts';
 import {
   type CancellationReason,
   ConditionalCheckFailedError,
@@ -9,13 +9,13 @@ import {
   TableError,
   TransactionCanceledError,
   tokenReused,
-} from './errors.ts';
-import { decodeItem, encodeItem } from './item-encoding.ts';
-import { concat, spacePrefix } from './key-encoding.ts';
-import type { TableLayout } from './layout.ts';
-import { tableLimits } from './limits.ts';
-import { checkParameters, type Supported } from './validate.ts';
-import { type Item, isPlainObject, type Value } from './values.ts';
+} from '../errors.ts';
+import { tableLimits } from '../limits.ts';
+import { concat, spacePrefix } from '../storage/key-encoding.ts';
+import type { TableLayout } from '../storage/layout.ts';
+import { checkParameters, type Supported } from '../validate.ts';
+import { decodeItem, encodeItem } from '../values/item-encoding.ts';
+import { type Item, isPlainObject, type Value } from '../values/value.ts';
 import {
   carryOut,
   type DecidedWrite,

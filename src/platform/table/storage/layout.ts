@@ -1,7 +1,8 @@
 /** A table as it lies in the store: its ids, and the store keys of its items and index entries. */
+
+import type { IndexSchema, TableSchema } from '../port.ts';
+import { type Item, ownValue, type Value } from '../values/value.ts';
 import { concat, endedBytes, orderedBytes, partitionBytes, spacePrefix } from './key-encoding.ts';
-import type { IndexSchema, TableSchema } from './port.ts';
-import { type Item, ownValue, type Value } from './values.ts';
 
 export interface TableLayout {
   readonly id: number;
