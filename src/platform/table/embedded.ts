@@ -15,7 +15,7 @@ import type {
 } from '@aws-sdk/lib-dynamodb';
 import type { Clock } from '../../kernel/clock.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
-import { invalid, tableNotFound } from './errors.ts';
+import { invalid, notSupported } from './errors.ts';
 import { Aliases } from './expressions/aliases.ts';
 import { projectOn } from './expressions/projection.ts';
 import { planQuery, projectionOf, runQuery } from './operations/query.ts';
@@ -30,7 +30,7 @@ import {
   planUpdate,
 } from './operations/writes.ts';
 import type { Answer, Table, TableSchema } from './port.ts';
-import { openLayouts } from './storage/catalog.ts';
+import { Catalog } from './storage/catalog.ts';
 import { itemKey, type TableLayout } from './storage/layout.ts';
 import { checkKey, checkParameters, type Supported } from './validate.ts';
 import { decodeItem, encodeItem } from './values/item-encoding.ts';
@@ -45,7 +45,7 @@ export interface EmbeddedTableOptions {
 
 /** Resolves when the indexes that are new have been filled from the items already there. */
 export async function openEmbeddedTable({ store, clock, tables }: EmbeddedTableOptions): Promise<Table> {
-  return new EmbeddedTable(store, clock, await openLayouts(store, tables));
+  return new EmbeddedTable(store, clock, await Catalog.open(store, tables));
 }
 
 const readParameters: Supported = {
@@ -73,12 +73,12 @@ const updateParameters: Supported = { ...writeParameters, Key: true, UpdateExpre
 class EmbeddedTable implements Table {
   readonly #store: KeyValueStore;
   readonly #clock: Clock;
-  readonly #layouts: ReadonlyMap<string, TableLayout>;
+  readonly #catalog: Catalog;
 
-  constructor(store: KeyValueStore, clock: Clock, layouts: ReadonlyMap<string, TableLayout>) {
+  constructor(store: KeyValueStore, clock: Clock, catalog: Catalog) {
     this.#store = store;
     this.#clock = clock;
-    this.#layouts = layouts;
+    this.#catalog = catalog;
   }
 
   async get(input: GetCommandInput): Promise<Answer<GetCommandOutput>> {
@@ -87,7 +87,7 @@ class EmbeddedTable implements Table {
     const aliases = new Aliases(input.ExpressionAttributeNames, undefined);
     const project = projectionOf(input.ProjectionExpression, aliases);
     aliases.checkAllUsed();
-    const encoded = this.#store.get(itemKey(layout, checkKey(layout.schema, input.Key)));
+    const encoded = this.#store.get(itemKey(layout, checkKey(layout.keys, input.Key)));
     if (encoded === undefined) return {};
     const item = decodeItem(encoded);
     return { Item: project === undefined ? item : project(item) };
@@ -131,6 +131,22 @@ class EmbeddedTable implements Table {
     return {};
   }
 
+  async scan(): Promise<never> {
+    throw notSupported('scan');
+  }
+
+  async batchGet(): Promise<never> {
+    throw notSupported('batchGet');
+  }
+
+  async batchWrite(): Promise<never> {
+    throw notSupported('batchWrite');
+  }
+
+  async transactGet(): Promise<never> {
+    throw notSupported('transactGet');
+  }
+
   close(): Promise<void> {
     return this.#store.close();
   }
@@ -138,9 +154,7 @@ class EmbeddedTable implements Table {
   #layout(tableName: unknown): TableLayout {
     if (typeof tableName !== 'string')
       throw invalid("The parameter 'TableName' is required but was not present in the request");
-    const layout = this.#layouts.get(tableName);
-    if (layout === undefined) throw tableNotFound();
-    return layout;
+    return this.#catalog.table(tableName);
   }
 
   #write(plan: PlannedWrite): Promise<DecidedWrite> {

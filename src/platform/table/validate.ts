@@ -2,6 +2,7 @@
 import { invalid, notSupported } from './errors.ts';
 import { tableLimits } from './limits.ts';
 import type { IndexSchema, KeyAttribute, TableSchema } from './port.ts';
+import { type IndexLayout, type KeySchema, keyAttributes, keySchemaOf } from './storage/layout.ts';
 import {
   type Item,
   isPlainObject,
@@ -38,21 +39,22 @@ function checkName(what: string, name: string): void {
   }
 }
 
-function checkKeyAttributes({ partitionKey, sortKey }: IndexSchema | TableSchema): void {
-  for (const key of sortKey === undefined ? [partitionKey] : [partitionKey, sortKey]) {
+function checkKeyAttributes(schema: IndexSchema | TableSchema): void {
+  const keys = keyAttributes(keySchemaOf(schema));
+  for (const key of keys) {
     if (key.name.length === 0 || key.name.length > tableLimits.keyNameCharactersMax) {
       throw invalid(`A key attribute's name must have 1 to ${tableLimits.keyNameCharactersMax} characters.`);
     }
   }
-  if (sortKey?.name === partitionKey.name)
+  if (new Set(keys.map(({ name }) => name)).size < keys.length)
     throw invalid('Both the Hash Key and the Range Key element in the KeySchema have the same name');
 }
 
 /** An attribute that is a key in several places has one definition. */
 function checkOneTypePerAttribute(schema: TableSchema): void {
   const types = new Map<string, string>();
-  for (const { partitionKey, sortKey } of [schema, ...(schema.indexes ?? [])]) {
-    for (const { name, type } of sortKey === undefined ? [partitionKey] : [partitionKey, sortKey]) {
+  for (const declared of [schema, ...(schema.indexes ?? [])]) {
+    for (const { name, type } of keyAttributes(keySchemaOf(declared))) {
       if ((types.get(name) ?? type) !== type) throw invalid(`Key attribute ${name} is declared with two types.`);
       types.set(name, type);
     }
@@ -76,10 +78,10 @@ export function checkParameters(operation: string, input: unknown, supported: Su
 }
 
 /** @returns the item, known to be storable, and its size. Indexes are checked apart, as DynamoDB words it otherwise. */
-export function checkItem(schema: TableSchema, input: unknown): { item: Item; bytes: number } {
+export function checkItem(keys: KeySchema, input: unknown): { item: Item; bytes: number } {
   const bytes = measureItem(input);
   const item = input as Item; // a cast: `measureItem` refuses what is none
-  for (const key of keyAttributes(schema)) {
+  for (const key of keyAttributes(keys)) {
     const value = ownValue(item, key.name);
     if (value === undefined) {
       throw invalid(`One or more parameter values were invalid: Missing the key ${key.name} in the item`);
@@ -89,31 +91,27 @@ export function checkItem(schema: TableSchema, input: unknown): { item: Item; by
         `One or more parameter values were invalid: Type mismatch for key ${key.name} expected: ${key.type} actual: ${typeOf(value)}`,
       );
     }
-    checkKeyValue(key, value, key === schema.partitionKey);
+    checkKeyValue(key, value, keys.partitionKeys.includes(key));
   }
   return { item, bytes };
 }
 
 /** A key must have the attributes of the key schema, of their types, and no others. */
-export function checkKey(schema: TableSchema, input: unknown): Item {
-  const attributes = keyAttributes(schema);
+export function checkKey(keys: KeySchema, input: unknown): Item {
+  const attributes = keyAttributes(keys);
   if (!isPlainObject(input) || Object.keys(input).length !== attributes.length) throw keyMismatch();
   for (const key of attributes) {
     const value = ownValue(input as Record<string, unknown>, key.name); // a cast: a plain object
     if (value === undefined) throw keyMismatch();
     measureValue(value);
     if (typeOf(value as Value) !== key.type) throw keyMismatch(); // a cast: `measureValue` refuses what is none
-    checkKeyValue(key, value as Value, key === schema.partitionKey);
+    checkKeyValue(key, value as Value, keys.partitionKeys.includes(key));
   }
   return input as Item; // a cast: every attribute was checked above
 }
 
 export function keyMismatch() {
   return invalid('The provided key element does not match the schema');
-}
-
-export function keyAttributes({ partitionKey, sortKey }: TableSchema | IndexSchema): readonly KeyAttribute[] {
-  return sortKey === undefined ? [partitionKey] : [partitionKey, sortKey];
 }
 
 export function checkKeyValue({ name, type }: KeyAttribute, value: Value, isPartitionKey: boolean): void {
@@ -141,8 +139,8 @@ function keyValueBytes(value: Value): number {
 }
 
 /** Refuses the whole write when an index key is present but unfit. */
-export function checkIndexKeys(index: IndexSchema, item: Item): void {
-  for (const key of keyAttributes(index)) {
+export function checkIndexKeys(index: IndexLayout, item: Item): void {
+  for (const key of keyAttributes(index.keys)) {
     const value = ownValue(item, key.name);
     if (value === undefined) continue;
     if (typeOf(value) !== key.type) {
@@ -155,17 +153,17 @@ export function checkIndexKeys(index: IndexSchema, item: Item): void {
         `One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${key.type === 'S' ? 'string' : 'binary'} value. IndexName: ${index.indexName}, IndexKey: ${key.name}`,
       );
     }
-    checkKeyValue(key, value, key === index.partitionKey);
+    checkKeyValue(key, value, index.keys.partitionKeys.includes(key));
   }
 }
 
 /** Every key of the index is there and fit. Unfit ones can only be older than the index. */
-export function isIndexMember(index: IndexSchema, item: Item): boolean {
-  return keyAttributes(index).every(key => {
+export function isIndexMember({ keys }: IndexLayout, item: Item): boolean {
+  return keyAttributes(keys).every(key => {
     const value = ownValue(item, key.name);
     if (value === undefined || typeOf(value) !== key.type) return false;
     const bytes = keyValueBytes(value);
-    const bytesMax = key === index.partitionKey ? tableLimits.partitionKeyBytesMax : tableLimits.sortKeyBytesMax;
+    const bytesMax = keys.partitionKeys.includes(key) ? tableLimits.partitionKeyBytesMax : tableLimits.sortKeyBytesMax;
     return key.type === 'N' || (bytes > 0 && bytes <= bytesMax);
   });
 }

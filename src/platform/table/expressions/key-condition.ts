@@ -1,6 +1,6 @@
 /** Reads a KeyConditionExpression: `=` on the partition key, and at most one comparison of the sort key. */
 import { invalid } from '../errors.ts';
-import type { IndexSchema, KeyAttribute, TableSchema } from '../port.ts';
+import type { KeyAttribute } from '../port.ts';
 import { typeOf, type Value } from '../values/value.ts';
 import type { Aliases } from './aliases.ts';
 import { refuseReversedBounds } from './condition.ts';
@@ -24,7 +24,7 @@ interface Term {
 
 export function readKeyCondition(
   condition: Condition,
-  schema: TableSchema | IndexSchema,
+  schema: { readonly partitionKey: KeyAttribute; readonly sortKey?: KeyAttribute },
   aliases: Aliases,
 ): KeyCondition {
   const { partitionKey, sortKey } = schema;

@@ -25,11 +25,13 @@ import {
   type IndexLayout,
   indexEntryKey,
   itemKey,
+  type KeySchema,
+  keyAttributes,
   keyOf,
   partitionPrefix,
   type TableLayout,
 } from '../storage/layout.ts';
-import { checkKey, checkParameters, isIndexMember, keyAttributes, type Supported } from '../validate.ts';
+import { checkKey, checkParameters, isIndexMember, type Supported } from '../validate.ts';
 import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
 import { type Item, isPlainObject, measureItem } from '../values/value.ts';
 
@@ -95,7 +97,7 @@ export function projectionOf(text: string | undefined, aliases: Aliases): ((item
 
 function indexOf(table: TableLayout, indexName: string | undefined): IndexLayout | undefined {
   if (indexName === undefined) return undefined;
-  const index = table.indexes.find(({ schema }) => schema.indexName === indexName);
+  const index = table.indexes.find(each => each.indexName === indexName);
   if (index === undefined) throw invalid(`The table does not have the specified index: ${indexName}`);
   return index;
 }
@@ -119,7 +121,7 @@ function checkSelect({ Select, ProjectionExpression, IndexName }: QueryCommandIn
 }
 
 function keyConditionOf(
-  { schema }: TableLayout,
+  { keys }: TableLayout,
   index: IndexLayout | undefined,
   { KeyConditionExpression: text }: QueryCommandInput,
   aliases: Aliases,
@@ -128,11 +130,16 @@ function keyConditionOf(
     throw invalid('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.');
   }
   const condition = aliases.use('KeyConditionExpression', parsedCondition('KeyConditionExpression', text));
-  return readKeyCondition(condition, index?.schema ?? schema, aliases);
+  return readKeyCondition(condition, schemaOf(index?.keys ?? keys), aliases);
+}
+
+/** Until key conditions know of several attributes. */
+function schemaOf({ partitionKeys: [partitionKey], sortKeys: [sortKey] }: KeySchema) {
+  return { partitionKey, sortKey };
 }
 
 function filterOf(
-  { schema }: TableLayout,
+  { keys }: TableLayout,
   index: IndexLayout | undefined,
   { FilterExpression: text }: QueryCommandInput,
   aliases: Aliases,
@@ -140,7 +147,7 @@ function filterOf(
   if (text === undefined) return undefined;
   const parsed = parsedCondition('FilterExpression', text);
   const filter = aliases.use('FilterExpression', parsed);
-  for (const { name } of keyAttributes(index?.schema ?? schema)) {
+  for (const { name } of keyAttributes(index?.keys ?? keys)) {
     if (parsed.paths.some(path => aliases.steps(path)[0] === name)) {
       throw invalid(`Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`);
     }
@@ -154,7 +161,7 @@ function rangeOf(
   key: KeyCondition,
   { ExclusiveStartKey, ScanIndexForward = true }: QueryCommandInput,
 ): StoreRange {
-  const prefix = partitionPrefix(table, index, key.partition);
+  const prefix = partitionPrefix(table, index, [key.partition]);
   let { start, end } = sortRange(table, index, prefix, key.sort);
   if (ExclusiveStartKey !== undefined) {
     const position = positionOf(table, index, ExclusiveStartKey);
@@ -178,7 +185,7 @@ function sortRange(
   sort: SortCondition | undefined,
 ): { start: Uint8Array; end: Uint8Array } {
   const all = { start: prefix, end: afterPrefix(prefix) };
-  const { sortKey } = index?.schema ?? table.schema;
+  const [sortKey] = (index?.keys ?? table.keys).sortKeys;
   if (sort === undefined || sortKey === undefined) return all;
   const bytesOf = (value: Parameters<typeof orderedBytes>[1]) => orderedBytes(sortKey.type, value);
   const isIndex = index !== undefined;
@@ -209,19 +216,19 @@ function sortRange(
 /** Where a page ended: the keys of the table, and of the index if one is read. */
 function positionOf(table: TableLayout, index: IndexLayout | undefined, input: unknown): Uint8Array {
   const names = new Set(
-    [...keyAttributes(table.schema), ...(index ? keyAttributes(index.schema) : [])].map(key => key.name),
+    [...keyAttributes(table.keys), ...(index ? keyAttributes(index.keys) : [])].map(key => key.name),
   );
   if (!isPlainObject(input) || Object.keys(input).length !== names.size)
     throw invalid('The provided starting key is invalid');
   measureItem(input);
   const given = input as Item; // a cast: `measureItem` refuses what is none
   try {
-    const key = checkKey(table.schema, keyOf(table.schema, given));
+    const key = checkKey(table.keys, keyOf(table.keys, given));
     if (index === undefined) return itemKey(table, key);
   } catch (cause) {
     throw invalid(`The provided starting key is invalid: ${cause instanceof Error ? cause.message : ''}`);
   }
-  if (!isIndexMember(index.schema, given)) throw invalid('The provided starting key is invalid');
+  if (!isIndexMember(index, given)) throw invalid('The provided starting key is invalid');
   return indexEntryKey(table, index, given);
 }
 
@@ -265,5 +272,5 @@ function* encodedItems(reader: StoreReader, { index, range }: PlannedQuery): Gen
 }
 
 function lastKeyOf({ table, index }: PlannedQuery, item: Item): Item {
-  return { ...keyOf(table.schema, item), ...(index === undefined ? {} : keyOf(index.schema, item)) };
+  return { ...keyOf(table.keys, item), ...(index === undefined ? {} : keyOf(index.keys, item)) };
 }

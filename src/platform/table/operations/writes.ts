@@ -6,8 +6,8 @@ import { parsedCondition, parsedUpdate } from '../expressions/cache.ts';
 import { compileCondition, type Predicate } from '../expressions/condition.ts';
 import { type CompiledUpdate, compileUpdate } from '../expressions/update.ts';
 import { tableLimits } from '../limits.ts';
-import { type IndexLayout, indexEntryKey, itemKey, type TableLayout } from '../storage/layout.ts';
-import { checkIndexKeys, checkItem, checkKey, isIndexMember, keyAttributes } from '../validate.ts';
+import { type IndexLayout, indexEntryKey, itemKey, keyAttributes, type TableLayout } from '../storage/layout.ts';
+import { checkIndexKeys, checkItem, checkKey, isIndexMember } from '../validate.ts';
 import { decodeItem, encodeItem } from '../values/item-encoding.ts';
 import { compareBytes, type Item, measureItem, toAttributeValues } from '../values/value.ts';
 
@@ -42,9 +42,9 @@ export interface DecidedWrite {
 }
 
 export function planPut(table: TableLayout, input: unknown, parameters: WriteParameters): PlannedWrite {
-  const { item, bytes } = checkItem(table.schema, input);
+  const { item, bytes } = checkItem(table.keys, input);
   if (bytes > tableLimits.itemBytesMax) throw itemTooLarge('Item size has exceeded the maximum allowed size');
-  for (const index of table.indexes) checkIndexKeys(index.schema, item);
+  for (const index of table.indexes) checkIndexKeys(index, item);
   const aliases = aliasesOf(parameters);
   const condition = conditionOf(parameters, aliases);
   aliases.checkAllUsed();
@@ -53,7 +53,7 @@ export function planPut(table: TableLayout, input: unknown, parameters: WritePar
 }
 
 export function planDelete(table: TableLayout, input: unknown, parameters: WriteParameters): PlannedWrite {
-  const key = checkKey(table.schema, input);
+  const key = checkKey(table.keys, input);
   const aliases = aliasesOf(parameters);
   const condition = conditionOf(parameters, aliases);
   aliases.checkAllUsed();
@@ -66,7 +66,7 @@ export function planUpdate(
   input: unknown,
   parameters: WriteParameters & { readonly UpdateExpression?: string },
 ): { plan: PlannedWrite; update: CompiledUpdate | undefined } {
-  const key = checkKey(table.schema, input);
+  const key = checkKey(table.keys, input);
   const aliases = aliasesOf(parameters);
   const condition = conditionOf(parameters, aliases);
   const update = updateOf(parameters.UpdateExpression, aliases);
@@ -109,7 +109,7 @@ function updateOf(text: string | undefined, aliases: Aliases): CompiledUpdate | 
 }
 
 function refuseKeyTargets(table: TableLayout, update: CompiledUpdate | undefined): void {
-  for (const { name } of keyAttributes(table.schema)) {
+  for (const { name } of keyAttributes(table.keys)) {
     if (update?.targets.some(([first]) => first === name)) {
       throw invalid(
         `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
@@ -134,9 +134,9 @@ function updated(
   if (Math.max(bytes, measured) > tableLimits.itemBytesMax) {
     throw itemTooLarge('Item size to update has exceeded the maximum allowed size');
   }
-  for (const { schema } of table.indexes) {
-    const isTouched = keyAttributes(schema).some(({ name }) => update.targets.some(([first]) => first === name));
-    if (isTouched) checkIndexKeys(schema, item);
+  for (const index of table.indexes) {
+    const isTouched = keyAttributes(index.keys).some(({ name }) => update.targets.some(([first]) => first === name));
+    if (isTouched) checkIndexKeys(index, item);
   }
   return { item, bytes };
 }
@@ -167,5 +167,5 @@ export function carryOut(transaction: StoreTransaction, { plan, stored, next }: 
 }
 
 export function entryKeyOf(table: TableLayout, index: IndexLayout, item: Item | undefined): Uint8Array | undefined {
-  return item !== undefined && isIndexMember(index.schema, item) ? indexEntryKey(table, index, item) : undefined;
+  return item !== undefined && isIndexMember(index, item) ? indexEntryKey(table, index, item) : undefined;
 }

@@ -1,13 +1,13 @@
 /** Gives tables and indexes their ids, keeps them, and fills or empties the indexes that came or went. */
 import assert from 'node:assert/strict';
 import type { KeyValueStore, StoreEntry } from '../../../kernel/store.ts';
-import { invalid, schemaChanged } from '../errors.ts';
+import { invalid, schemaChanged, tableNotFound } from '../errors.ts';
 import { entryKeyOf } from '../operations/writes.ts';
 import type { IndexSchema, KeyAttribute, TableSchema } from '../port.ts';
 import { checkSchema } from '../validate.ts';
 import { decodeItem } from '../values/item-encoding.ts';
 import { afterKey, afterPrefix, concat, spacePrefix } from './key-encoding.ts';
-import type { TableLayout } from './layout.ts';
+import { type IndexLayout, keyAttributes, keySchemaOf, type TableLayout } from './layout.ts';
 
 /** What is stored about a table. */
 interface CatalogEntry {
@@ -28,11 +28,28 @@ const tableIdMax = 0xffff;
 const indexIdMax = 0xff;
 const chunkItemsMax = 1_000; // ours: one transaction of a rebuild
 
-/** Resolves when every index is complete. */
-export async function openLayouts(
-  store: KeyValueStore,
-  schemas: readonly TableSchema[],
-): Promise<Map<string, TableLayout>> {
+/** The tables of an engine by name. */
+export class Catalog {
+  readonly #layouts: ReadonlyMap<string, TableLayout>;
+
+  private constructor(layouts: ReadonlyMap<string, TableLayout>) {
+    this.#layouts = layouts;
+  }
+
+  /** Resolves when every index that is declared is complete. */
+  static async open(store: KeyValueStore, declared: readonly TableSchema[]): Promise<Catalog> {
+    return new Catalog(await openLayouts(store, declared));
+  }
+
+  /** Throws `table.notFound`. */
+  table(tableName: string): TableLayout {
+    const layout = this.#layouts.get(tableName);
+    if (layout === undefined) throw tableNotFound();
+    return layout;
+  }
+}
+
+async function openLayouts(store: KeyValueStore, schemas: readonly TableSchema[]): Promise<Map<string, TableLayout>> {
   const layouts = new Map<string, TableLayout>();
   for (const schema of schemas) {
     checkSchema(schema);
@@ -58,9 +75,20 @@ function layoutOf(schema: TableSchema, { id, indexes }: CatalogEntry): TableLayo
   const layouts = (schema.indexes ?? []).map(index => {
     const known = indexes.find(each => each.status !== 'dropping' && each.indexName === index.indexName);
     assert(known !== undefined); // `reconcile` gave every declared index an id
-    return { id: known.id, schema: index };
+    return indexLayout(known.id, index);
   });
-  return { id, schema, indexes: layouts };
+  return { id, tableName: schema.tableName, keys: keySchemaOf(schema), indexes: layouts };
+}
+
+function indexLayout(id: number, schema: IndexSchema): IndexLayout {
+  return {
+    id,
+    indexName: schema.indexName,
+    kind: 'global',
+    keys: keySchemaOf(schema),
+    projection: 'ALL',
+    isBuilding: false,
+  };
 }
 
 /** Compares what is declared with what is stored, and stores what has to be done. */
@@ -104,8 +132,11 @@ function sameKeys(
   left: IndexSchema | CatalogEntry | TableSchema,
   right: IndexSchema | CatalogEntry | TableSchema,
 ): boolean {
-  const same = (a: KeyAttribute | undefined, b: KeyAttribute | undefined) => a?.name === b?.name && a?.type === b?.type;
-  return same(left.partitionKey, right.partitionKey) && same(left.sortKey, right.sortKey);
+  const textOf = (schema: IndexSchema | CatalogEntry | TableSchema) =>
+    keyAttributes(keySchemaOf(schema as TableSchema)) // a cast: only the keys are read
+      .map(({ name, type }) => `${type} ${name}`)
+      .join();
+  return textOf(left) === textOf(right);
 }
 
 async function build(
@@ -114,7 +145,7 @@ async function build(
   entry: CatalogEntry,
   index: CatalogIndex,
 ): Promise<void> {
-  const layout = { id: entry.id, schema, indexes: [] };
+  const layout = { id: entry.id, tableName: schema.tableName, keys: keySchemaOf(schema), indexes: [] };
   const end = afterPrefix(spacePrefix(entry.id, 0));
   for (let start: Uint8Array | undefined = spacePrefix(entry.id, 0); start !== undefined; ) {
     const chunk: StoreEntry[] = [];
@@ -124,7 +155,7 @@ async function build(
     }
     await store.write(transaction => {
       for (const { key, value } of chunk) {
-        const entryKey = entryKeyOf(layout, { id: index.id, schema: index }, decodeItem(value));
+        const entryKey = entryKeyOf(layout, indexLayout(index.id, index), decodeItem(value));
         if (entryKey !== undefined) transaction.put(entryKey, key);
       }
     });

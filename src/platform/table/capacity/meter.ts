@@ -1,0 +1,30 @@
+/** Who used how many capacity units of what: operations tell, whoever accounts or throttles listens. */
+import type { Value } from '../values/value.ts';
+
+/** On whose behalf a call is made; what the ledger and the N+1 detector name. */
+export interface Caller {
+  readonly functionName?: string;
+  readonly accessPattern?: string;
+}
+
+/** What a part of a call touches: a partition of a table, or of one of its indexes. */
+export interface Use {
+  readonly kind: 'read' | 'write';
+  readonly tableName: string;
+  readonly indexName?: string;
+  /** The values of the partition key; absent for what goes over many partitions (a scan). */
+  readonly partition?: readonly Value[];
+  readonly caller?: Caller;
+}
+
+export interface Meter {
+  /**
+   * Before the work, for each partition it will touch. Throws `table.throttled` (ProvisionedThroughputExceededException)
+   * when what it stands for has no capacity left.
+   */
+  admit(use: Use): void;
+  /** Once it is known what the work cost; may take the capacity below zero, as in DynamoDB. */
+  charge(use: Use, units: number): void;
+}
+
+export const noMeter: Meter = { admit() {}, charge() {} };

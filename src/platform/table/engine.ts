@@ -1,0 +1,21 @@
+/** What every operation works with, and the door a call comes through. */
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import type { KeyValueStore } from '../../kernel/store.ts';
+import type { Caller, Meter } from './capacity/meter.ts';
+import type { Catalog } from './storage/catalog.ts';
+import type { ValueFormat } from './values/format.ts';
+
+export interface Engine {
+  readonly store: KeyValueStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly catalog: Catalog;
+  readonly meter: Meter;
+}
+
+/** A call comes through a door: in process with JavaScript values, or over the endpoint with typed ones. */
+export interface Door {
+  readonly format: ValueFormat;
+  readonly caller?: Caller;
+}

@@ -1,0 +1,28 @@
+/** How attribute values look outside the engine. One engine, two formats: the document API's and the wire's. */
+import { type Item, measureItem } from './value.ts';
+
+export interface MeasuredItem {
+  readonly item: Item;
+  /** By DynamoDB's rule: names and values. */
+  readonly bytes: number;
+}
+
+export interface ValueFormat {
+  /**
+   * A map of attributes from outside (an item, a key, expression values): checked, measured, as values of ours. May
+   * share objects with what was given, so encode or evaluate it before anybody else runs.
+   * Throws `table.invalid` in DynamoDB's words.
+   */
+  readItem(outside: unknown): MeasuredItem;
+  /** An item of ours as it goes out; shares nothing with what the engine keeps. */
+  writeItem(item: Item): Record<string, unknown>;
+}
+
+/** JavaScript values, as `DynamoDBDocument` takes and gives them. */
+export const documentFormat: ValueFormat = {
+  readItem(outside) {
+    const bytes = measureItem(outside);
+    return { item: outside as Item, bytes }; // a cast: `measureItem` refuses what is none
+  },
+  writeItem: item => item,
+};
