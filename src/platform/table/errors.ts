@@ -3,7 +3,7 @@
  * stable. Messages are DynamoDB's where we know them, because tools parse them.
  */
 import { MimamoriError } from '../../kernel/errors.ts';
-import type { AttributeValue } from './values/value.ts';
+import type { AttributeValue } from './values/attribute-value.ts';
 
 interface TableErrorDescription {
   readonly name: string;

@@ -3,16 +3,8 @@ import { invalid, notSupported } from './errors.ts';
 import { tableLimits } from './limits.ts';
 import type { IndexSchema, KeyAttribute, TableSchema } from './port.ts';
 import { type IndexLayout, type KeySchema, keyAttributes, keySchemaOf } from './storage/layout.ts';
-import {
-  type Item,
-  isPlainObject,
-  measureItem,
-  measureValue,
-  ownValue,
-  textBytes,
-  typeOf,
-  type Value,
-} from './values/value.ts';
+import { measureItem, measureValue } from './values/measure.ts';
+import { type Item, isPlainObject, ownValue, textBytes, typeOf, type Value } from './values/value.ts';
 
 const namePattern = /^[A-Za-z0-9_.-]{3,255}$/;
 

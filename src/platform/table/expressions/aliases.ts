@@ -1,6 +1,7 @@
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
-import { isPlainObject, measureValue, ownValue, textBytes, type Value } from '../values/value.ts';
+import { measureValue } from '../values/measure.ts';
+import { isPlainObject, ownValue, textBytes, type Value } from '../values/value.ts';
 import type { Parsed, Path } from './syntax.ts';
 import type { ExpressionKind } from './tokenizer.ts';
 

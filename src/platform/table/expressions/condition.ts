@@ -1,16 +1,7 @@
 /** Turns a condition or filter into a predicate on items. Literals of impossible types are refused here, up front. */
 import { invalid } from '../errors.ts';
-import {
-  compare,
-  equals,
-  type Item,
-  isMap,
-  isSet,
-  setHas,
-  toAttributeValue,
-  typeOf,
-  type Value,
-} from '../values/value.ts';
+import { toAttributeValue } from '../values/attribute-value.ts';
+import { compare, equals, type Item, isMap, isSet, setHas, typeOf, type Value } from '../values/value.ts';
 import type { Aliases, Steps } from './aliases.ts';
 import { pathText, valueAt } from './paths.ts';
 import type { Comparator, Condition, ConditionFunction, Operand } from './syntax.ts';

@@ -1,7 +1,7 @@
 /** Carries out an update: every right-hand side reads the item as it was, then the targets change. */
 
 import { invalid } from '../errors.ts';
-import { add } from '../values/decimal.ts';
+import { addNumbers, isNumeric, type Numeric, subtractNumbers } from '../values/decimal.ts';
 import {
   type Item,
   isMap,
@@ -95,8 +95,8 @@ function evaluate(value: UpdateValue, item: Item, aliases: Aliases): Value {
     case 'minus': {
       const left = evaluate(value.left, item, aliases);
       const right = evaluate(value.right, item, aliases);
-      if (typeof left !== 'number' || typeof right !== 'number') throw wrongOperand();
-      return add(left, value.kind === 'plus' ? right : -right);
+      if (!isNumeric(left) || !isNumeric(right)) throw wrongOperand();
+      return value.kind === 'plus' ? addNumbers(left, right) : subtractNumbers(left, right);
     }
     case 'if_not_exists':
       return valueAt(item, aliases.steps(value.path)) ?? evaluate(value.otherwise, item, aliases);
@@ -114,10 +114,10 @@ function wrongOperand() {
 }
 
 function added(stored: Value | undefined, value: Value): Value {
-  if (typeof value === 'number') {
+  if (isNumeric(value)) {
     if (stored === undefined) return value;
-    if (typeof stored !== 'number') throw wrongOperand();
-    return add(stored, value);
+    if (!isNumeric(stored)) throw wrongOperand();
+    return addNumbers(stored, value);
   }
   if (stored === undefined || !isSet(value)) return value;
   if (!isSet(stored) || typeOf(stored) !== typeOf(value)) throw wrongOperand();
@@ -133,7 +133,7 @@ function withoutMembers(item: Item, steps: Steps, members: Value): Change[] {
   return [{ steps, value: left.length === 0 ? undefined : setOf(left) }];
 }
 
-function setOf(members: readonly (string | number | Uint8Array)[]): ValueSet {
+function setOf(members: readonly (string | Numeric | Uint8Array)[]): ValueSet {
   return new Set(members) as ValueSet; // a cast: they come from sets of one type
 }
 

@@ -33,7 +33,8 @@ import {
 } from '../storage/layout.ts';
 import { checkKey, checkParameters, isIndexMember, type Supported } from '../validate.ts';
 import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
-import { type Item, isPlainObject, measureItem } from '../values/value.ts';
+import { measureItem } from '../values/measure.ts';
+import { type Item, isPlainObject } from '../values/value.ts';
 
 export const queryParameters: Supported = {
   TableName: true,

@@ -8,8 +8,10 @@ import { type CompiledUpdate, compileUpdate } from '../expressions/update.ts';
 import { tableLimits } from '../limits.ts';
 import { type IndexLayout, indexEntryKey, itemKey, keyAttributes, type TableLayout } from '../storage/layout.ts';
 import { checkIndexKeys, checkItem, checkKey, isIndexMember } from '../validate.ts';
+import { toAttributeValues } from '../values/attribute-value.ts';
 import { decodeItem, encodeItem } from '../values/item-encoding.ts';
-import { compareBytes, type Item, measureItem, toAttributeValues } from '../values/value.ts';
+import { measureItem } from '../values/measure.ts';
+import { compareBytes, type Item } from '../values/value.ts';
 
 /** The parameters all writes share, as they come from outside. */
 export interface WriteParameters {

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { KeyAttribute } from '../port.ts';
-import { decimalOf } from '../values/decimal.ts';
+import { digitsOf, isNumeric, type Numeric } from '../values/decimal.ts';
 import { compareBytes, type Value } from '../values/value.ts';
 
 /** The first byte of every key of the table engine, as a store may have other tenants. */
@@ -33,7 +33,7 @@ export function partitionBytes(type: KeyAttribute['type'], value: Value): Uint8A
 /** Bytes in the order of the values, for a value that was checked to be of `type`. */
 export function orderedBytes(type: KeyAttribute['type'], value: Value): Uint8Array {
   if (type === 'S') return Buffer.from(String(value), 'utf8');
-  if (type === 'N') return numberBytes(Number(value));
+  if (type === 'N') return numberBytes(isNumeric(value) ? value : 0);
   return value instanceof Uint8Array ? value : new Uint8Array();
 }
 
@@ -54,8 +54,8 @@ export function escapedBytes(bytes: Uint8Array): Uint8Array {
 }
 
 /** Sign, then exponent, then digits two by two; all but the sign inverted for negative numbers. */
-function numberBytes(value: number): Uint8Array {
-  const { isNegative, digits, exponent } = decimalOf(value);
+function numberBytes(value: Numeric): Uint8Array {
+  const { isNegative, digits, exponent } = digitsOf(value);
   if (digits === '') return Uint8Array.of(0x80);
   const shifted = exponent + 0x4000; // decimal exponents lie within ±130
   const bytes = [shifted >>> 8, shifted & 0xff];

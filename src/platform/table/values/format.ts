@@ -1,5 +1,5 @@
 /** How attribute values look outside the engine. One engine, two formats: the document API's and the wire's. */
-import { type Item, measureItem } from './value.ts';
+import type { Item } from './value.ts';
 
 export interface MeasuredItem {
   readonly item: Item;
@@ -14,15 +14,6 @@ export interface ValueFormat {
    * Throws `table.invalid` in DynamoDB's words.
    */
   readItem(outside: unknown): MeasuredItem;
-  /** An item of ours as it goes out; shares nothing with what the engine keeps. */
+  /** An item of ours as it goes out. May share objects with it: the engine keeps none that it has given out. */
   writeItem(item: Item): Record<string, unknown>;
 }
-
-/** JavaScript values, as `DynamoDBDocument` takes and gives them. */
-export const documentFormat: ValueFormat = {
-  readItem(outside) {
-    const bytes = measureItem(outside);
-    return { item: outside as Item, bytes }; // a cast: `measureItem` refuses what is none
-  },
-  writeItem: item => item,
-};

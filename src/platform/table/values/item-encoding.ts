@@ -3,9 +3,12 @@
  * numbers and every attribute name exactly (msgpackr renames `__proto__`).
  */
 import assert from 'node:assert/strict';
+import { Decimal, parseNumber } from './decimal.ts';
 import { type Item, isMap, setOwn, type Value, type ValueSet } from './value.ts';
 
-const formatVersion = 1;
+/** 2 has decimals; what 1 wrote reads the same. */
+const formatVersion = 2;
+const oldestReadVersion = 1;
 
 /** Stored in data: never renumber. 3 and 4 are integers and their negatives; 5 is a double. */
 const tags = {
@@ -20,6 +23,7 @@ const tags = {
   list: 8,
   map: 9,
   set: 10,
+  decimal: 11,
 } as const;
 
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
@@ -113,6 +117,9 @@ function writeValue(value: Value): void {
     writeByte(tags.list);
     writeInteger(value.length);
     for (const element of value) writeValue(element);
+  } else if (value instanceof Decimal) {
+    writeByte(tags.decimal);
+    writeText(value.text);
   } else if (isMap(value)) {
     writeByte(tags.map);
     writeEntries(value);
@@ -154,7 +161,8 @@ export function encodedItemBytes(encoded: Uint8Array): number {
 function startReading(encoded: Uint8Array): void {
   source = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
   at = 0;
-  assert(source[at++] === formatVersion); // later versions are read by later releases
+  const version = source[at++];
+  assert(version >= oldestReadVersion && version <= formatVersion); // later versions are read by later releases
 }
 
 function readInteger(): number {
@@ -202,6 +210,8 @@ function readValue(): Value {
     case tags.double:
       at += 8;
       return source.readDoubleLE(at - 8);
+    case tags.decimal:
+      return parseNumber(readText());
     case tags.false:
       return false;
     case tags.true:
