@@ -1,12 +1,17 @@
-/** Lets through `perSecond` on average and that many at once. An infinite rate lets everything through. */
+/**
+ * Lets through `perSecond` on average, and what `burstSeconds` bring at once (default: one). An infinite rate lets
+ * everything through.
+ */
 export class TokenBucket {
   readonly #perSecond: number;
+  readonly #tokensMax: number;
   #tokens: number;
   #filledAtMs: number;
 
-  constructor(perSecond: number, nowMs: number) {
+  constructor(perSecond: number, nowMs: number, burstSeconds = 1) {
     this.#perSecond = perSecond;
-    this.#tokens = perSecond;
+    this.#tokensMax = perSecond * burstSeconds;
+    this.#tokens = this.#tokensMax;
     this.#filledAtMs = nowMs;
   }
 
@@ -19,6 +24,19 @@ export class TokenBucket {
     return true;
   }
 
+  /** Whether there is anything left: for work whose cost is known only afterwards. */
+  hasAny(nowMs: number): boolean {
+    if (this.#perSecond === Number.POSITIVE_INFINITY) return true;
+    this.#fill(nowMs);
+    return this.#tokens > 0;
+  }
+
+  /** Takes what the work has cost; may leave a debt. */
+  charge(nowMs: number, count: number): void {
+    this.#fill(nowMs);
+    this.#tokens -= count;
+  }
+
   /** Milliseconds until `take` can succeed. */
   waitMs(nowMs: number): number {
     if (this.#perSecond === Number.POSITIVE_INFINITY) return 0;
@@ -28,7 +46,7 @@ export class TokenBucket {
 
   #fill(nowMs: number): void {
     const elapsedMs = Math.max(nowMs - this.#filledAtMs, 0);
-    this.#tokens = Math.min(this.#tokens + (elapsedMs * this.#perSecond) / 1_000, this.#perSecond);
+    this.#tokens = Math.min(this.#tokens + (elapsedMs * this.#perSecond) / 1_000, this.#tokensMax);
     this.#filledAtMs = nowMs;
   }
 }

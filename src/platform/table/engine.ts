@@ -2,7 +2,8 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
-import type { Caller, Meter } from './capacity/meter.ts';
+import type { Caller } from './capacity/callers.ts';
+import type { Meter } from './capacity/meter.ts';
 import type { Catalog } from './storage/catalog.ts';
 import type { ValueFormat } from './values/format.ts';
 

@@ -104,3 +104,24 @@ export const schemaChanged = (tableName: string) =>
     message: `Table ${tableName} is stored with another key schema than it is opened with.`,
     fix: 'Keep the key schema of a table, or give the new one another name and copy the items.',
   });
+
+/** Why a call was throttled; `resource` is the ARN of the table or index. */
+export interface ThrottlingReason {
+  readonly reason: string;
+  readonly resource: string;
+}
+
+export class ThrottledError extends TableError {
+  readonly ThrottlingReasons: readonly ThrottlingReason[];
+
+  constructor(reasons: readonly ThrottlingReason[], whose: string) {
+    super({
+      name: 'ProvisionedThroughputExceededException',
+      code: 'table.throttled',
+      message: `The level of configured provisioned throughput for ${whose} was exceeded. Consider increasing your provisioning level with the UpdateTable API.`,
+      fix: 'Wait a little longer after each refusal and send it again. If it stays, spread the load over more partition keys (`shards`) or raise the capacity.',
+      retryable: true,
+    });
+    this.ThrottlingReasons = reasons;
+  }
+}

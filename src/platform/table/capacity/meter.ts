@@ -1,11 +1,6 @@
 /** Who used how many capacity units of what: operations tell, whoever accounts or throttles listens. */
 import type { Value } from '../values/value.ts';
-
-/** On whose behalf a call is made; what the ledger and the N+1 detector name. */
-export interface Caller {
-  readonly functionName?: string;
-  readonly accessPattern?: string;
-}
+import type { Caller } from './callers.ts';
 
 /** What a part of a call touches: a partition of a table, or of one of its indexes. */
 export interface Use {
@@ -28,3 +23,15 @@ export interface Meter {
 }
 
 export const noMeter: Meter = { admit() {}, charge() {} };
+
+/** Asks and tells all of them, in order. */
+export function metersTogether(meters: readonly Meter[]): Meter {
+  return {
+    admit(use) {
+      for (const meter of meters) meter.admit(use);
+    },
+    charge(use, units) {
+      for (const meter of meters) meter.charge(use, units);
+    },
+  };
+}

@@ -1,0 +1,25 @@
+/**
+ * On whose behalf a call is made. The table's methods are the SDK's and have no room for it, so it travels beside them,
+ * with the asynchronous context: a function's invocation says who it is, an access pattern adds its name.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { CallCounter } from './n-plus-one.ts';
+
+export interface Caller {
+  readonly functionName?: string;
+  readonly accessPattern?: string;
+  /** Counts the calls of one invocation. */
+  readonly calls?: CallCounter;
+}
+
+const storage = new AsyncLocalStorage<Caller>();
+
+/** Runs `work` for `caller`; what the enclosing caller said stays unless said anew. */
+export function asCaller<Result>(caller: Caller, work: () => Result): Result {
+  const enclosing = storage.getStore();
+  return storage.run(enclosing === undefined ? caller : { ...enclosing, ...caller }, work);
+}
+
+export function currentCaller(): Caller | undefined {
+  return storage.getStore();
+}

@@ -1,0 +1,153 @@
+/** What was used, by table, index, access pattern and function, and by which partition keys: the capacity ledger. */
+import type { Clock } from '../../../kernel/clock.ts';
+import { numberText } from '../values/decimal.ts';
+import type { Value } from '../values/value.ts';
+import { HotKeys } from './hot-keys.ts';
+import type { Meter, Use } from './meter.ts';
+
+export const ledgerLimits = {
+  rowsMax: 2_000, // ours: tables × indexes × patterns × functions; what comes later is counted as "(others)"
+  hotKeysMax: 256, // ours: counters per table or index and kind; finds every key above 0.4 % of the use
+  keyTextMax: 120, // ours: what a listing shows of a key
+  fadeMs: 60_000, // ours: half of the heat is gone after a minute
+} as const;
+
+export interface LedgerRow {
+  readonly kind: 'read' | 'write';
+  readonly tableName: string;
+  readonly indexName?: string;
+  readonly accessPattern?: string;
+  readonly functionName?: string;
+  readonly calls: number;
+  readonly units: number;
+}
+
+export interface HotPartition {
+  readonly kind: 'read' | 'write';
+  readonly tableName: string;
+  readonly indexName?: string;
+  readonly partition: string;
+  /** Units used, the older the less: half after a minute. */
+  readonly units: number;
+  /** Its share of what this table or index has used, 0–1. */
+  readonly share: number;
+}
+
+interface Row {
+  readonly use: Pick<Use, 'kind' | 'tableName' | 'indexName'> & { accessPattern?: string; functionName?: string };
+  calls: number;
+  units: number;
+}
+
+interface Heat {
+  readonly use: Use;
+  readonly keys: HotKeys;
+  units: number;
+}
+
+export class CapacityLedger implements Meter {
+  readonly #clock: Clock;
+  readonly #rows = new Map<string, Row>();
+  readonly #heats = new Map<string, Heat>();
+  #fadedAtMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#fadedAtMs = clock.monotonicMs();
+  }
+
+  admit(): void {}
+
+  charge(use: Use, units: number): void {
+    const row = this.#rowOf(use);
+    row.calls++;
+    row.units += units;
+    if (use.partition !== undefined) this.#heatUp(use, use.partition, units);
+  }
+
+  /** The most used first. */
+  rows(): LedgerRow[] {
+    const all = [...this.#rows.values()].map(({ use, calls, units }) => ({ ...use, calls, units }));
+    return all.sort((left, right) => right.units - left.units);
+  }
+
+  /** The hottest partition keys of all tables and indexes, the hottest first. */
+  hotPartitions(count: number): HotPartition[] {
+    this.#fade();
+    const all = [...this.#heats.values()].flatMap(({ use: { kind, tableName, indexName }, keys, units: total }) =>
+      keys.hottest(count).map(({ key, units }) => ({
+        kind,
+        tableName,
+        ...(indexName === undefined ? {} : { indexName }),
+        partition: shortened(key),
+        units,
+        share: total === 0 ? 0 : Math.min(units / total, 1),
+      })),
+    );
+    return all.sort((left, right) => right.units - left.units).slice(0, count);
+  }
+
+  #rowOf({ kind, tableName, indexName, caller }: Use): Row {
+    const { accessPattern, functionName } = caller ?? {};
+    const key = `${kind}\n${tableName}\n${indexName ?? ''}\n${accessPattern ?? ''}\n${functionName ?? ''}`;
+    const known = this.#rows.get(key);
+    if (known !== undefined) return known;
+    if (this.#rows.size >= ledgerLimits.rowsMax) return this.#othersOf(kind);
+    const use = {
+      kind,
+      tableName,
+      ...(indexName === undefined ? {} : { indexName }),
+      ...(accessPattern === undefined ? {} : { accessPattern }),
+      ...(functionName === undefined ? {} : { functionName }),
+    };
+    const row = { use, calls: 0, units: 0 };
+    this.#rows.set(key, row);
+    return row;
+  }
+
+  #othersOf(kind: Use['kind']): Row {
+    const key = `${kind}\n(others)`;
+    const row = this.#rows.get(key) ?? { use: { kind, tableName: '(others)' }, calls: 0, units: 0 };
+    this.#rows.set(key, row);
+    return row;
+  }
+
+  #heatUp(use: Use, partition: readonly Value[], units: number): void {
+    this.#fade();
+    const key = `${use.kind}\n${use.tableName}\n${use.indexName ?? ''}`;
+    let heat = this.#heats.get(key);
+    if (heat === undefined) {
+      if (this.#heats.size >= ledgerLimits.rowsMax) return;
+      heat = { use, keys: new HotKeys(ledgerLimits.hotKeysMax), units: 0 };
+      this.#heats.set(key, heat);
+    }
+    heat.keys.add(partitionText(partition), units);
+    heat.units += units;
+  }
+
+  #fade(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#fadedAtMs < ledgerLimits.fadeMs) return;
+    const times = Math.min(Math.floor((nowMs - this.#fadedAtMs) / ledgerLimits.fadeMs), 64); // by then nothing is left
+    this.#fadedAtMs = nowMs;
+    for (const heat of this.#heats.values()) {
+      for (let time = 0; time < times; time++) heat.keys.fade();
+      heat.units /= 2 ** times;
+    }
+  }
+}
+
+/** As a person would write it; never used as a key of anything stored. */
+export function partitionText(partition: readonly Value[]): string {
+  return partition.length === 1 ? valueText(partition[0]) : partition.map(valueText).join(' | ');
+}
+
+function shortened(text: string): string {
+  return text.length > ledgerLimits.keyTextMax ? `${text.slice(0, ledgerLimits.keyTextMax)}…` : text;
+}
+
+function valueText(value: Value): string {
+  if (typeof value === 'string') return value;
+  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`;
+  return typeof value === 'number' ? numberText(value) : String(value);
+}
