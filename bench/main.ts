@@ -12,8 +12,9 @@ import { match } from './match.ts';
 import { documentOf, formatReport } from './report.ts';
 import { route } from './route.ts';
 import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
+import { table } from './table.ts';
 
-const benchmarks: readonly Benchmark[] = [ingest, route, fanout, connect, idle, match, ceiling];
+const benchmarks: readonly Benchmark[] = [ingest, route, fanout, connect, idle, match, table, ceiling];
 
 function addBenchmark(benchmark: Benchmark): void {
   const command = program
@@ -21,7 +22,9 @@ function addBenchmark(benchmark: Benchmark): void {
     .description(benchmark.summary)
     .option('--json', 'print one JSON document instead of the tables')
     .option('--only <load...>', `measure only these loads: ${benchmark.loads.map(load => load.name).join(', ')}`)
-    .option('--peers <server...>', `beside which servers: ${peerNames.join(', ')}, all or none`, ['all'])
+    .option('--peers <server...>', `beside which servers: ${(benchmark.peers ?? peerNames).join(', ')}, all or none`, [
+      'all',
+    ])
     .option(
       '--subject <server>',
       'which server is judged, where it is not the app; a peer, to try things out',

@@ -12,6 +12,8 @@ export interface Benchmark {
   name: string;
   summary: string;
   loads: readonly { name: string }[];
+  /** Whom it can be measured beside; absent: the brokers. */
+  peers?: readonly string[];
   counts: readonly CountFlag[];
   run: (settings: Settings) => Promise<Report>;
 }
@@ -52,7 +54,7 @@ export interface CommandOptions {
   [count: string]: unknown;
 }
 
-export function readSettings(options: CommandOptions, { loads, counts }: Benchmark): Settings {
+export function readSettings(options: CommandOptions, { loads, counts, peers = peerNames }: Benchmark): Settings {
   const payloadBytes = readNumber('--payload', options.payload, { min: payloadBytesMin, max: payloadBytesMax });
   const rounds = readNumber('--rounds', options.rounds, { min: 1, max: 100 });
   const seconds = readNumber('--seconds', options.seconds, { min: 0.1, max: 600 });
@@ -60,7 +62,7 @@ export function readSettings(options: CommandOptions, { loads, counts }: Benchma
   const names = loads.map(load => load.name);
   return {
     only: options.only === undefined ? names : options.only.map(name => oneOf('load', name, names)),
-    peers: readPeers(options.peers),
+    peers: readPeers(options.peers, peers),
     subject: options.subject,
     rounds: quick ? 1 : Math.floor(rounds),
     duration: quick ? { warmUpSeconds: 0.3, seconds: 0.7 } : { warmUpSeconds: 1, seconds },
@@ -85,9 +87,9 @@ export function settingsOf({ rounds, duration, payloadBytes, counts }: Settings)
   return { rounds, ...duration, payloadBytes, ...counts };
 }
 
-function readPeers(names: readonly string[]): string[] {
-  if (names.includes('all')) return peerNames;
-  return names.filter(name => name !== 'none').map(name => oneOf('peer', name, peerNames));
+function readPeers(names: readonly string[], known: readonly string[]): readonly string[] {
+  if (names.includes('all')) return known;
+  return names.filter(name => name !== 'none').map(name => oneOf('peer', name, known));
 }
 
 function readCount({ flag, usual, quick, ...range }: CountFlag, text: unknown, isQuick: boolean): number {
