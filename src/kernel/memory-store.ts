@@ -2,8 +2,15 @@
 import assert from 'node:assert/strict';
 import type { Clock, Timer } from './clock.ts';
 import { SortedMap, toText } from './sorted-map.ts';
-import type { KeyValueStore, StoreEntry, StoreRange, StoreTransaction } from './store.ts';
-import { checkEntry, storeClosed, storeFailed } from './store-errors.ts';
+import {
+  type KeyValueStore,
+  type StoreEntry,
+  type StoreRange,
+  type StoreSnapshot,
+  type StoreTransaction,
+  storeLimits,
+} from './store.ts';
+import { checkEntry, storeClosed, storeFailed, storeSnapshotsBusy } from './store-errors.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -43,23 +50,32 @@ export class MemoryDisk {
   /** A store on what is there. One opened before refuses from now on: its process is taken for dead. */
   open(): KeyValueStore {
     const opening = ++this.#openings;
+    const open = new Set<StoreSnapshot>();
     const checkOpen = () => {
       if (opening !== this.#openings) throw storeClosed();
     };
     return {
       get: key => {
         checkOpen();
-        return this.#get(key);
+        return getFrom(this.#entries, key);
       },
       range: range => {
         checkOpen();
-        return this.#range(range);
+        return rangeFrom(this.#entries, range);
       },
       write: async work => {
         checkOpen();
         const result = this.#run(work);
         await this.#synced();
         return result;
+      },
+      snapshot: async () => {
+        checkOpen();
+        if (open.size >= storeLimits.snapshotsMax) throw storeSnapshotsBusy(open.size);
+        const view = this.#view(checkOpen, () => open.delete(view));
+        open.add(view);
+        await this.#synced();
+        return view;
       },
       close: async () => {
         if (opening !== this.#openings) return;
@@ -79,15 +95,28 @@ export class MemoryDisk {
     this.#endSync(waiter => waiter.reject(storeFailed('the power was cut')));
   }
 
-  #get(key: Uint8Array): Uint8Array | undefined {
-    const value = this.#entries.get(toText(key));
-    return value && new Uint8Array(value);
-  }
-
-  *#range({ start, end, reverse = false }: StoreRange): Generator<StoreEntry> {
-    for (const [key, value] of this.#entries.range(toText(start), toText(end), reverse)) {
-      yield { key: new Uint8Array(Buffer.from(key, 'latin1')), value: new Uint8Array(value) };
-    }
+  /** Good while no other store is opened, and until it is closed. */
+  #view(checkOpen: () => void, onClose: () => void): StoreSnapshot {
+    const entries = this.#entries.copy();
+    let closed = false;
+    const check = () => {
+      checkOpen();
+      if (closed) throw storeClosed();
+    };
+    return {
+      get: key => {
+        check();
+        return getFrom(entries, key);
+      },
+      range: range => {
+        check();
+        return rangeFrom(entries, range);
+      },
+      close: () => {
+        closed = true;
+        onClose();
+      },
+    };
   }
 
   #run<T>(work: (transaction: StoreTransaction) => T): T {
@@ -104,8 +133,8 @@ export class MemoryDisk {
     this.#working = true;
     try {
       return work({
-        get: key => this.#get(key),
-        range: range => this.#range(range),
+        get: key => getFrom(this.#entries, key),
+        range: range => rangeFrom(this.#entries, range),
         put: change,
         delete: key => change(key, undefined),
       });
@@ -142,5 +171,19 @@ export class MemoryDisk {
     const waiters = this.#waiters;
     this.#waiters = [];
     waiters.forEach(tell);
+  }
+}
+
+function getFrom(entries: SortedMap<Uint8Array>, key: Uint8Array): Uint8Array | undefined {
+  const value = entries.get(toText(key));
+  return value && new Uint8Array(value);
+}
+
+function* rangeFrom(
+  entries: SortedMap<Uint8Array>,
+  { start, end, reverse = false }: StoreRange,
+): Generator<StoreEntry> {
+  for (const [key, value] of entries.range(toText(start), toText(end), reverse)) {
+    yield { key: new Uint8Array(Buffer.from(key, 'latin1')), value: new Uint8Array(value) };
   }
 }

@@ -46,6 +46,31 @@ export class SortedMap<Value> {
     if (piece.keys.length === 0) this.#pieces.splice(pieceIndex, 1);
   }
 
+  /** All values in key order. */
+  toArray(): Value[] {
+    return this.#pieces.flatMap(piece => piece.values);
+  }
+
+  /** The same keys and values, in a map of its own. */
+  copy(): SortedMap<Value> {
+    const copy = new SortedMap<Value>();
+    for (const { keys, values } of this.#pieces) copy.#pieces.push({ keys: keys.slice(), values: values.slice() });
+    copy.#size = this.#size;
+    return copy;
+  }
+
+  /** Adds a key behind all others. */
+  append(key: string, value: Value): void {
+    let piece = this.#pieces.at(-1);
+    if (piece === undefined || piece.keys.length >= pieceLengthMax) {
+      piece = { keys: [], values: [] };
+      this.#pieces.push(piece);
+    }
+    piece.keys.push(key);
+    piece.values.push(value);
+    this.#size++;
+  }
+
   /** From `start` inclusive to `end` exclusive, or the reverse. The map must not change while iterating. */
   *range(start: string, end: string, reverse: boolean): Generator<[key: string, value: Value]> {
     if (reverse) {

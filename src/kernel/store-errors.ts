@@ -28,6 +28,35 @@ export const storeBusy = (pendingBytes: number) =>
     retryable: true,
   });
 
+export const storeCorrupt = (filePath: string, position: number, reason: string) =>
+  new MimamoriError({
+    code: 'store.corrupt',
+    message: `${filePath} is damaged at byte ${position}: ${reason}. The store is not opened.`,
+    fix: 'Restore the directory from a backup. Moving its journal away gives up the latest writes, and may leave some of them half done.',
+  });
+
+export const storeVersionUnknown = (filePath: string) =>
+  new MimamoriError({
+    code: 'store.versionUnknown',
+    message: `${filePath} was written by another release, in a format that this one cannot read.`,
+    fix: 'Open the data directory with the release that wrote it, or a later one.',
+  });
+
+export const storeInUse = (path: string, owner: string) =>
+  new MimamoriError({
+    code: 'store.inUse',
+    message: `The store in ${path} is in use by ${owner}.`,
+    fix: 'Stop that one first, or choose another directory.',
+  });
+
+export const storeSnapshotsBusy = (snapshots: number) =>
+  new MimamoriError({
+    code: 'store.busy',
+    message: `${snapshots} snapshots of the store are open already.`,
+    fix: 'Close one that is no longer read, and ask again.',
+    retryable: true,
+  });
+
 export const storeKeyTooLarge = (keyBytes: number) =>
   new MimamoriError({
     code: 'store.keyTooLarge',

@@ -8,9 +8,15 @@ export interface KeyValueStore extends StoreReader {
    * Runs `work` alone against the latest state. Everything it puts and deletes becomes visible together, and the
    * promise resolves once that would survive a power cut (group commit: calls of one turn share one sync).
    * `work` decides first and writes last: it must not throw after its first put or delete.
-   * Rejects with what `work` threw (nothing written), `store.full`, or `store.failed`.
+   * Rejects with what `work` threw (nothing written), `store.full`, `store.busy`, or `store.failed`.
    */
   write<T>(work: (transaction: StoreTransaction) => T): Promise<T>;
+  /**
+   * Everything written so far, unchanged by what is written later; resolves once none of it can be taken back. Costs
+   * memory and disk while it is open, so close it soon; closing the store closes it too.
+   * Rejects with `store.busy` when `storeLimits.snapshotsMax` are open, and as `write` does.
+   */
+  snapshot(): Promise<StoreSnapshot>;
   close(): Promise<void>;
 }
 
@@ -19,6 +25,11 @@ export interface StoreReader {
   get(key: Uint8Array): Uint8Array | undefined;
   /** In key order (or the reverse). Lazy: stop iterating to stop reading. No write may happen while iterating. */
   range(range: StoreRange): Iterable<StoreEntry>;
+}
+
+/** Throws `store.failed` once it is closed. */
+export interface StoreSnapshot extends StoreReader {
+  close(): void;
 }
 
 export interface StoreTransaction extends StoreReader {
@@ -44,7 +55,8 @@ export interface StoreEntry {
 export const storeLimits = {
   keyBytesMax: 4_000, // LMDB with 8 KiB pages allows 4,026; DynamoDB keys need 2,048 + 1,024 plus framing
   valueBytesMax: 16 * 1024 * 1024, // ours: far above a 400 KB item
+  snapshotsMax: 8, // ours: each keeps pages of its time from being used again
 } as const;
 
-/** `sync`: durable when the promise resolves. `relaxed`: committed, flushed in the background; for tests only. */
+/** `sync`: durable when the promise resolves. `relaxed`: kept in memory, stored in the background and when it is closed; for tests only. */
 export type Durability = 'sync' | 'relaxed';

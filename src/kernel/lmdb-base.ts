@@ -1,0 +1,126 @@
+/**
+ * LMDB as what a journaled store stands on. Its transactions are large, on a thread of the pool, and synced before they
+ * count: data pages first, then the page that makes them valid. A power cut at any moment leaves the transaction before.
+ * (Tried and dropped: commits without a sync, which a file system that writes out of order can turn into a damaged file;
+ * `overlappingSync`, no faster with transactions of thousands of keys, and silent when the sync fails; `transaction`,
+ * whose pool thread waits for a callback that a terminated thread never makes.)
+ */
+import { statfs } from 'node:fs/promises';
+import { type Database, open } from 'lmdb';
+import type { Change } from './change-group.ts';
+import { MimamoriError, messageOf } from './errors.ts';
+import type { StoreEntry, StoreRange } from './store.ts';
+import type { BaseSnapshot, StoreBase } from './store-base.ts';
+import { storeFailed, storeFull } from './store-errors.ts';
+
+export const lmdbLimits = {
+  pageBytes: 8_192, // LMDB: with 8 KiB pages keys may have 4,026 bytes
+  freeBytesMin: 16 * 1024 * 1024, // ours: a write that fails on a disk with less room failed for want of room
+} as const;
+
+type Entries = Database<Uint8Array, Uint8Array>;
+type ReadTransaction = ReturnType<Entries['useReadTransaction']>;
+
+export function openLmdb(options: { readonly filePath: string; readonly sync: boolean }): StoreBase {
+  const entries = open<Uint8Array, Uint8Array>({
+    path: options.filePath,
+    noSubdir: true,
+    keyEncoding: 'binary',
+    encoding: 'binary',
+    pageSize: lmdbLimits.pageBytes,
+    noSync: !options.sync,
+    overlappingSync: false,
+    eventTurnBatching: false, // each `commit` is one transaction
+    batchStartThreshold: Number.MAX_SAFE_INTEGER, // LMDB's thread must never see, and wait for, half a transaction
+  } as Parameters<typeof open>[0]); // lmdb's types lack the last one; its README and source have it
+  return new LmdbBase(options.filePath, entries as Entries);
+}
+
+class LmdbBase implements StoreBase {
+  readonly #filePath: string;
+  readonly #entries: Entries;
+
+  constructor(filePath: string, entries: Entries) {
+    this.#filePath = filePath;
+    this.#entries = entries;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const value = this.#entries.getBinary(key);
+    return value && plainBytes(value);
+  }
+
+  range(range: StoreRange): Iterable<StoreEntry> {
+    return rangeOf(this.#entries, range);
+  }
+
+  async commit(changes: readonly Change[]): Promise<void> {
+    try {
+      await this.#entries.batch(() => {
+        for (const { key, value } of changes) {
+          if (value === undefined) this.#entries.remove(key);
+          else this.#entries.put(key, value);
+        }
+      });
+    } catch (error) {
+      throw await toStoreError(await commitCause(error), this.#filePath);
+    }
+  }
+
+  snapshot(): BaseSnapshot {
+    const transaction = this.#entries.useReadTransaction();
+    return {
+      get: key => {
+        const value = this.#entries.get(key, { transaction });
+        return value && plainBytes(value);
+      },
+      range: range => rangeOf(this.#entries, range, transaction),
+      close: () => transaction.done(),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#entries.close();
+  }
+}
+
+function* rangeOf(
+  entries: Entries,
+  { start, end, reverse }: StoreRange,
+  transaction?: ReadTransaction,
+): Generator<StoreEntry> {
+  // LMDB walks from its `start`, so in reverse the two change places, and so does which of them is included.
+  const range = reverse
+    ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
+    : { start, end };
+  for (const { key, value } of entries.getRange(transaction ? { ...range, transaction } : range)) {
+    yield { key: plainBytes(key), value: plainBytes(value) };
+  }
+}
+
+/** lmdb returns `Buffer`, whose `slice` and `toString` mean something else; both engines return the same type. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** lmdb rejects with a general error that carries a promise, which in turn rejects with what LMDB said. */
+async function commitCause(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error;
+  return Promise.resolve(error.commitError).then(
+    () => error,
+    cause => cause,
+  );
+}
+
+/** What LMDB said, in our words. */
+export async function toStoreError(cause: unknown, filePath: string): Promise<Error> {
+  if (cause instanceof MimamoriError) return cause;
+  const text = messageOf(cause);
+  // LMDB answers EIO when the disk took only a part of what it wrote, so we look whether there is room left.
+  const freeBytes = await statfs(filePath).then(
+    disk => disk.bavail * disk.bsize,
+    () => Number.POSITIVE_INFINITY,
+  );
+  const isFull = /no space left|quota exceeded/i.test(text) || freeBytes < lmdbLimits.freeBytesMin;
+  return isFull ? storeFull(cause) : storeFailed(text, cause);
+}
