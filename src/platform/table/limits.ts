@@ -8,6 +8,8 @@ export const tableLimits = {
   keyNameCharactersMax: 255, // DynamoDB quota "attribute names": those of keys
   expressionBytesMax: 4_096, // DynamoDB quota "expression parameters"
   expressionOperatorsMax: 300, // DynamoDB quota "expression parameters"
+  expressionNameBytesMax: 255, // DynamoDB quota "expression parameters": a substitution variable with its #
+  listIndexMax: 2 ** 31 - 1, // DynamoDB refuses more in a document path
   expressionValuesBytesMax: 2 * 1024 * 1024, // DynamoDB quota "expression parameters"
   inOperandsMax: 100, // DynamoDB "comparison operator and function reference"
   pageBytesMax: 1024 * 1024, // DynamoDB Query and Scan

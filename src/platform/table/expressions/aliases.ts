@@ -1,6 +1,7 @@
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
-import { measureValue } from '../values/measure.ts';
+import { documentFormat } from '../values/document-format.ts';
+import type { ValueFormat } from '../values/format.ts';
 import { isPlainObject, ownValue, textBytes, type Value } from '../values/value.ts';
 import type { Parsed, Path } from './syntax.ts';
 import type { ExpressionKind } from './tokenizer.ts';
@@ -8,66 +9,118 @@ import type { ExpressionKind } from './tokenizer.ts';
 /** A path whose aliases are looked up: names and list indexes. */
 export type Steps = readonly (string | number)[];
 
+/** What a text uses, next to what it says. */
+type Used = Pick<Parsed<unknown>, 'names' | 'values'>;
+
+const none = Object.freeze({});
+const noNames: readonly string[] = [];
+const noValues: readonly Value[] = [];
+
 /** The ExpressionAttributeNames and ExpressionAttributeValues of one request: all used must be defined, and vice versa. */
 export class Aliases {
   readonly #names: Record<string, string>;
   readonly #values: Record<string, Value>;
-  readonly #usedNames = new Set<string>();
-  readonly #usedValues = new Set<string>();
+  readonly #used: Used[] = [];
 
-  constructor(names: unknown, values: unknown) {
-    this.#names = checkedNames(names);
-    this.#values = checkedValues(values);
+  constructor(names: unknown, values: unknown, format: Pick<ValueFormat, 'readItem'> = documentFormat) {
+    this.#names = names === undefined || names === null ? none : checkedNames(names);
+    this.#values = values === undefined || values === null ? none : checkedValues(values, format);
   }
 
-  /** Marks what an expression uses. */
-  use<Syntax>(kind: ExpressionKind, { syntax, names, values }: Parsed<Syntax>): Syntax {
+  /** Marks what an expression uses. That all of it is defined is checked when the expression is compiled. */
+  use<Syntax extends Used>(_kind: ExpressionKind, parsed: Syntax): Syntax {
+    this.#used.push(parsed);
+    return parsed;
+  }
+
+  /** The names behind aliases; undefined when one is not defined. */
+  namesOf({ names }: Used): readonly string[] | undefined {
+    if (names.length === 0) return noNames;
+    const found: string[] = [];
     for (const alias of names) {
-      if (!Object.hasOwn(this.#names, alias)) {
-        throw invalid(
-          `Invalid ${kind}: An expression attribute name used in the document path is not defined; attribute name: ${alias}`,
-        );
-      }
-      this.#usedNames.add(alias);
+      const name = ownValue(this.#names, alias);
+      if (name === undefined) return undefined;
+      found.push(name);
     }
+    return found;
+  }
+
+  /** The values behind aliases, each in its slot; undefined when one is not defined. */
+  valuesOf({ values }: Used): readonly Value[] | undefined {
+    if (values.length === 0) return noValues;
+    const found: Value[] = [];
     for (const alias of values) {
-      if (!Object.hasOwn(this.#values, alias)) {
+      const value = ownValue(this.#values, alias);
+      if (value === undefined) return undefined;
+      found.push(value);
+    }
+    return found;
+  }
+
+  /** As `valuesOf`, with holes where an alias is not defined: to be read only where it is known to be. */
+  someValuesOf({ values }: Used): readonly Value[] {
+    return values.map(alias => ownValue(this.#values, alias) as Value); // a cast: see above
+  }
+
+  /** Names that are not defined stand for themselves, until `refuseUndefinedNames` has refused them. */
+  steps(path: Path): Steps {
+    return path.map(step =>
+      'name' in step ? step.name : 'alias' in step ? (ownValue(this.#names, step.alias) ?? step.alias) : step.index,
+    );
+  }
+
+  refuseUndefinedNames(kind: ExpressionKind, path: Path): void {
+    for (const step of path) {
+      if ('alias' in step && !Object.hasOwn(this.#names, step.alias)) {
         throw invalid(
-          `Invalid ${kind}: An expression attribute value used in expression is not defined; attribute value: ${alias}`,
+          `Invalid ${kind}: An expression attribute name used in the document path is not defined; attribute name: ${step.alias}`,
         );
       }
-      this.#usedValues.add(alias);
     }
-    return syntax;
+    if (path.length > tableLimits.nestingLevelsMax) {
+      throw invalid(`Invalid ${kind}: The document path has too many nesting levels; nesting levels: ${path.length}`);
+    }
   }
 
-  value(alias: string): Value {
-    return this.#values[alias]; // defined: `use` has checked every alias of the expression
+  /** @returns the value, or fails with what DynamoDB says of an alias that is not defined. */
+  definedValue(kind: ExpressionKind, alias: string): Value {
+    const value = ownValue(this.#values, alias);
+    if (value !== undefined) return value;
+    throw invalid(
+      `Invalid ${kind}: An expression attribute value used in expression is not defined; attribute value: ${alias}`,
+    );
   }
 
-  steps(path: Path): Steps {
-    return path.map(step => ('name' in step ? step.name : 'alias' in step ? this.#names[step.alias] : step.index));
+  /** All that an expression uses: names, then values. */
+  refuseUndefined(kind: ExpressionKind, { paths, values }: Pick<Parsed<unknown>, 'paths' | 'values'>): void {
+    for (const path of paths) this.refuseUndefinedNames(kind, path);
+    for (const alias of values) this.definedValue(kind, alias);
   }
 
-  /** To be called when all expressions of the request are read. */
+  /** To be called when all expressions of the request are compiled. */
   checkAllUsed(): void {
-    refuseIdle('ExpressionAttributeNames', Object.keys(this.#names), this.#usedNames);
-    refuseIdle('ExpressionAttributeValues', Object.keys(this.#values), this.#usedValues);
+    this.#refuseIdle('names', 'ExpressionAttributeNames', this.#names);
+    this.#refuseIdle('values', 'ExpressionAttributeValues', this.#values);
+  }
+
+  #refuseIdle(which: keyof Used, parameter: string, defined: Record<string, unknown>): void {
+    if (defined === none) return;
+    const aliases = Object.keys(defined);
+    // Most requests have one expression that uses all there is. It was compiled, so what it uses is defined.
+    if (this.#used.length === 1 && this.#used[0][which].length === aliases.length) return;
+    const used = new Set(this.#used.flatMap(each => each[which]));
+    const idle = aliases.filter(alias => !used.has(alias));
+    if (idle.length === 0) return;
+    throw invalid(`Value provided in ${parameter} unused in expressions: keys: {${idle.join(', ')}}`);
   }
 }
-
-function refuseIdle(parameter: string, defined: readonly string[], used: ReadonlySet<string>): void {
-  if (defined.length === used.size) return;
-  const idle = defined.filter(alias => !used.has(alias));
-  throw invalid(`Value provided in ${parameter} unused in expressions: keys: {${idle.join(', ')}}`);
-}
-
-const none = Object.freeze({});
 
 function checkedNames(names: unknown): Record<string, string> {
-  if (names === undefined || names === null) return none;
   const checked = checkedAliases('ExpressionAttributeNames', names, /^#[A-Za-z0-9_]+$/);
   for (const alias of Object.keys(checked)) {
+    if (alias.length > tableLimits.expressionNameBytesMax) {
+      throw invalid(`ExpressionAttributeNames contains invalid key: key too long; size of key: ${alias.length}`);
+    }
     const name = ownValue(checked, alias);
     if (typeof name !== 'string' || name === '' || textBytes(name) > tableLimits.attributeNameBytesMax) {
       throw invalid(`ExpressionAttributeNames contains invalid value: ${String(name)} for key ${alias}`);
@@ -76,15 +129,12 @@ function checkedNames(names: unknown): Record<string, string> {
   return checked as Record<string, string>; // a cast: every value was checked above
 }
 
-function checkedValues(values: unknown): Record<string, Value> {
-  if (values === undefined || values === null) return none;
-  const checked = checkedAliases('ExpressionAttributeValues', values, /^:[A-Za-z0-9_]+$/);
-  let bytes = 0;
-  for (const alias of Object.keys(checked)) bytes += measureValue(checked[alias]);
+function checkedValues(values: unknown, format: Pick<ValueFormat, 'readItem'>): Record<string, Value> {
+  const { item, bytes } = format.readItem(checkedAliases('ExpressionAttributeValues', values, /^:[A-Za-z0-9_]+$/));
   if (bytes > tableLimits.expressionValuesBytesMax) {
     throw invalid(`ExpressionAttributeValues exceeds max size: ${bytes} bytes`);
   }
-  return checked as Record<string, Value>; // a cast: `measureValue` refuses what is none
+  return item;
 }
 
 function checkedAliases(parameter: string, aliases: unknown, pattern: RegExp): Record<string, unknown> {

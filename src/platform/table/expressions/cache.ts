@@ -1,32 +1,39 @@
 import { tableLimits } from '../limits.ts';
-import { parseCondition, parseProjection, parseUpdate } from './parser.ts';
-import type { Condition, Parsed, Path, Update } from './syntax.ts';
+import { parseCondition } from './parse-condition.ts';
+import { parseProjection } from './parse-projection.ts';
+import { parseUpdate } from './parse-update.ts';
+import type { Condition, Parsed, Path, UpdateAction } from './syntax.ts';
 import type { ExpressionKind } from './tokenizer.ts';
 
-/** Parsed expressions by their text, the least recently used forgotten first. Programs use few texts, again and again. */
-class ParsedCache<Syntax> {
-  readonly #parsed = new Map<string, Parsed<Syntax>>();
-  readonly #parse: (text: string) => Parsed<Syntax>;
+/**
+ * Parsed expressions by their text. Programs use few texts, again and again, so a hit costs one look-up: it is not noted.
+ * When the young half is full it becomes the old one, and what was not used since the last time is forgotten.
+ */
+export class ParsedCache<Root> {
+  readonly #parse: (text: string) => Parsed<Root>;
+  readonly #max: number;
+  #young = new Map<string, Parsed<Root>>();
+  #old = new Map<string, Parsed<Root>>();
 
-  constructor(parse: (text: string) => Parsed<Syntax>) {
+  constructor(parse: (text: string) => Parsed<Root>, max: number = tableLimits.parsedExpressionsMax) {
     this.#parse = parse;
+    this.#max = max;
   }
 
-  get(text: string): Parsed<Syntax> {
-    const known = this.#parsed.get(text);
-    if (known !== undefined) {
-      this.#parsed.delete(text);
-      this.#parsed.set(text, known); // now the most recently used
-      return known;
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  get(text: string): Parsed<Root> {
+    const known = this.#young.get(text);
+    if (known !== undefined) return known;
+    const parsed = this.#old.get(text) ?? this.#parse(text);
+    this.#old.delete(text);
+    if (this.#young.size >= this.#max / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
     }
-    const parsed = this.#parse(text);
-    if (this.#parsed.size >= tableLimits.parsedExpressionsMax) {
-      for (const oldest of this.#parsed.keys()) {
-        this.#parsed.delete(oldest);
-        break;
-      }
-    }
-    this.#parsed.set(text, parsed);
+    this.#young.set(text, parsed);
     return parsed;
   }
 }
@@ -49,6 +56,6 @@ export function parsedProjection(text: string): Parsed<readonly Path[]> {
   return projections.get(text);
 }
 
-export function parsedUpdate(text: string): Parsed<Update> {
+export function parsedUpdate(text: string): Parsed<readonly UpdateAction[]> {
   return updates.get(text);
 }

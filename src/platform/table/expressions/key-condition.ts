@@ -1,136 +1,231 @@
-/** Reads a KeyConditionExpression: `=` on the partition key, and at most one comparison of the sort key. */
-import { invalid } from '../errors.ts';
+/**
+ * Reads a KeyConditionExpression. `keyTermsOf` takes it apart and needs no table; `readKeyCondition` fits it to a key:
+ * `=` on every partition key attribute, then on sort key attributes from the first without a gap, and on the last of them
+ * that is used perhaps another comparison.
+ */
+import { invalid, type TableError } from '../errors.ts';
 import type { KeyAttribute } from '../port.ts';
 import { typeOf, type Value } from '../values/value.ts';
 import type { Aliases } from './aliases.ts';
-import { refuseReversedBounds } from './condition.ts';
-import type { Comparator, Condition, Operand } from './syntax.ts';
+import { checkCondition } from './condition.ts';
+import type { Slots } from './evaluate.ts';
+import type { Comparator, Condition, Leaf, Operand, Parsed } from './syntax.ts';
 
-export interface KeyCondition {
-  readonly partition: Value;
-  readonly sort?: SortCondition;
+const kind = 'KeyConditionExpression';
+
+/** A key of one or several attributes, in their order. */
+export interface KeyParts {
+  readonly partitionKeys: readonly KeyAttribute[];
+  readonly sortKeys: readonly KeyAttribute[];
 }
 
-export type SortCondition =
-  | { readonly kind: Exclude<Comparator, '<>'>; readonly value: Value }
+export interface KeyCondition {
+  /** One value for each partition key attribute. */
+  readonly partition: readonly Value[];
+  readonly sort: {
+    /** What the first sort key attributes equal. */
+    readonly fixed: readonly Value[];
+    /** How the next one compares. */
+    readonly range?: KeyRange;
+  };
+}
+
+export type KeyRange =
+  | { readonly kind: Exclude<Comparator, '=' | '<>'>; readonly value: Value }
   | { readonly kind: 'between'; readonly lower: Value; readonly upper: Value }
   | { readonly kind: 'begins_with'; readonly value: Value };
 
 /** One comparison, on the attribute it names. */
-interface Term {
+export interface KeyTerm {
   readonly name: string;
-  readonly condition: SortCondition;
+  readonly comparison: { readonly kind: '='; readonly value: Value } | KeyRange;
 }
 
-export function readKeyCondition(
-  condition: Condition,
-  schema: { readonly partitionKey: KeyAttribute; readonly sortKey?: KeyAttribute },
-  aliases: Aliases,
-): KeyCondition {
-  const { partitionKey, sortKey } = schema;
-  const terms = conjunctionOf(condition).map(term => readTerm(term, aliases));
-  const partition = terms.find(term => term.name === partitionKey.name);
-  if (partition === undefined) throw missing(partitionKey);
-  if (partition.condition.kind !== '=') throw invalid('Query key condition not supported');
-  checkType(partitionKey, partition.condition.value);
-  if (terms.length === 1) return { partition: partition.condition.value };
-  const sort = terms.find(term => term !== partition);
-  if (terms.length > 2) {
-    throw invalid('Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key');
-  }
-  if (sort?.name === partitionKey.name) {
-    throw invalid('Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key');
-  }
-  if (sort === undefined || sortKey === undefined || sort.name !== sortKey.name) {
-    throw sortKey === undefined ? invalid('Query key condition not supported') : missing(sortKey);
-  }
-  checkSort(sortKey, sort.condition);
-  return { partition: partition.condition.value, sort: sort.condition };
+export function readKeyCondition(parsed: Parsed<Condition>, key: KeyParts, aliases: Aliases): KeyCondition {
+  return fitToKey(keyTermsOf(parsed, aliases), key);
 }
 
-function missing(key: KeyAttribute) {
+/** Refuses what no key could make right: operands of impossible types, operators, several comparisons of one attribute. */
+export function keyTermsOf(parsed: Parsed<Condition>, aliases: Aliases): readonly KeyTerm[] {
+  return new TermReader(checkCondition(kind, parsed, aliases), aliases).read(parsed.root);
+}
+
+class TermReader {
+  readonly #slots: Slots;
+  readonly #aliases: Aliases;
+  readonly #terms = new Map<string, KeyTerm>();
+
+  constructor(slots: Slots, aliases: Aliases) {
+    this.#slots = slots;
+    this.#aliases = aliases;
+  }
+
+  read(condition: Condition): readonly KeyTerm[] {
+    this.#visit(condition);
+    return [...this.#terms.values()];
+  }
+
+  #visit(condition: Condition): void {
+    switch (condition.kind) {
+      case 'or':
+      case 'not':
+      case 'in':
+        throw invalidOperator(condition.kind.toUpperCase());
+      case 'and':
+        for (const part of condition.parts) this.#visit(part);
+        return;
+      default:
+        this.#add(condition);
+    }
+  }
+
+  #add(leaf: Leaf): void {
+    refuseOperator(leaf);
+    const name = this.#nameIn(leaf);
+    if (this.#terms.has(name)) {
+      throw invalid(`Invalid ${kind}: KeyConditionExpressions must only contain one condition per key`);
+    }
+    this.#terms.set(name, { name, comparison: this.#comparisonOf(leaf) });
+  }
+
+  /** The one attribute the operands name. */
+  #nameIn(leaf: Leaf): string {
+    let name: string | undefined;
+    for (const operand of leaf.operands) {
+      if ('size' in operand) throw invalid(`Invalid ${kind}: KeyConditionExpressions cannot contain nested operations`);
+      if (!('path' in operand)) continue;
+      if (name !== undefined) throw invalidCondition('Multiple attribute names used in one condition');
+      const [first, ...below] = this.#aliases.steps(operand.path);
+      if (below.length > 0) {
+        throw invalid(`Invalid ${kind}: KeyConditionExpressions cannot have conditions on nested attributes`);
+      }
+      name = String(first);
+    }
+    if (name === undefined) throw invalidCondition('No key attribute specified');
+    return name;
+  }
+
+  #comparisonOf(leaf: Leaf): KeyTerm['comparison'] {
+    const [first, second, third] = leaf.operands;
+    if (leaf.kind === 'between') return { kind: 'between', lower: this.#value(second), upper: this.#value(third) };
+    if (leaf.kind !== 'compare') return { kind: 'begins_with', value: this.#value(second) };
+    const isMirrored = 'slot' in first;
+    return {
+      // A cast: `<>` was refused.
+      kind: (isMirrored ? mirrored[leaf.comparator] : leaf.comparator) as Exclude<Comparator, '<>'>,
+      value: this.#value(isMirrored ? first : second),
+    };
+  }
+
+  #value(operand: Operand): Value {
+    return this.#slots[(operand as { slot: number }).slot]; // a cast: of the operands, only one names an attribute
+  }
+}
+
+const mirrored = { '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' } as const;
+
+function refuseOperator(leaf: Leaf): void {
+  if (leaf.kind === 'compare' && leaf.comparator === '<>') throw invalidOperator('<>');
+  if (leaf.kind === 'function' && leaf.name !== 'begins_with') throw invalidOperator(leaf.name);
+  if (leaf.kind === 'compare' || 'path' in leaf.operands[0]) return;
+  const operator = leaf.kind === 'function' ? leaf.name : 'BETWEEN';
+  throw invalidCondition(`${operator} operator must have the key attribute as its first operand`);
+}
+
+function invalidOperator(operator: string): TableError {
+  return invalid(`Invalid operator used in ${kind}: ${operator}`);
+}
+
+function invalidCondition(message: string): TableError {
+  return invalid(`Invalid condition in ${kind}: ${message}`);
+}
+
+/** Refuses what does not fit this key. */
+export function fitToKey(terms: readonly KeyTerm[], { partitionKeys, sortKeys }: KeyParts): KeyCondition {
+  const attributes = partitionKeys.length + sortKeys.length;
+  if (terms.length > Math.max(attributes, 2)) {
+    throw invalid(
+      `The number of query conditions (${terms.length}) exceeds the number of key attributes defined in the schema (${attributes})`,
+    );
+  }
+  if (terms.length > attributes) throw notSupported();
+  const termOf = ({ name }: KeyAttribute) => terms.find(term => term.name === name);
+  const partition = partitionKeys.map(key => equalTo(key, termOf(key)));
+  const used = sortKeys.map(key => ({ key, term: termOf(key) }));
+  if (partition.length + used.filter(({ term }) => term !== undefined).length < terms.length) {
+    // One names no attribute of the key, and so stands where the first unused one should.
+    throw missing(used.find(({ term }) => term === undefined)?.key ?? partitionKeys[0]);
+  }
+  refuseGaps(used);
+  const fixed: Value[] = [];
+  for (const { key, term } of used) {
+    if (term === undefined) break;
+    checkValues(key, term);
+    if (term.comparison.kind !== '=') return { partition, sort: { fixed, range: term.comparison } };
+    fixed.push(term.comparison.value);
+  }
+  return { partition, sort: { fixed } };
+}
+
+function equalTo(key: KeyAttribute, term: KeyTerm | undefined): Value {
+  if (term === undefined) throw missing(key);
+  checkValues(key, term);
+  if (term.comparison.kind !== '=') throw notSupported();
+  return term.comparison.value;
+}
+
+/** Sort key attributes are used from the first on, all but the last of them with `=`. */
+function refuseGaps(used: readonly { readonly key: KeyAttribute; readonly term: KeyTerm | undefined }[]): void {
+  for (const [index, { key, term }] of used.entries()) {
+    if (term === undefined) continue;
+    const unfixed = used.slice(0, index).filter(before => before.term?.comparison.kind !== '=');
+    if (unfixed.length === 0) continue;
+    const names = unfixed.map(before => before.key.name).join(', ');
+    throw invalid(
+      `RANGE key attributes ${names} must have equality conditions specified in the query because a condition is present on key attribute ${key.name}`,
+    );
+  }
+}
+
+function missing(key: KeyAttribute): TableError {
   return invalid(`Query condition missed key schema element: ${key.name}`);
 }
 
-function conjunctionOf(condition: Condition): Condition[] {
-  if (condition.kind === 'or') throw invalidOperator('OR');
-  if (condition.kind === 'not') throw invalidOperator('NOT');
-  return condition.kind === 'and' ? [...conjunctionOf(condition.left), ...conjunctionOf(condition.right)] : [condition];
+function notSupported(): TableError {
+  return invalid('Query key condition not supported');
 }
 
-function invalidOperator(operator: string) {
-  return invalid(`Invalid operator used in KeyConditionExpression: ${operator}`);
-}
-
-function readTerm(condition: Condition, aliases: Aliases): Term {
-  switch (condition.kind) {
-    case 'compare': {
-      const { comparator, left, right } = condition;
-      if (comparator === '<>') throw invalidOperator('<>');
-      if ('value' in left) {
-        return {
-          name: nameOf(right, aliases),
-          condition: { kind: mirrored[comparator], value: aliases.value(left.value) },
-        };
-      }
-      return { name: nameOf(left, aliases), condition: { kind: comparator, value: literalOf(right, aliases) } };
+function checkValues(key: KeyAttribute, { comparison }: KeyTerm): void {
+  const values = comparison.kind === 'between' ? [comparison.lower, comparison.upper] : [comparison.value];
+  for (const value of values) {
+    if (typeOf(value) !== key.type) {
+      throw invalid('One or more parameter values were invalid: Condition parameter type does not match schema type');
     }
-    case 'between': {
-      const lower = literalOf(condition.lower, aliases);
-      const upper = literalOf(condition.upper, aliases);
-      refuseReversedBounds('KeyConditionExpression', lower, upper);
-      return { name: nameOf(condition.operand, aliases), condition: { kind: 'between', lower, upper } };
+    if (value === '' || (value instanceof Uint8Array && value.length === 0)) {
+      throw invalid(
+        `One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ${key.type === 'S' ? 'string' : 'binary'} value. Key: ${key.name}`,
+      );
     }
-    case 'function': {
-      if (condition.name !== 'begins_with') throw invalidOperator(condition.name);
-      const [path, prefix] = condition.operands;
-      return { name: nameOf(path, aliases), condition: { kind: 'begins_with', value: literalOf(prefix, aliases) } };
-    }
-    default:
-      throw invalidOperator(condition.kind.toUpperCase());
   }
 }
 
-const mirrored = { '=': '=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' } as const;
-
-function nameOf(operand: Operand, aliases: Aliases): string {
-  if (!('path' in operand)) throw invalid('Invalid KeyConditionExpression: A key must be compared with a value');
-  const steps = aliases.steps(operand.path);
-  const [name] = steps;
-  if (steps.length > 1 || typeof name !== 'string') {
-    throw invalid(
-      'Invalid KeyConditionExpression: KeyConditionExpressions cannot have conditions on nested attributes',
-    );
-  }
-  return name;
+/** A condition on a key of one partition key attribute and at most one sort key attribute. */
+export interface SimpleKeyCondition {
+  readonly partition: Value;
+  readonly sort?: SortCondition;
 }
 
-function literalOf(operand: Operand, aliases: Aliases): Value {
-  if ('value' in operand) return aliases.value(operand.value);
-  throw invalid('Invalid KeyConditionExpression: A key must be compared with a value');
-}
+export type SortCondition = KeyTerm['comparison'];
 
-function checkSort(key: KeyAttribute, condition: SortCondition): void {
-  if (condition.kind === 'between') {
-    checkType(key, condition.lower);
-    checkType(key, condition.upper);
-    return;
-  }
-  if (condition.kind === 'begins_with' && key.type === 'N') {
-    throw invalid(
-      'Invalid KeyConditionExpression: Incorrect operand type for operator or function; operator or function: begins_with, operand type: N',
-    );
-  }
-  checkType(key, condition.value);
-}
-
-function checkType(key: KeyAttribute, value: Value): void {
-  if (typeOf(value) !== key.type) {
-    throw invalid('One or more parameter values were invalid: Condition parameter type does not match schema type');
-  }
-  if (value === '' || (value instanceof Uint8Array && value.length === 0)) {
-    throw invalid(
-      `One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ${key.type === 'S' ? 'string' : 'binary'} value. Key: ${key.name}`,
-    );
-  }
+/** For a query of keys that have one attribute each; to go when queries know of several. */
+export function readSimpleKeyCondition(
+  parsed: Parsed<Condition>,
+  { partitionKey, sortKey }: { readonly partitionKey: KeyAttribute; readonly sortKey?: KeyAttribute },
+  aliases: Aliases,
+): SimpleKeyCondition {
+  const key = { partitionKeys: [partitionKey], sortKeys: sortKey === undefined ? [] : [sortKey] };
+  const { partition, sort } = readKeyCondition(parsed, key, aliases);
+  const [value] = sort.fixed;
+  const single = value === undefined ? sort.range : ({ kind: '=', value } as const);
+  return { partition: partition[0], ...(single === undefined ? {} : { sort: single }) };
 }

@@ -1,63 +1,56 @@
 /** Keeps of an item what a list of paths names, inside its parents. */
+import assert from 'node:assert/strict';
 import { invalid } from '../errors.ts';
 import { type Item, isMap, ownValue, setOwn, type Value } from '../values/value.ts';
 import type { Aliases, Steps } from './aliases.ts';
-import { refuseOverlaps } from './paths.ts';
-import type { Path } from './syntax.ts';
+import { type PathTree, pathTree } from './paths.ts';
+import type { Parsed, Path } from './syntax.ts';
 
-/** `true`: everything below is kept. */
-type Selection = true | Map<string | number, Selection>;
+export type Projection = (item: Item) => Item;
 
-export function compileProjection(paths: readonly Path[], aliases: Aliases): (item: Item) => Item {
-  const all = paths.map(path => aliases.steps(path));
-  refuseOverlaps(all, message => invalid(`Invalid ProjectionExpression: ${message}`));
-  return projectOn(all);
+/** The last projection of each text: requests with one text nearly always mean the same names. */
+const projections = new WeakMap<Parsed<readonly Path[]>, { names: readonly string[]; projection: Projection }>();
+
+export function compileProjection(parsed: Parsed<readonly Path[]>, aliases: Aliases): Projection {
+  const names = aliases.namesOf(parsed);
+  const known = projections.get(parsed);
+  if (known !== undefined && names?.every((name, index) => name === known.names[index])) return known.projection;
+  for (const path of parsed.root) aliases.refuseUndefinedNames('ProjectionExpression', path);
+  assert(names !== undefined); // all aliases are defined
+  const projection = projectOn(parsed.root.map(path => aliases.steps(path)));
+  projections.set(parsed, { names, projection });
+  return projection;
 }
 
 /** Keys are not added, absent paths are left out, and kept list elements move together. */
-export function projectOn(paths: readonly Steps[]): (item: Item) => Item {
-  const selection = new Map<string | number, Selection>();
-  for (const steps of paths) select(selection, steps);
-  return item => keptOfMap(item, selection);
+export function projectOn(paths: readonly Steps[]): Projection {
+  const tree = pathTree(paths, message => invalid(`Invalid ProjectionExpression: ${message}`));
+  return item => {
+    const kept = keptOf(item, tree) ?? {};
+    assert(isMap(kept)); // of a map a map is kept
+    return kept;
+  };
 }
 
-function select(selection: Map<string | number, Selection>, steps: Steps): void {
-  let level = selection;
-  for (const [index, step] of steps.entries()) {
-    const below = level.get(step);
-    if (below === true) return;
-    if (index === steps.length - 1) {
-      level.set(step, true);
-    } else if (below === undefined) {
-      const next = new Map<string | number, Selection>();
-      level.set(step, next);
-      level = next;
-    } else {
-      level = below;
-    }
-  }
-}
-
-function keptOfMap(map: Item, selection: Map<string | number, Selection>): Item {
-  const kept: Item = {};
-  for (const [step, below] of selection) {
-    const value = typeof step === 'string' ? keptOf(ownValue(map, step), below) : undefined;
-    if (value !== undefined) setOwn(kept, String(step), value);
+function keptOf(value: Value | undefined, tree: PathTree): Value | undefined {
+  if (value === undefined || tree.kind === 'end') return value;
+  if (tree.kind === 'indexes') return Array.isArray(value) ? keptOfList(value, tree.below) : undefined;
+  if (!isMap(value)) return undefined;
+  let kept: Item | undefined;
+  for (const [name, below] of tree.below) {
+    const part = keptOf(ownValue(value, name), below);
+    if (part === undefined) continue;
+    kept ??= {};
+    setOwn(kept, name, part);
   }
   return kept;
 }
 
-function keptOf(value: Value | undefined, selection: Selection): Value | undefined {
-  if (value === undefined || selection === true) return value;
-  if (isMap(value)) {
-    const kept = keptOfMap(value, selection);
-    return Object.keys(kept).length === 0 ? undefined : kept;
-  }
-  if (!Array.isArray(value)) return undefined;
+function keptOfList(list: readonly Value[], indexes: readonly (readonly [number, PathTree])[]): Value[] | undefined {
   const kept: Value[] = [];
-  for (const [index, element] of value.entries()) {
-    const below = selection.get(index);
-    const part = below === undefined ? undefined : keptOf(element, below);
+  for (const [index, below] of indexes) {
+    if (index >= list.length) break;
+    const part = keptOf(list[index], below);
     if (part !== undefined) kept.push(part);
   }
   return kept.length === 0 ? undefined : kept;

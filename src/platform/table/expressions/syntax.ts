@@ -4,10 +4,18 @@
 export type Path = readonly PathStep[];
 export type PathStep = { readonly name: string } | { readonly alias: string } | { readonly index: number };
 
-export type Operand = { readonly path: Path } | { readonly value: string } | { readonly sizeOf: Path };
+/** An alias of a value, and its place among the values the expression uses. */
+export interface ValueAlias {
+  readonly value: string;
+  readonly slot: number;
+}
+
+/** `size` may be called with any number of operands: how many is checked with the aliases, in DynamoDB's order. */
+export type Operand = { readonly path: Path } | ValueAlias | { readonly size: readonly Operand[] };
 
 export type Comparator = '=' | '<>' | '<' | '<=' | '>' | '>=';
 
+/** The functions that are conditions, and how many operands each takes. */
 export const conditionFunctions = {
   attribute_exists: 1,
   attribute_not_exists: 1,
@@ -17,31 +25,36 @@ export const conditionFunctions = {
 } as const;
 export type ConditionFunction = keyof typeof conditionFunctions;
 
+/** The functions that give a value to write, and how many operands each takes. */
+export const updateFunctions = { if_not_exists: 2, list_append: 2 } as const;
+export type UpdateFunction = keyof typeof updateFunctions;
+
 export type Condition =
-  | { readonly kind: 'and' | 'or'; readonly left: Condition; readonly right: Condition }
+  | { readonly kind: 'and' | 'or'; readonly parts: readonly Condition[] }
   | { readonly kind: 'not'; readonly inner: Condition }
-  | { readonly kind: 'compare'; readonly comparator: Comparator; readonly left: Operand; readonly right: Operand }
-  | { readonly kind: 'between'; readonly operand: Operand; readonly lower: Operand; readonly upper: Operand }
-  | { readonly kind: 'in'; readonly operand: Operand; readonly candidates: readonly Operand[] }
+  | Leaf;
+
+export type Leaf =
+  | { readonly kind: 'compare'; readonly comparator: Comparator; readonly operands: readonly [Operand, Operand] }
+  | { readonly kind: 'between'; readonly operands: readonly [operand: Operand, lower: Operand, upper: Operand] }
+  | { readonly kind: 'in'; readonly operands: readonly [operand: Operand, ...candidates: Operand[]] }
   | { readonly kind: 'function'; readonly name: ConditionFunction; readonly operands: readonly Operand[] };
 
 export type UpdateValue =
   | { readonly path: Path }
-  | { readonly value: string }
+  | ValueAlias
   | { readonly kind: 'plus' | 'minus'; readonly left: UpdateValue; readonly right: UpdateValue }
-  | { readonly kind: 'if_not_exists'; readonly path: Path; readonly otherwise: UpdateValue }
-  | { readonly kind: 'list_append'; readonly left: UpdateValue; readonly right: UpdateValue };
+  | { readonly kind: 'call'; readonly name: UpdateFunction; readonly operands: readonly UpdateValue[] };
 
-export interface Update {
-  readonly set: readonly { readonly path: Path; readonly value: UpdateValue }[];
-  readonly remove: readonly Path[];
-  readonly add: readonly { readonly path: Path; readonly value: string }[];
-  readonly delete: readonly { readonly path: Path; readonly value: string }[];
-}
+/** One action; the actions of an update are in the order of its text. */
+export type UpdateAction =
+  | { readonly clause: 'set'; readonly path: Path; readonly value: UpdateValue }
+  | { readonly clause: 'remove'; readonly path: Path }
+  | { readonly clause: 'add' | 'delete'; readonly path: Path; readonly value: ValueAlias };
 
-/** A parsed expression and the aliases it uses, for the check that all are defined and none is idle. */
-export interface Parsed<Syntax> {
-  readonly syntax: Syntax;
+/** A parsed expression and the aliases it uses, each once, in the order of the text. */
+export interface Parsed<Root> {
+  readonly root: Root;
   readonly paths: readonly Path[];
   readonly names: readonly string[];
   readonly values: readonly string[];

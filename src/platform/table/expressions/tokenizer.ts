@@ -1,3 +1,4 @@
+/** Cuts an expression into tokens. Never refuses one: what fits nowhere is a token the parser stumbles over, in order. */
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { textBytes } from '../values/value.ts';
@@ -15,10 +16,8 @@ export interface Token {
   readonly type: 'word' | 'name' | 'value' | 'integer' | 'symbol' | 'end';
   readonly text: string;
   readonly start: number;
+  readonly end: number;
 }
-
-const tokenPattern =
-  /\s+|(?<word>[A-Za-z][A-Za-z0-9_]*)|(?<name>#[A-Za-z0-9_]+)|(?<value>:[A-Za-z0-9_]+)|(?<integer>\d+)|(?<symbol><>|<=|>=|[=<>(),.[\]+-])/y;
 
 export function tokenize(kind: ExpressionKind, text: string): Token[] {
   const bytes = textBytes(text);
@@ -27,22 +26,63 @@ export function tokenize(kind: ExpressionKind, text: string): Token[] {
   }
   if (text.trim() === '') throw invalid(`Invalid ${kind}: The expression can not be empty;`);
   const tokens: Token[] = [];
-  for (let start = 0; start < text.length; start = tokenPattern.lastIndex) {
-    tokenPattern.lastIndex = start;
-    const match = tokenPattern.exec(text);
-    if (match === null) throw syntaxError(kind, text, { type: 'symbol', text: text[start], start });
-    const { word, name, value, integer, symbol } = match.groups ?? {};
-    if (word !== undefined) tokens.push({ type: 'word', text: word, start });
-    else if (name !== undefined) tokens.push({ type: 'name', text: name, start });
-    else if (value !== undefined) tokens.push({ type: 'value', text: value, start });
-    else if (integer !== undefined) tokens.push({ type: 'integer', text: integer, start });
-    else if (symbol !== undefined) tokens.push({ type: 'symbol', text: symbol, start });
+  let at = 0;
+  while (at < text.length) {
+    const start = at;
+    const type = typeAt(text, start);
+    at = endOf(text, start, type);
+    if (type !== 'blank') tokens.push({ type, text: text.slice(start, at), start, end: at });
   }
-  tokens.push({ type: 'end', text: '<EOF>', start: text.length });
+  tokens.push({ type: 'end', text: '<EOF>', start: text.length, end: tokens.at(-1)?.end ?? 0 });
   return tokens;
 }
 
-export function syntaxError(kind: ExpressionKind, text: string, token: Token) {
-  const near = text.slice(Math.max(0, token.start - 10), token.start + token.text.length + 10).trim();
-  return invalid(`Invalid ${kind}: Syntax error; token: "${token.text}", near: "${near}"`);
+function typeAt(text: string, at: number): Exclude<Token['type'], 'end'> | 'blank' {
+  const unit = text.charCodeAt(at);
+  if (isLetter(unit)) return 'word';
+  if (isDigit(unit)) return 'integer';
+  switch (text[at]) {
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+      return 'blank';
+    case '#': // alone, it names nothing and fits nowhere
+      return isPart(text.charCodeAt(at + 1)) ? 'name' : 'symbol';
+    case ':':
+      return isPart(text.charCodeAt(at + 1)) ? 'value' : 'symbol';
+    default:
+      return 'symbol';
+  }
+}
+
+function endOf(text: string, start: number, type: ReturnType<typeof typeAt>): number {
+  let end = start + 1;
+  switch (type) {
+    case 'word':
+    case 'name':
+    case 'value':
+      while (isPart(text.charCodeAt(end))) end++;
+      return end;
+    case 'integer':
+      while (isDigit(text.charCodeAt(end))) end++;
+      return end;
+    case 'symbol':
+      if (/^(<>|<=|>=)/.test(text.slice(start, start + 2))) return start + 2;
+      return start + ((text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1); // one character, not half of one
+    case 'blank':
+      return end;
+  }
+}
+
+function isLetter(unit: number): boolean {
+  return (unit >= 0x61 && unit <= 0x7a) || (unit >= 0x41 && unit <= 0x5a);
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
+}
+
+function isPart(unit: number): boolean {
+  return isLetter(unit) || isDigit(unit) || unit === 0x5f;
 }

@@ -7,7 +7,7 @@ import { invalid } from '../errors.ts';
 import { Aliases } from '../expressions/aliases.ts';
 import { parsedCondition, parsedProjection } from '../expressions/cache.ts';
 import { compileCondition, type Predicate } from '../expressions/condition.ts';
-import { type KeyCondition, readKeyCondition, type SortCondition } from '../expressions/key-condition.ts';
+import { readSimpleKeyCondition, type SimpleKeyCondition, type SortCondition } from '../expressions/key-condition.ts';
 import { compileProjection } from '../expressions/projection.ts';
 import { tableLimits } from '../limits.ts';
 import type { Answer } from '../port.ts';
@@ -126,12 +126,12 @@ function keyConditionOf(
   index: IndexLayout | undefined,
   { KeyConditionExpression: text }: QueryCommandInput,
   aliases: Aliases,
-): KeyCondition {
+): SimpleKeyCondition {
   if (text === undefined) {
     throw invalid('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.');
   }
   const condition = aliases.use('KeyConditionExpression', parsedCondition('KeyConditionExpression', text));
-  return readKeyCondition(condition, schemaOf(index?.keys ?? keys), aliases);
+  return readSimpleKeyCondition(condition, schemaOf(index?.keys ?? keys), aliases);
 }
 
 /** Until key conditions know of several attributes. */
@@ -159,7 +159,7 @@ function filterOf(
 function rangeOf(
   table: TableLayout,
   index: IndexLayout | undefined,
-  key: KeyCondition,
+  key: SimpleKeyCondition,
   { ExclusiveStartKey, ScanIndexForward = true }: QueryCommandInput,
 ): StoreRange {
   const prefix = partitionPrefix(table, index, [key.partition]);

@@ -129,7 +129,7 @@ function updated(
 ): NextItem {
   const before = stored ?? key;
   if (update === undefined) return { item: before, bytes: measureItem(before) };
-  const item = update.apply(before);
+  const item = update.apply(before, stored === undefined);
   const bytes = measureItem(item);
   // DynamoDB measures an update by what it does as well as by its result [reference: item size].
   const measured = bytes - keyBytes + 3 + 19 * update.valueActions + 2 * update.clearingActions;
