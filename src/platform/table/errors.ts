@@ -65,6 +65,14 @@ export const invalid = (message: string) =>
     fix: 'Correct the request; the same request will be refused again.',
   });
 
+export const malformed = (message: string) =>
+  new TableError({
+    name: 'SerializationException',
+    code: 'table.malformed',
+    message,
+    fix: 'Send every parameter with the JSON type the API reference names.',
+  });
+
 export const itemTooLarge = (message: string) =>
   new TableError({
     name: 'ValidationException',

@@ -1,0 +1,33 @@
+/**
+ * What DynamoDB refuses before it looks at any data: types, then constraints, then what a call's parameters say
+ * together, in DynamoDB's order and words. Expressions are read, and keys compared with the schema, by the operations.
+ */
+import type { Door } from '../engine.ts';
+import { wireFormat } from '../values/wire-format.ts';
+import { checkConstraints } from './constraints.ts';
+import { itemRequests } from './items.ts';
+import type { Request, RequestDescription } from './shapes.ts';
+import { checkTypes } from './types.ts';
+
+const requests = { ...itemRequests } satisfies Record<string, RequestDescription>;
+
+export type OperationName = keyof typeof requests;
+
+export function isOperation(name: string): name is OperationName {
+  return Object.hasOwn(requests, name);
+}
+
+/**
+ * Throws `table.malformed` (SerializationException) and `table.invalid` (ValidationException); in process also
+ * `table.notSupported` for parameters nobody knows.
+ * @param input  over the wire: as parsed from JSON for this call, whose values may be changed in place
+ * @returns the request as operations read it: null and unknown members left out, what JSON spells otherwise converted
+ */
+export function checkRequest(name: OperationName, input: unknown, door: Pick<Door, 'format'>): Request {
+  const description: RequestDescription = requests[name];
+  const isWire = door.format === wireFormat;
+  const request = checkTypes(name, description.members, input, isWire);
+  checkConstraints(request, description);
+  description.check?.(request, { wording: description.wording, isWire });
+  return request;
+}
