@@ -14,7 +14,10 @@ import type {
   UpdateCommandOutput,
 } from '@aws-sdk/lib-dynamodb';
 import type { Clock } from '../../kernel/clock.ts';
+import { systemRandom } from '../../kernel/random.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
+import { noMeter } from './capacity/meter.ts';
+import type { Engine } from './engine.ts';
 import { invalid, notSupported } from './errors.ts';
 import { Aliases } from './expressions/aliases.ts';
 import { projectOn } from './expressions/projection.ts';
@@ -29,9 +32,12 @@ import {
   planPut,
   planUpdate,
 } from './operations/writes.ts';
-import type { Answer, Table, TableSchema } from './port.ts';
+import type { Answer, Table, TableSchema, TableStreams } from './port.ts';
 import { Catalog } from './storage/catalog.ts';
 import { itemKey, type TableLayout } from './storage/layout.ts';
+import { operations } from './streams/index.ts';
+import { setStream } from './streams/stream-state.ts';
+import { type ChangeFeed, TableChanges } from './streams/table-changes.ts';
 import { checkKey, checkParameters, type Supported } from './validate.ts';
 import { decodeItem, encodeItem } from './values/item-encoding.ts';
 import type { Item } from './values/value.ts';
@@ -41,11 +47,30 @@ export interface EmbeddedTableOptions {
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly tables: readonly TableSchema[];
+  /** Default `tableLimits.streamBytesMax`. */
+  readonly streamBytesMax?: number;
+}
+
+/** What the embedded engine has besides the port. */
+export interface OpenTable extends Table {
+  readonly streams: TableStreams;
+  /** For readers in this process. Throws `table.notFound`. */
+  changesOf(tableName: string): ChangeFeed;
 }
 
 /** Resolves when the indexes that are new have been filled from the items already there. */
-export async function openEmbeddedTable({ store, clock, tables }: EmbeddedTableOptions): Promise<Table> {
-  return new EmbeddedTable(store, clock, await Catalog.open(store, tables));
+export async function openEmbeddedTable(options: EmbeddedTableOptions): Promise<OpenTable> {
+  const { clock, tables, streamBytesMax } = options;
+  const changes = new TableChanges({ store: options.store, clock, streamBytesMax });
+  const { store } = changes;
+  const catalog = await Catalog.open(store, tables);
+  await store.write(transaction => {
+    for (const { tableName } of tables) {
+      const layout = catalog.table(tableName);
+      setStream(transaction, layout, layout.stream, clock.nowMs());
+    }
+  });
+  return new EmbeddedTable({ store, clock, catalog, changes, random: systemRandom, meter: noMeter });
 }
 
 const readParameters: Supported = {
@@ -70,15 +95,28 @@ const putParameters: Supported = { ...writeParameters, Item: true, ReturnValues:
 const deleteParameters: Supported = { ...writeParameters, Key: true, ReturnValues: true };
 const updateParameters: Supported = { ...writeParameters, Key: true, UpdateExpression: true, ReturnValues: true };
 
-class EmbeddedTable implements Table {
+class EmbeddedTable implements OpenTable {
+  readonly streams: TableStreams;
   readonly #store: KeyValueStore;
   readonly #clock: Clock;
   readonly #catalog: Catalog;
+  readonly #changes: TableChanges;
 
-  constructor(store: KeyValueStore, clock: Clock, catalog: Catalog) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#catalog = catalog;
+  constructor(engine: Engine) {
+    this.#store = engine.store;
+    this.#clock = engine.clock;
+    this.#catalog = engine.catalog;
+    this.#changes = engine.changes;
+    this.streams = {
+      listStreams: input => operations.ListStreams(engine, input),
+      describeStream: input => operations.DescribeStream(engine, input),
+      getShardIterator: input => operations.GetShardIterator(engine, input),
+      getRecords: input => operations.GetRecords(engine, input),
+    };
+  }
+
+  changesOf(tableName: string): ChangeFeed {
+    return this.#changes.feedOf(this.#catalog.table(tableName).id);
   }
 
   async get(input: GetCommandInput): Promise<Answer<GetCommandOutput>> {
@@ -116,7 +154,7 @@ class EmbeddedTable implements Table {
     const answer = updateAnswers[checkUpdateReturns(input.ReturnValues)];
     return this.#store.write(transaction => {
       const decided = decide(transaction, plan);
-      carryOut(transaction, decided);
+      carryOut(transaction, decided, this.#clock.nowMs());
       return answer(decided, touched);
     });
   }
@@ -160,7 +198,7 @@ class EmbeddedTable implements Table {
   #write(plan: PlannedWrite): Promise<DecidedWrite> {
     return this.#store.write(transaction => {
       const decided = decide(transaction, plan);
-      carryOut(transaction, decided);
+      carryOut(transaction, decided, this.#clock.nowMs());
       return decided;
     });
   }

@@ -5,14 +5,17 @@ import type { KeyValueStore } from '../../kernel/store.ts';
 import type { Caller } from './capacity/callers.ts';
 import type { Meter } from './capacity/meter.ts';
 import type { Catalog } from './storage/catalog.ts';
+import type { TableChanges } from './streams/table-changes.ts';
 import type { ValueFormat } from './values/format.ts';
 
 export interface Engine {
+  /** That of `changes`, or the changes of a write would not be seen. */
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly catalog: Catalog;
   readonly meter: Meter;
+  readonly changes: TableChanges;
 }
 
 /** A call comes through a door: in process with JavaScript values, or over the endpoint with typed ones. */

@@ -133,3 +133,35 @@ export class ThrottledError extends TableError {
     this.ThrottlingReasons = reasons;
   }
 }
+
+export const streamNotFound = (streamArn: string) =>
+  new TableError({
+    name: 'ResourceNotFoundException',
+    code: 'table.streamNotFound',
+    message: `Requested resource not found: Stream: ${streamArn} not found`,
+    fix: 'Take the ARN from ListStreams; a disabled stream is gone after 24 hours.',
+  });
+
+export const shardNotFound = () =>
+  new TableError({
+    name: 'ResourceNotFoundException',
+    code: 'table.shardNotFound',
+    message: 'Requested resource not found: Shard does not exist',
+    fix: 'Take the id from DescribeStream; a closed shard is gone when its last record is 24 hours old.',
+  });
+
+export const iteratorExpired = () =>
+  new TableError({
+    name: 'ExpiredIteratorException',
+    code: 'table.iteratorExpired',
+    message: 'The shard iterator has expired. Shard iterators are only valid for 15 minutes',
+    fix: 'Get a new iterator AFTER_SEQUENCE_NUMBER of the last record you have handled.',
+  });
+
+export const changesTrimmed = () =>
+  new TableError({
+    name: 'TrimmedDataAccessException',
+    code: 'table.changesTrimmed',
+    message: 'The data you are trying to access has been trimmed',
+    fix: 'Changes are kept for 24 hours: go on at TRIM_HORIZON, and read again from the table what you have missed.',
+  });

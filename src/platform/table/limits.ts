@@ -21,4 +21,15 @@ export const tableLimits = {
   parsedExpressionsMax: 1_000, // ours: bounds the cache of parsed expressions at about 4 MiB
   expiredTokensPerWriteMax: 8, // ours: so that forgetting old tokens costs no write much, yet keeps up
   numberMagnitudeMin: 1e-130, // DynamoDB "Number"
+  streamRetentionMs: 24 * 3_600_000, // DynamoDB Streams: also how long a disabled stream can still be read
+  streamBytesMax: 1024 * 1024 * 1024, // ours: changes kept of one table; beyond it the oldest go early, and are counted
+  streamEarlyTrimsPerWriteMax: 8, // ours: so that making room costs no write much, yet keeps up
+  streamTrimChunkRecordsMax: 1_000, // ours: one transaction of trimming
+  streamSweepMsMin: 60_000, // ours: how often trimming looks at most
+  shardOpenMs: 4 * 3_600_000, // DynamoDB Streams: "about 4 hours"; ours counts from a shard's first record
+  shardIteratorValidMs: 15 * 60_000, // DynamoDB Streams GetShardIterator
+  getRecordsMax: 1_000, // DynamoDB Streams GetRecords
+  getRecordsBytesMax: 1024 * 1024, // DynamoDB Streams GetRecords
+  listStreamsMax: 100, // DynamoDB Streams ListStreams
+  describedShardsMax: 100, // DynamoDB Streams DescribeStream
 } as const;

@@ -141,7 +141,7 @@ export function runTransaction(
   if (token !== undefined && wasDone(transaction, token, nowMs)) return;
   const decided = decideAll(transaction, actions);
   for (const [index, write] of decided.entries()) {
-    if (!actions[index].isCheck) carryOut(transaction, write);
+    if (!actions[index].isCheck) carryOut(transaction, write, nowMs);
   }
   if (token !== undefined) rememberToken(transaction, token, nowMs);
 }

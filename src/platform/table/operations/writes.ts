@@ -7,6 +7,7 @@ import { compileCondition, type Predicate } from '../expressions/condition.ts';
 import { type CompiledUpdate, compileUpdate } from '../expressions/update.ts';
 import { tableLimits } from '../limits.ts';
 import { type IndexLayout, indexEntryKey, itemKey, keyAttributes, type TableLayout } from '../storage/layout.ts';
+import { recordChange } from '../streams/record-change.ts';
 import { checkIndexKeys, checkItem, checkKey, isIndexMember } from '../validate.ts';
 import { toAttributeValues } from '../values/attribute-value.ts';
 import { decodeItem, encodeItem } from '../values/item-encoding.ts';
@@ -154,10 +155,12 @@ export function decide(reader: StoreReader, plan: PlannedWrite): DecidedWrite {
   return { plan, stored, next: plan.next(stored) };
 }
 
-/** Writes the item and its index entries. */
-export function carryOut(transaction: StoreTransaction, { plan, stored, next }: DecidedWrite): void {
+/** Writes the item, its index entries and the change of the table's stream. */
+export function carryOut(transaction: StoreTransaction, { plan, stored, next }: DecidedWrite, atMs: number): void {
   const { table } = plan;
-  if (next !== undefined) transaction.put(plan.itemKey, encodeItem(next.item, next.bytes));
+  const encodedNext = next && encodeItem(next.item, next.bytes);
+  recordChange(transaction, table, { stored, next: next?.item, encodedNext, atMs });
+  if (encodedNext !== undefined) transaction.put(plan.itemKey, encodedNext);
   else if (stored !== undefined) transaction.delete(plan.itemKey);
   for (const index of table.indexes) {
     const before = entryKeyOf(table, index, stored);

@@ -77,7 +77,7 @@ function layoutOf(schema: TableSchema, { id, indexes }: CatalogEntry): TableLayo
     assert(known !== undefined); // `reconcile` gave every declared index an id
     return indexLayout(known.id, index);
   });
-  return { id, tableName: schema.tableName, keys: keySchemaOf(schema), indexes: layouts };
+  return { id, tableName: schema.tableName, keys: keySchemaOf(schema), indexes: layouts, stream: schema.stream };
 }
 
 function indexLayout(id: number, schema: IndexSchema): IndexLayout {

@@ -1,0 +1,16 @@
+/** The names AWS gives to resources. One machine is one account in one region. */
+
+/** What local tools of AWS say when nobody has chosen a region. */
+export const awsRegion = 'us-east-1';
+const accountId = '000000000000';
+
+export function tableArn(tableName: string): string {
+  return `arn:aws:dynamodb:${awsRegion}:${accountId}:table/${tableName}`;
+}
+
+export function streamArn(tableName: string, label: string): string {
+  return `${tableArn(tableName)}/stream/${label}`;
+}
+
+/** What a text must look like to be the ARN of a stream at all, of whatever account and region. */
+export const streamArnPattern = /^arn:[a-z-]+:dynamodb:[a-z0-9-]*:\d*:table\/[A-Za-z0-9_.-]+\/stream\/[0-9T:.-]+$/;
