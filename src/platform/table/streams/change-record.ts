@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
-import { type Item, measureItem } from '../values/value.ts';
+import { measureItem } from '../values/measure.ts';
+import type { Item } from '../values/value.ts';
 
 export type ChangeName = 'INSERT' | 'MODIFY' | 'REMOVE';
 

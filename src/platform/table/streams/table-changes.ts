@@ -61,6 +61,7 @@ export class TableChanges {
     this.store = {
       get: key => store.get(key),
       range: range => store.range(range),
+      snapshot: () => store.snapshot(),
       write: work => this.#write(work),
       close: () => this.#close(),
     };
