@@ -5,9 +5,9 @@
  *
  * A unit of work runs at once, on our own thread, against the base and the overlay of what is not yet in it; its changes
  * gather in a group, and one group after the other is appended to the journal and synced (group commit), then
- * acknowledged. A checkpoint brings everything durable from the overlay into the base, then drops the journal files that
- * are not needed any more. Disk work is done on the pool, so our thread never waits for it, and it may be terminated at
- * any instruction.
+ * acknowledged. When a journal file is full the overlay is frozen, and a fresh one takes what comes; a checkpoint brings
+ * the frozen one into the base, drops it, and drops the journal files before the present one. Disk work is done on the
+ * pool, so our thread never waits for it, and it may be terminated at any instruction.
  */
 import assert from 'node:assert/strict';
 import { type Change, ChangeGroup, type Version } from './change-group.ts';
@@ -21,15 +21,16 @@ import {
   type StoreTransaction,
   storeLimits,
 } from './store.ts';
-import { type StoreBase, storeBaseLimits } from './store-base.ts';
+import { commitAll, type StoreBase } from './store-base.ts';
 import { checkEntry, storeBusy, storeClosed, storeSnapshotsBusy } from './store-errors.ts';
 import type { StoreJournal } from './store-journal.ts';
-import { durableVersion, Overlay, type Slot } from './store-overlay.ts';
-import { merged, OverlaySnapshot, valueBytesOf, versionsOf } from './store-view.ts';
+import { Overlay, type Slot } from './store-overlay.ts';
+import { layered, merged, OverlaySnapshot, valueBytesOf } from './store-view.ts';
 
 export const journaledStoreLimits = {
-  journalFileBytesMax: 16 * 1024 * 1024, // ours: a checkpoint follows each; more of them coalesce more, and take longer to replay
-  overlayBytesMax: 64 * 1024 * 1024, // ours: what may wait for the base before groups wait
+  journalFileBytesMax: 16 * 1024 * 1024, // ours: a checkpoint follows each; larger ones coalesce more and take longer to replay
+  journalBytesMax: 128 * 1024 * 1024, // ours: what a start may have to replay, roughly; then groups wait for the checkpoint
+  overlayBytesMax: 64 * 1024 * 1024, // ours: what may wait in memory for the base, roughly, half of it frozen
   gatheringBytesMax: 64 * 1024 * 1024, // ours: what may wait for the journal before writes are refused
   groupBytesMin: 1_024, // ours: room a group starts with; it is as much as the group before took
   groupBytesMax: 1024 * 1024, // ours: more is taken when it is needed
@@ -45,32 +46,40 @@ export interface JournaledStoreOptions {
   readonly limits?: Partial<JournaledStoreLimits> | undefined;
 }
 
-/** Whom to tell of a group. */
-interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A group, the keys it changed, and who waits for it. */
+/** A group and whom to tell of it. */
 interface Gathering {
   readonly group: ChangeGroup;
-  readonly slots: Slot[];
   readonly waiters: Waiter[];
+}
+
+interface Waiter {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly result: unknown;
+}
+
+/** A version that work has put, and what it replaced. */
+interface Undo {
+  readonly slot: Slot;
+  readonly before: Version | undefined;
 }
 
 export class JournaledStore implements KeyValueStore {
   readonly #base: StoreBase;
   readonly #journal: StoreJournal | undefined;
   readonly #limits: JournaledStoreLimits;
-  readonly #overlay = new Overlay();
   readonly #transaction: StoreTransaction;
-  readonly #undos: { readonly slot: Slot; readonly before: Version | undefined }[] = [];
+  readonly #undos: Undo[] = [];
+  readonly #snapshots = new Set<StoreSnapshot>();
+  #overlay = new Overlay();
+  #frozen: Overlay | undefined;
+  /** How much of the frozen overlay the base has, from 0 to 1. */
+  #frozenDone = 0;
   #gathering: Gathering;
   #syncing: Gathering | undefined;
   #checkpointing: Promise<void> | undefined;
   #startScheduled = false;
   #working = false;
-  readonly #snapshots = new Set<StoreSnapshot>();
   #failure: Error | undefined;
   #status: 'open' | 'closing' | 'closed' = 'open';
 
@@ -89,8 +98,9 @@ export class JournaledStore implements KeyValueStore {
 
   get(key: Uint8Array): Uint8Array | undefined {
     if (this.#status === 'closed') throw storeClosed();
-    if (this.#overlay.size > 0) {
-      const version = this.#overlay.get(toText(key));
+    if (this.#overlay.size > 0 || this.#frozen !== undefined) {
+      const text = toText(key);
+      const version = this.#overlay.get(text) ?? this.#frozen?.get(text);
       if (version !== undefined) return valueBytesOf(version);
     }
     return this.#base.get(key);
@@ -101,8 +111,10 @@ export class JournaledStore implements KeyValueStore {
     const start = toText(range.start);
     const end = toText(range.end);
     if (start >= end) return [];
-    if (this.#overlay.size === 0) return this.#base.range(range);
-    return merged(this.#base, range, versionsOf(this.#overlay.range(start, end, range.reverse === true)));
+    if (this.#overlay.size === 0 && this.#frozen === undefined) return this.#base.range(range);
+    const reverse = range.reverse === true;
+    const frozen = this.#frozen?.range(start, end, reverse) ?? [];
+    return merged(this.#base, range, layered(this.#overlay.range(start, end, reverse), frozen, reverse));
   }
 
   write<T>(work: (transaction: StoreTransaction) => T): Promise<T> {
@@ -119,16 +131,17 @@ export class JournaledStore implements KeyValueStore {
     // Work that wrote nothing may have decided on what is still pending, so it waits for that.
     const gathering = this.#gathering.group.count > 0 ? this.#gathering : this.#syncing;
     if (gathering === undefined) return Promise.resolve(result);
-    return new Promise((resolve, reject) => {
-      gathering.waiters.push({ resolve: () => resolve(result), reject });
+    return new Promise<T>((resolve, reject) => {
+      // A cast: the waiter is given its own `result` back, a T, among others that are something else.
+      gathering.waiters.push({ resolve: resolve as (result: unknown) => void, reject, result });
     });
   }
 
   async snapshot(): Promise<StoreSnapshot> {
     if (this.#status !== 'open') throw storeClosed();
     if (this.#snapshots.size >= storeLimits.snapshotsMax) throw storeSnapshotsBusy(this.#snapshots.size);
-    const base = this.#base.snapshot();
-    const snapshot = new OverlaySnapshot(base, this.#overlay, () => this.#snapshots.delete(snapshot));
+    const versions = layered(entriesOf(this.#overlay), this.#frozen ? entriesOf(this.#frozen) : [], false);
+    const snapshot = new OverlaySnapshot(this.#base.snapshot(), versions, () => this.#snapshots.delete(snapshot));
     this.#snapshots.add(snapshot);
     try {
       await this.write(() => {}); // what it shows must not be taken back
@@ -144,11 +157,11 @@ export class JournaledStore implements KeyValueStore {
     this.#status = 'closing';
     await this.#settled();
     await this.#checkpointing;
-    for (const snapshot of this.#snapshots) snapshot.close();
     try {
       if (this.#failure === undefined) await this.#bringAllHome();
     } finally {
       this.#status = 'closed';
+      for (const snapshot of this.#snapshots) snapshot.close();
       await this.#journal?.close();
       await this.#base.close();
     }
@@ -157,7 +170,7 @@ export class JournaledStore implements KeyValueStore {
   /** Runs `work`, its changes going straight into the overlay; they are taken back if it throws all the same. */
   #run<T>(work: (transaction: StoreTransaction) => T): T {
     assert(!this.#working); // work does not write to the store it works in
-    const { group, slots } = this.#gathering;
+    const { group } = this.#gathering;
     const { count, bytes } = group;
     this.#working = true;
     try {
@@ -166,7 +179,6 @@ export class JournaledStore implements KeyValueStore {
       return result;
     } catch (error) {
       for (const { slot, before } of this.#undos.reverse()) this.#overlay.restore(slot, before);
-      slots.length = count;
       group.rewind(count, bytes);
       throw error;
     } finally {
@@ -178,12 +190,9 @@ export class JournaledStore implements KeyValueStore {
   #change(key: Uint8Array, value: Uint8Array | undefined): void {
     assert(this.#working); // a transaction is over when its work returns
     checkEntry(key, value);
-    const { group, slots } = this.#gathering;
-    const text = toText(key);
-    const before = this.#overlay.get(text);
-    const slot = this.#overlay.set(text, group.add(key, value));
-    this.#undos.push({ slot, before });
-    slots.push(slot);
+    const slot = this.#overlay.slot(toText(key));
+    this.#undos.push({ slot, before: slot.version });
+    this.#overlay.put(slot, this.#gathering.group.add(key, value));
   }
 
   #scheduleStart(): void {
@@ -197,37 +206,51 @@ export class JournaledStore implements KeyValueStore {
 
   #syncGathered(): void {
     if (this.#syncing !== undefined || this.#gathering.group.count === 0) return;
-    if (this.#isOverlayFull()) {
-      this.#startCheckpoint(); // which comes back here as it makes room
+    if (this.#mustWait()) {
+      this.#startCheckpoint(); // which comes back here as it gets on
       return;
     }
     const syncing = this.#gathering;
     const { sequenceNumber, bytes } = syncing.group;
-    this.#gathering = newGathering(sequenceNumber + 1, bytes);
     this.#syncing = syncing;
-    this.#makeDurable(syncing.group).then(
-      () => this.#finish(syncing),
-      error => {
-        if (codeOf(error) !== 'store.full') this.#failure = error; // what is on the disk is not known any more
-        this.#fail(error);
-      },
-    );
+    this.#gathering = newGathering(sequenceNumber + 1, bytes);
+    const freezes = this.#frozen === undefined && this.#isCheckpointDue();
+    if (freezes) this.#freeze();
+    this.#makeDurable(syncing.group, freezes)
+      .then(
+        () => this.#finish(syncing),
+        error => {
+          if (codeOf(error) !== 'store.full') this.#failure = error; // what is on the disk is not known any more
+          this.#fail(error);
+        },
+      )
+      .then(() => freezes && this.#startCheckpoint());
+    this.#overlay.sort(); // while the disk works
   }
 
-  /** What gathers is not counted: it waits for the room, and may be larger than all of it. */
-  #isOverlayFull(): boolean {
-    return this.#overlay.bytes - this.#gathering.group.bytes > this.#limits.overlayBytesMax;
+  /** The fresh overlay may fill as fast as the frozen one gets into the base, so that waiting comes in small portions. */
+  #mustWait(): boolean {
+    if (this.#frozen === undefined) return false;
+    if ((this.#journal?.fileBytes ?? 0) > this.#limits.journalBytesMax) return true;
+    const bytesMax = (this.#limits.overlayBytesMax / 2) * (0.25 + 0.75 * this.#frozenDone);
+    return this.#overlay.bytes - this.#gathering.group.bytes > bytesMax; // what gathers may be larger than that alone
   }
 
-  async #makeDurable(group: ChangeGroup): Promise<void> {
-    const journal = this.#journal;
-    if (journal === undefined) return;
-    const isFull = journal.fileBytes >= this.#limits.journalFileBytesMax && this.#checkpointing === undefined;
-    if (isFull) {
-      await journal.roll(group.sequenceNumber);
-      this.#startCheckpoint();
-    }
-    await journal.append(group);
+  #isCheckpointDue(): boolean {
+    if (this.#journal === undefined) return true;
+    const { journalFileBytesMax, overlayBytesMax } = this.#limits;
+    return this.#journal.fileBytes >= journalFileBytesMax || this.#overlay.bytes >= overlayBytesMax / 2;
+  }
+
+  #freeze(): void {
+    this.#frozen = this.#overlay;
+    this.#frozenDone = 0;
+    this.#overlay = new Overlay();
+  }
+
+  async #makeDurable(group: ChangeGroup, inNewFile: boolean): Promise<void> {
+    if (inNewFile) await this.#journal?.roll(group.sequenceNumber);
+    await this.#journal?.append(group);
   }
 
   #finish({ group, waiters }: Gathering): void {
@@ -235,62 +258,57 @@ export class JournaledStore implements KeyValueStore {
     group.durable = true;
     // The next group starts after those who wait for this one had their turn, so that their next writes join it.
     this.#scheduleStart();
-    for (const waiter of waiters) waiter.resolve();
-    if (this.#journal === undefined) this.#startCheckpoint();
+    for (const { resolve, result } of waiters) resolve(result);
   }
 
   /** What has gathered since was decided on what has now failed, so it fails too. Nothing of it is seen any more. */
   #fail(error: Error): void {
-    const failed = [this.#gathering, this.#syncing];
-    const { sequenceNumber } = failed.at(-1)?.group ?? this.#gathering.group;
+    const gathering = this.#gathering;
+    const syncing = this.#syncing;
     this.#syncing = undefined;
-    this.#gathering = newGathering(sequenceNumber, 0);
-    for (const each of failed) if (each) this.#overlay.retract(each.group, each.slots);
-    for (const each of failed.reverse()) each?.waiters.forEach(waiter => void waiter.reject(error));
+    this.#gathering = newGathering((syncing ?? gathering).group.sequenceNumber, 0);
+    for (const failed of [gathering, syncing]) {
+      if (failed === undefined) continue;
+      this.#overlay.retract(failed.group);
+      this.#frozen?.retract(failed.group);
+    }
+    for (const { reject } of [...(syncing?.waiters ?? []), ...gathering.waiters]) reject(error);
   }
 
   #startCheckpoint(): void {
-    if (this.#checkpointing !== undefined || this.#overlay.size === 0) return;
-    this.#checkpointing = this.#checkpoint().then(
+    if (this.#checkpointing !== undefined || this.#frozen === undefined || this.#status !== 'open') return;
+    this.#checkpointing = this.#checkpoint(this.#frozen).then(
       () => this.#endCheckpoint(undefined),
       error => this.#endCheckpoint(error),
     );
   }
 
-  /** A failed one is tried again with the next journal file, or when there is no other way to make room. */
+  /** A failed one is tried again when writes would have to wait for it. If it fails then, so do they. */
   #endCheckpoint(error: Error | undefined): void {
     this.#checkpointing = undefined;
-    if (error !== undefined && this.#syncing === undefined && this.#isOverlayFull()) this.#fail(error);
+    if (error !== undefined && this.#syncing === undefined && this.#mustWait()) this.#fail(error);
     else this.#scheduleStart();
   }
 
-  /** Brings all that is durable into the base, then drops the journal files before the one being written. */
-  async #checkpoint(): Promise<void> {
-    const slots = this.#overlay.slots();
-    for (let at = 0; at < slots.length; ) {
-      const taken: { slot: Slot; version: Version }[] = [];
-      const changes: Change[] = [];
-      let bytes = 0;
-      for (; at < slots.length; at++) {
-        if (changes.length >= storeBaseLimits.commitChangesMax || bytes >= storeBaseLimits.commitBytesMax) break;
-        const version = durableVersion(slots[at]);
-        if (version === undefined) continue;
-        taken.push({ slot: slots[at], version });
-        changes.push({ key: version.group.keyIn(version), value: version.group.valueIn(version) });
-        bytes += version.valueBytes;
-      }
-      if (changes.length === 0) break;
-      await this.#base.commit(changes);
-      for (const { slot, version } of taken) this.#overlay.settle(slot, version);
+  /** Brings what is frozen into the base, then drops the journal files before the one being written. */
+  async #checkpoint(frozen: Overlay): Promise<void> {
+    const slots = frozen.slots();
+    let committed = 0;
+    await commitAll(this.#base, changesOf(slots), changes => {
+      committed += changes;
+      this.#frozenDone = committed / slots.length;
       this.#scheduleStart();
-    }
+    });
+    this.#frozen = undefined;
     await this.#journal?.removeOlder();
   }
 
   /** After the last write: the base gets everything and the journal goes, so that the next start has nothing to replay. */
   async #bringAllHome(): Promise<void> {
     try {
-      await this.#checkpoint();
+      if (this.#frozen !== undefined) await this.#checkpoint(this.#frozen);
+      this.#freeze();
+      await this.#checkpoint(this.#frozen ?? this.#overlay);
       await this.#journal?.removeAll();
     } catch (error) {
       if (this.#journal === undefined) throw error; // else the journal keeps what the base could not take
@@ -302,7 +320,7 @@ export class JournaledStore implements KeyValueStore {
       if (gathering === undefined || gathering.group.count === 0) continue;
       // A failure has its own hearers; here only the end matters.
       await new Promise<void>(resolve => {
-        gathering.waiters.push({ resolve, reject: () => resolve() });
+        gathering.waiters.push({ resolve: () => resolve(), reject: () => resolve(), result: undefined });
       });
     }
   }
@@ -311,5 +329,17 @@ export class JournaledStore implements KeyValueStore {
 function newGathering(sequenceNumber: number, bytesBefore: number): Gathering {
   const { groupBytesMin, groupBytesMax } = journaledStoreLimits;
   const expectedBytes = Math.min(groupBytesMax, Math.max(groupBytesMin, Math.ceil(bytesBefore * 1.25)));
-  return { group: new ChangeGroup(sequenceNumber, expectedBytes), slots: [], waiters: [] };
+  return { group: new ChangeGroup(sequenceNumber, expectedBytes), waiters: [] };
+}
+
+function* changesOf(slots: readonly Slot[]): Generator<Change> {
+  for (const { version } of slots) {
+    if (version === undefined) continue;
+    assert(version.group.durable); // a checkpoint starts when the last group that it freezes is safe, or taken back
+    yield { key: version.group.keyIn(version), value: version.group.valueIn(version) };
+  }
+}
+
+function* entriesOf(overlay: Overlay): Generator<[key: string, slot: Slot]> {
+  for (const slot of overlay.slots()) yield [slot.key, slot];
 }

@@ -19,15 +19,28 @@ export const storeBaseLimits = {
   commitBytesMax: 16 * 1024 * 1024, // ours: and about as much for values
 } as const;
 
-/** Brings any number of changes into `base`. When it fails, some of them may be there. */
-export async function commitAll(base: StoreBase, changes: readonly Change[]): Promise<void> {
+/**
+ * Brings any number of changes into `base`; takes them one transaction at a time. When it fails, some of them may be
+ * there. `onCommitted` is told how many each time.
+ */
+export async function commitAll(
+  base: StoreBase,
+  changes: Iterable<Change>,
+  onCommitted?: (changes: number) => void,
+): Promise<void> {
   const { commitChangesMax, commitBytesMax } = storeBaseLimits;
-  for (let from = 0; from < changes.length; ) {
-    let to = from;
-    for (let bytes = 0; to < changes.length && to - from < commitChangesMax && bytes < commitBytesMax; to++) {
-      bytes += changes[to].value?.length ?? 0;
-    }
-    await base.commit(changes.slice(from, to));
-    from = to;
+  let slice: Change[] = [];
+  let bytes = 0;
+  const commit = async () => {
+    await base.commit(slice);
+    onCommitted?.(slice.length);
+    slice = [];
+    bytes = 0;
+  };
+  for (const change of changes) {
+    slice.push(change);
+    bytes += change.value?.length ?? 0;
+    if (slice.length >= commitChangesMax || bytes >= commitBytesMax) await commit();
   }
+  if (slice.length > 0) await commit();
 }

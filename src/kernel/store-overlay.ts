@@ -16,6 +16,8 @@ const versionOverheadBytes = 256; // ours: what a version costs besides its key 
 export class Overlay {
   readonly #slots = new Map<string, Slot>();
   readonly #sorted = new SortedMap<Slot>();
+  /** New slots that are not in `#sorted` yet: sorting can wait until somebody asks, or nobody waits. */
+  #unsorted: Slot[] = [];
   #bytes = 0;
 
   get size(): number {
@@ -31,72 +33,61 @@ export class Overlay {
     return this.#slots.get(key)?.version;
   }
 
-  /** Keys in order with their newest versions, as `SortedMap.range`. */
-  range(start: string, end: string, reverse: boolean): Generator<[key: string, slot: Slot]> {
-    return this.#sorted.range(start, end, reverse);
-  }
-
-  /** Every key, in order. */
-  slots(): Slot[] {
-    return this.#sorted.toArray();
-  }
-
-  set(key: string, version: Version): Slot {
+  /** The slot of `key`, which is given a version next. */
+  slot(key: string): Slot {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
-      slot = { key, version };
+      slot = { key, version: undefined };
       this.#slots.set(key, slot);
-      this.#sorted.set(key, slot);
-      this.#bytes += bytesOf(version);
-      return slot;
+      this.#unsorted.push(slot);
     }
-    const before = slot.version;
-    version.older = before?.group === version.group ? before.older : before;
-    if (version.older?.group.durable) version.older.older = undefined; // nothing can uncover that any more
-    this.#replace(slot, version);
     return slot;
   }
 
-  /** Undoes a `set` of which `before` was the version it replaced. */
+  put(slot: Slot, version: Version): void {
+    const before = slot.version;
+    version.older = before?.group === version.group ? before.older : before;
+    if (version.older?.group.durable) version.older.older = undefined; // nothing can uncover that any more
+    this.restore(slot, version);
+  }
+
+  /** Undoes a `put` of which `before` was the version it replaced. */
   restore(slot: Slot, before: Version | undefined): void {
-    this.#replace(slot, before);
-  }
-
-  /** Takes every version of `group` back. */
-  retract(group: ChangeGroup, slots: readonly Slot[]): void {
-    for (const slot of slots) {
-      if (slot.version?.group === group) this.#replace(slot, slot.version.older);
-    }
-  }
-
-  /** The base has `version` now. */
-  settle(slot: Slot, version: Version): void {
-    if (slot.version === version) {
-      this.#replace(slot, undefined);
-      return;
-    }
-    for (let above = slot.version; above !== undefined; above = above.older) {
-      if (above.older === version) above.older = undefined;
-    }
-  }
-
-  #replace(slot: Slot, version: Version | undefined): void {
     if (slot.version !== undefined) this.#bytes -= bytesOf(slot.version);
-    slot.version = version;
-    if (version !== undefined) {
-      this.#bytes += bytesOf(version);
+    slot.version = before;
+    if (before !== undefined) {
+      this.#bytes += bytesOf(before);
       return;
     }
     this.#slots.delete(slot.key);
     this.#sorted.delete(slot.key);
   }
-}
 
-/** The newest version that would survive a power cut. */
-export function durableVersion(slot: Slot): Version | undefined {
-  let version = slot.version;
-  while (version !== undefined && !version.group.durable) version = version.older;
-  return version;
+  /** Takes back all that `group` changed; what came later is taken back already. Walks everything: for failures only. */
+  retract(group: ChangeGroup): void {
+    for (const slot of [...this.#slots.values()]) {
+      if (slot.version?.group === group) this.restore(slot, slot.version.older);
+    }
+  }
+
+  /** Keys in order with their slots, as `SortedMap.range`. */
+  range(start: string, end: string, reverse: boolean): Generator<[key: string, slot: Slot]> {
+    this.sort();
+    return this.#sorted.range(start, end, reverse);
+  }
+
+  /** Every slot, in the order of the keys. */
+  slots(): Slot[] {
+    this.sort();
+    return this.#sorted.toArray();
+  }
+
+  /** Work that `range` and `slots` would do: for a moment in which nobody waits for this thread. */
+  sort(): void {
+    if (this.#unsorted.length === 0) return;
+    for (const slot of this.#unsorted) if (slot.version !== undefined) this.#sorted.set(slot.key, slot);
+    this.#unsorted = [];
+  }
 }
 
 function bytesOf({ keyBytes, valueBytes }: Version): number {

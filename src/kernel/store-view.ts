@@ -4,7 +4,7 @@ import { SortedMap, toText } from './sorted-map.ts';
 import type { StoreEntry, StoreRange, StoreReader, StoreSnapshot } from './store.ts';
 import type { BaseSnapshot } from './store-base.ts';
 import { storeClosed } from './store-errors.ts';
-import type { Overlay, Slot } from './store-overlay.ts';
+import type { Slot } from './store-overlay.ts';
 
 /** Bytes of the caller's own; not `slice()`, which in a `Buffer` would share the memory. */
 export function valueBytesOf(version: Version): Uint8Array | undefined {
@@ -40,10 +40,10 @@ export class OverlaySnapshot implements StoreSnapshot {
   readonly #onClose: () => void;
   #closed = false;
 
-  constructor(base: BaseSnapshot, overlay: Overlay, onClose: () => void) {
+  constructor(base: BaseSnapshot, versions: Iterable<[key: string, version: Version]>, onClose: () => void) {
     this.#base = base;
     this.#onClose = onClose;
-    for (const { key, version } of overlay.slots()) if (version !== undefined) this.#versions.append(key, version);
+    for (const [key, version] of versions) this.#versions.append(key, version);
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
@@ -75,11 +75,26 @@ export class OverlaySnapshot implements StoreSnapshot {
   }
 }
 
-/** The newest version of each slot. */
-export function* versionsOf(
-  slots: Iterable<[key: string, slot: Slot]>,
+/** The newest version of each key: that of `upper`, else that of `lower`; both in the order of the keys. */
+export function* layered(
+  upper: Iterable<[key: string, slot: Slot]>,
+  lower: Iterable<[key: string, slot: Slot]>,
+  reverse: boolean,
 ): Generator<[key: string, version: Version], void, undefined> {
-  for (const [key, { version }] of slots) if (version !== undefined) yield [key, version];
+  const below = lower[Symbol.iterator]();
+  let next = below.next();
+  for (const [key, { version }] of upper) {
+    for (; next.done !== true && comesBefore(next.value[0], key, reverse); next = below.next()) {
+      yield* versionOf(next.value);
+    }
+    if (next.done !== true && next.value[0] === key) next = below.next();
+    if (version !== undefined) yield [key, version];
+  }
+  for (; next.done !== true; next = below.next()) yield* versionOf(next.value);
+}
+
+function* versionOf([key, { version }]: [key: string, slot: Slot]): Generator<[key: string, version: Version]> {
+  if (version !== undefined) yield [key, version];
 }
 
 function* entryOf(version: Version): Generator<StoreEntry> {
