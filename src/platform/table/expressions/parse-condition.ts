@@ -47,12 +47,12 @@ class ConditionParser {
 
   #chain(kind: 'and' | 'or', keyword: string, readOne: () => Node): Node {
     const first = readOne();
-    if (!this.#reader.takeKeyword(keyword)) return first;
+    if (!this.#reader.isKeyword(keyword)) return first;
     const parts = [this.#condition(first)];
-    do {
+    while (this.#reader.takeKeyword(keyword)) {
       this.#reader.countOperator();
       parts.push(this.#condition(readOne()));
-    } while (this.#reader.takeKeyword(keyword));
+    }
     return { kind, parts };
   }
 

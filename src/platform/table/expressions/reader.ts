@@ -61,8 +61,12 @@ export class Reader {
     if (!this.takeSymbol(symbol)) throw this.unexpected();
   }
 
+  isKeyword(keyword: string): boolean {
+    return this.next.type === 'word' && this.next.text.toUpperCase() === keyword;
+  }
+
   takeKeyword(keyword: string): boolean {
-    if (this.next.type !== 'word' || this.next.text.toUpperCase() !== keyword) return false;
+    if (!this.isKeyword(keyword)) return false;
     this.#at++;
     return true;
   }
