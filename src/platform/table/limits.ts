@@ -13,10 +13,15 @@ export const tableLimits = {
   expressionValuesBytesMax: 2 * 1024 * 1024, // DynamoDB quota "expression parameters"
   inOperandsMax: 100, // DynamoDB "comparison operator and function reference"
   pageBytesMax: 1024 * 1024, // DynamoDB Query and Scan
+  batchGetKeysMax: 100, // DynamoDB BatchGetItem
+  batchWriteItemsMax: 25, // DynamoDB BatchWriteItem
+  scanSegmentsMax: 1_000_000, // DynamoDB Scan "TotalSegments"
   transactionItemsMax: 100, // DynamoDB TransactWriteItems
   transactionBytesMax: 4 * 1024 * 1024, // DynamoDB TransactWriteItems
   tokenCharactersMax: 36, // DynamoDB ClientRequestToken
   tokenKeptMs: 10 * 60_000, // DynamoDB ClientRequestToken
+  localIndexesMax: 5, // DynamoDB quota "local secondary indexes per table"
+  indexKeyAttributesMax: 4, // DynamoDB "multi-attribute keys": partition attributes, and sort attributes as well
   indexesMax: 20, // DynamoDB quota "global secondary indexes per table"
   parsedExpressionsMax: 1_000, // ours: bounds the cache of parsed expressions at about 4 MiB
   expiredTokensPerWriteMax: 8, // ours: so that forgetting old tokens costs no write much, yet keeps up

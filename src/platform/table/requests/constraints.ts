@@ -32,9 +32,11 @@ export function checkConstraints(request: Request, description: RequestDescripti
   throw newerRefusal(failures, description);
 }
 
+const emptyName = 'Member must have length greater than or equal to 1';
+
 /** A member that is absent or a name that cannot be one sends the whole request to the older checks. */
 function needsOlder({ kind, path, constraint }: Failure): boolean {
-  return kind === 'absent' || kind === 'pattern' || (path === 'tableName' && constraint.includes('less than'));
+  return kind === 'absent' || kind === 'pattern' || (path === 'tableName' && constraint !== emptyName);
 }
 
 function newerRefusal(failures: readonly Failure[], { wording, alone = [], firstEnumOf }: RequestDescription) {
@@ -147,13 +149,20 @@ function isArn(value: string): boolean {
 }
 
 function failedTextConstraints(
-  { pattern, lengthMin, lengthMax }: TextShape | NonNullable<MapShape['keys']>,
+  {
+    pattern,
+    lengthMin,
+    lengthMax,
+    emptyLengthMin,
+  }: Pick<TextShape, 'pattern' | 'lengthMin' | 'lengthMax' | 'emptyLengthMin'>,
   value: string,
 ): readonly (readonly [Failure['kind'], string])[] {
   const failed: [Failure['kind'], string][] = [];
-  // An empty text also fails the pattern; DynamoDB says so only where three characters are asked for.
-  const matches = pattern === undefined || compiled(pattern).test(value) || (value === '' && lengthMin === 1);
-  if (!matches) failed.push(['pattern', `satisfy regular expression pattern: ${pattern}`]);
+  if (value === '' && emptyLengthMin !== undefined) {
+    return [['bound', `have length greater than or equal to ${emptyLengthMin}`]];
+  }
+  if (pattern !== undefined && !compiled(pattern).test(value))
+    failed.push(['pattern', `satisfy regular expression pattern: ${pattern}`]);
   if (lengthMin !== undefined && value.length < lengthMin) {
     failed.push(['bound', `have length greater than or equal to ${lengthMin}`]);
   }

@@ -4,12 +4,24 @@
  */
 import type { Door } from '../engine.ts';
 import { wireFormat } from '../values/wire-format.ts';
+import { batchRequests } from './batches.ts';
 import { checkConstraints } from './constraints.ts';
 import { itemRequests } from './items.ts';
+import { pageRequests } from './pages.ts';
 import type { Request, RequestDescription } from './shapes.ts';
+import { streamRequests } from './streams.ts';
+import { tableRequests } from './tables.ts';
+import { transactionRequests } from './transactions.ts';
 import { checkTypes } from './types.ts';
 
-const requests = { ...itemRequests } satisfies Record<string, RequestDescription>;
+const requests = {
+  ...itemRequests,
+  ...pageRequests,
+  ...batchRequests,
+  ...transactionRequests,
+  ...tableRequests,
+  ...streamRequests,
+} satisfies Record<string, RequestDescription>;
 
 export type OperationName = keyof typeof requests;
 

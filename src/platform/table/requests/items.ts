@@ -7,21 +7,19 @@ import {
   conditionalOperator,
   expected,
   flag,
+  key,
   type Member,
   type Members,
   nameMap,
   type RequestDescription,
+  requiredTable,
   returnConsumedCapacity,
   returnItemCollectionMetrics,
   returnValues,
   returnValuesOnFailure,
-  tableName,
   text,
 } from './shapes.ts';
 import { checkValues, refusal, type WireValues } from './values.ts';
-
-const requiredTable: Member = { ...tableName, required: true };
-const key: Member = { ...attributeMap, required: true };
 
 const conditionMembers: Members = {
   ConditionExpression: text,
@@ -83,9 +81,9 @@ export const itemRequests = {
     },
     check(request, context) {
       checkExpressionParameters(request, conditionParameters, context);
+      checkConditionalOperator(request, 'Expected', context);
       checkItemValues(request.Item, context);
       checkReturnsOld(request.ReturnValues, context);
-      checkConditionalOperator(request, 'Expected', context);
       checkAliases(request, context);
     },
   },
@@ -104,9 +102,9 @@ export const itemRequests = {
     },
     check(request, context) {
       checkExpressionParameters(request, conditionParameters, context);
+      checkConditionalOperator(request, 'Expected', context);
       checkItemValues(request.Key, context);
       checkReturnsOld(request.ReturnValues, context);
-      checkConditionalOperator(request, 'Expected', context);
       checkAliases(request, context);
     },
   },
@@ -128,17 +126,17 @@ export const itemRequests = {
     },
     check(request, context) {
       checkExpressionParameters(request, updateParameters, context);
-      checkItemValues(request.Key, context);
       checkConditionalOperator(request, 'Expected', context);
+      checkItemValues(request.Key, context);
       checkAliases(request, context);
     },
   },
 } as const satisfies Record<string, RequestDescription>;
 
-const conditionParameters = { expressions: ['ConditionExpression'], legacy: ['Expected'] };
+const conditionParameters = { expressions: ['ConditionExpression'], legacy: ['Expected', 'ConditionalOperator'] };
 const updateParameters = {
   expressions: ['UpdateExpression', 'ConditionExpression'],
-  legacy: ['AttributeUpdates', 'Expected'],
+  legacy: ['AttributeUpdates', 'Expected', 'ConditionalOperator'],
 };
 
 function checkItemValues(values: unknown, { wording, isWire }: CheckContext): void {

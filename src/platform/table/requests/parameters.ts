@@ -45,12 +45,9 @@ function isKeyConditionsBesideOthers(name: string, request: Request): boolean {
 /** ConditionalOperator joins conditions, so there must be two. */
 export function checkConditionalOperator(request: Request, joined: string, { wording }: CheckContext): void {
   if (request.ConditionalOperator === undefined) return;
-  const conditions = request[joined];
-  if (conditions === undefined) {
-    throw refusal('ConditionalOperator cannot be used without Filter or Expected', wording);
-  }
-  if (Object.keys(conditions as object).length < 2) {
-    // a cast: types were checked
+  const conditions = Object.keys(request[joined] ?? {}).length;
+  if (conditions === 0) throw refusal('ConditionalOperator cannot be used without Filter or Expected', wording);
+  if (conditions === 1) {
     throw refusal('ConditionalOperator can only be used when Filter or Expected has two or more elements', wording);
   }
 }

@@ -18,6 +18,8 @@ export interface TextShape {
   readonly lengthMax?: number;
   /** In the order DynamoDB prints them. */
   readonly values?: readonly string[];
+  /** An empty text is told this length, and nothing else. */
+  readonly emptyLengthMin?: number;
   /** A table's ARN is as good as its name, up to 1,024 characters. */
   readonly orArn?: true;
 }
@@ -68,10 +70,13 @@ export type Member = Shape & {
   readonly required?: true;
   /** From before expressions: read at the endpoint, where it is translated, and refused in process. */
   readonly legacy?: true;
+  /** DynamoDB knows it and the engine does not: refused, as ignoring it would give something else than was asked for. */
+  readonly unsupported?: true;
 };
 
 /**
- * How an operation words its refusals. DynamoDB has moved single writes and most reads to newer wording, one by one.
+ * How an operation words its refusals. DynamoDB has moved operations to newer wording one by one, Region by Region; an
+ * operation here has the wording most Regions had in public captures of October 2026.
  * - `older`: every constraint with the value that failed it.
  * - `newer`: some constraints without their value and the parameter spelled as in the request.
  * - `enveloped`: as `newer`, and all that is found before the table is looked at begins `1 validation error detected: `.
@@ -113,8 +118,11 @@ export const flag = { type: 'boolean' } as const satisfies Shape;
 
 export const namePattern = '[a-zA-Z0-9_.-]+';
 export const indexName: TextShape = { type: 'string', pattern: namePattern, lengthMin: 3, lengthMax: 255 };
-/** Of a table that must exist: calls on data accept one character, which then names no table. */
-export const tableName: TextShape = { ...indexName, lengthMin: 1, orArn: true };
+/** Of a table that must exist. */
+export const tableName: TextShape = { ...indexName, emptyLengthMin: 1, orArn: true };
+export const requiredTable: Member = { ...tableName, required: true };
+/** Of an item, or all of one. */
+export const key: Member = { ...attributeMap, required: true };
 
 export const returnConsumedCapacity: TextShape = { type: 'string', values: ['INDEXES', 'TOTAL', 'NONE'] };
 export const returnItemCollectionMetrics: TextShape = { type: 'string', values: ['SIZE', 'NONE'] };

@@ -5,6 +5,7 @@
 import { malformed, notSupported } from '../errors.ts';
 import { isPlainObject } from '../values/value.ts';
 import { nearestName } from './nearest-name.ts';
+import { readBoolean, refuseScalar } from './scalars.ts';
 import type { ListShape, MapShape, Member, Members, Request, Shape } from './shapes.ts';
 import { checkValueTypes } from './value-types.ts';
 
@@ -31,7 +32,7 @@ export function checkTypes(operation: string, members: Members, input: unknown, 
 function refuseUnknown(operation: string, members: Members, input: object): void {
   for (const name of Object.keys(input)) {
     const member: Member | undefined = Object.hasOwn(members, name) ? members[name] : undefined;
-    if (member !== undefined && member.legacy === undefined) continue;
+    if (member !== undefined && member.legacy === undefined) continue; // known
     if ((input as Record<string, unknown>)[name] === undefined) continue; // a cast: a plain object
     const near = member === undefined ? nearestName(name, Object.keys(members)) : undefined;
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
@@ -51,6 +52,7 @@ function readMembers(members: Members, given: Record<string, unknown>, isWire: b
     if (!Object.hasOwn(given, name)) continue;
     const value = given[name];
     if (value === undefined || value === null) continue;
+    if (members[name].unsupported) throw notSupported(`the parameter ${name}`);
     const converted = readShape(members[name], value, isWire);
     if (converted !== value) isSame = false;
     read[name] = converted;
@@ -80,29 +82,6 @@ function readShape(shape: Shape, value: unknown, isWire: boolean): unknown {
       throw Array.isArray(value)
         ? malformed(`Unrecognized collection type class ${model}${shape.name}`)
         : malformed('Unexpected field type');
-  }
-}
-
-export function readBoolean(value: unknown): boolean {
-  if (typeof value !== 'string') return refuseScalar(value, 'Boolean');
-  const word = value.toUpperCase();
-  if (word === 'TRUE' || word === '1' || word === 'YES') return true;
-  if (word === 'FALSE' || word === '0' || word === 'NO') return false;
-  throw malformed('Unexpected token received from parser');
-}
-
-export function refuseScalar(value: unknown, type: 'String' | 'Boolean' | 'Integer' | 'Long'): never {
-  switch (typeof value) {
-    case 'boolean':
-      throw malformed(`${value ? 'TRUE' : 'FALSE'}_VALUE cannot be converted to ${type}`);
-    case 'number':
-      throw malformed(`${Number.isInteger(value) ? 'NUMBER' : 'DECIMAL'}_VALUE cannot be converted to ${type}`);
-    case 'string':
-      throw malformed(`STRING_VALUE cannot be converted to ${type}`);
-    default:
-      throw Array.isArray(value)
-        ? malformed(`Unrecognized collection type class java.lang.${type}`)
-        : malformed('Start of structure or map found where not expected');
   }
 }
 

@@ -1,7 +1,7 @@
 /** The types inside an attribute value as JSON carries it, before anybody asks whether the value makes sense. */
 import { malformed } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
-import { readBoolean, refuseScalar } from './types.ts';
+import { readBoolean, refuseScalar } from './scalars.ts';
 
 type Content = (content: unknown, level: number) => unknown;
 
