@@ -1,11 +1,9 @@
 /** The calls of DynamoDB Streams. */
 import { indexName, type Member, type RequestDescription, type TextShape, text } from './shapes.ts';
-import { refusal } from './values.ts';
 
 const streamArn: TextShape = { type: 'string', lengthMin: 37, lengthMax: 1_024 };
 const shardId: TextShape = { type: 'string', lengthMin: 28, lengthMax: 65 };
 const pageSize: Member = { type: 'integer', min: 1 };
-const atSequenceNumber = ['AT_SEQUENCE_NUMBER', 'AFTER_SEQUENCE_NUMBER'];
 
 export const streamRequests = {
   ListStreams: {
@@ -36,16 +34,6 @@ export const streamRequests = {
         values: ['TRIM_HORIZON', 'LATEST', 'AT_SEQUENCE_NUMBER', 'AFTER_SEQUENCE_NUMBER'],
       },
       SequenceNumber: { ...text, lengthMin: 21, lengthMax: 40 },
-    },
-    check({ ShardIteratorType, SequenceNumber }, { wording }) {
-      const needsNumber = atSequenceNumber.includes(String(ShardIteratorType));
-      if (needsNumber === (SequenceNumber !== undefined)) return;
-      throw refusal(
-        needsNumber
-          ? `Missing required parameter SequenceNumber for ShardIteratorType ${ShardIteratorType}`
-          : `SequenceNumber must not be specified for ShardIteratorType ${ShardIteratorType}`,
-        wording,
-      );
     },
   },
   GetRecords: {
