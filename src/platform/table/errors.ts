@@ -36,7 +36,7 @@ export class ConditionalCheckFailedError extends TableError {
 }
 
 export interface CancellationReason {
-  readonly Code: 'None' | 'ConditionalCheckFailed' | 'ValidationError';
+  readonly Code: 'None' | 'ConditionalCheckFailed' | 'ProvisionedThroughputExceeded' | 'ValidationError';
   readonly Message?: string;
   readonly Item?: Record<string, AttributeValue>;
 }
@@ -72,6 +72,30 @@ export const malformed = (message: string) =>
     message,
     fix: 'Send every parameter with the JSON type the API reference names.',
   });
+
+/** A refusal that a transaction passes on as it is, while other faults of a key become a reason of its cancellation. */
+export class EmptyKeyError extends TableError {
+  constructor(message: string) {
+    super({
+      name: 'ValidationException',
+      code: 'table.invalid',
+      message: `One or more parameter values are not valid. ${message}`,
+      fix: 'Give every key attribute a value, or leave the attribute of an index key out.',
+    });
+  }
+}
+
+const emptyValues = { S: 'string', B: 'binary' } as const;
+
+export const emptyKey = (type: 'S' | 'B', name: string) =>
+  new EmptyKeyError(
+    `The AttributeValue for a key attribute cannot contain an empty ${emptyValues[type]} value. Key: ${name}`,
+  );
+
+export const emptyIndexKey = (type: 'S' | 'B', indexName: string, name: string) =>
+  new EmptyKeyError(
+    `A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${emptyValues[type]} value. IndexName: ${indexName}, IndexKey: ${name}`,
+  );
 
 export const itemTooLarge = (message: string) =>
   new TableError({

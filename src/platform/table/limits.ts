@@ -18,6 +18,11 @@ export const tableLimits = {
   scanSegmentsMax: 1_000_000, // DynamoDB Scan "TotalSegments"
   transactionItemsMax: 100, // DynamoDB TransactWriteItems
   transactionBytesMax: 4 * 1024 * 1024, // DynamoDB TransactWriteItems
+  batchGetKeysMax: 100, // DynamoDB BatchGetItem
+  batchWriteItemsMax: 25, // DynamoDB BatchWriteItem
+  batchBytesMax: 16 * 1024 * 1024, // DynamoDB BatchGetItem and BatchWriteItem
+  scanSegmentsMax: 1_000_000, // DynamoDB Scan "TotalSegments"
+  collectionItemsCountedMax: 10_000, // ours: bounds what an estimate of an item collection's size reads
   tokenCharactersMax: 36, // DynamoDB ClientRequestToken
   tokenKeptMs: 10 * 60_000, // DynamoDB ClientRequestToken
   localIndexesMax: 5, // DynamoDB quota "local secondary indexes per table"

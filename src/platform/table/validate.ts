@@ -1,10 +1,9 @@
 /** What is refused before an engine looks at its data: names, keys, parameters. */
-import { invalid, notSupported } from './errors.ts';
+import { emptyIndexKey, emptyKey, invalid } from './errors.ts';
 import { tableLimits } from './limits.ts';
 import type { IndexSchema, KeyAttribute, TableSchema } from './port.ts';
 import { type IndexLayout, type KeySchema, keyAttributes, keySchemaOf } from './storage/layout.ts';
-import { measureItem, measureValue } from './values/measure.ts';
-import { type Item, isPlainObject, ownValue, textBytes, typeOf, type Value } from './values/value.ts';
+import { type Item, ownValue, textBytes, typeOf, type Value } from './values/value.ts';
 
 const namePattern = /^[A-Za-z0-9_.-]{3,255}$/;
 
@@ -53,26 +52,8 @@ function checkOneTypePerAttribute(schema: TableSchema): void {
   }
 }
 
-/** The parameters an operation knows, and the values of those it supports in part. */
-export type Supported = { readonly [parameter: string]: true | readonly unknown[] };
-
-/** Refuses what is not supported by name, so that nothing is silently ignored. */
-export function checkParameters(operation: string, input: unknown, supported: Supported): void {
-  if (!isPlainObject(input)) throw invalid(`The input of ${operation} must be a plain object.`);
-  for (const [parameter, value] of Object.entries(input)) {
-    if (value === undefined) continue;
-    const accepted = ownValue(supported, parameter);
-    if (accepted === undefined) throw notSupported(`the parameter ${parameter} of ${operation}`);
-    if (accepted !== true && !accepted.includes(value)) {
-      throw notSupported(`${parameter}: ${JSON.stringify(value)} in ${operation}`);
-    }
-  }
-}
-
-/** @returns the item, known to be storable, and its size. Indexes are checked apart, as DynamoDB words it otherwise. */
-export function checkItem(keys: KeySchema, input: unknown): { item: Item; bytes: number } {
-  const bytes = measureItem(input);
-  const item = input as Item; // a cast: `measureItem` refuses what is none
+/** Refuses an item without a fit key. Indexes are checked apart, as DynamoDB words it otherwise. */
+export function checkItemKeys(keys: KeySchema, item: Item): void {
   for (const key of keyAttributes(keys)) {
     const value = ownValue(item, key.name);
     if (value === undefined) {
@@ -85,21 +66,21 @@ export function checkItem(keys: KeySchema, input: unknown): { item: Item; bytes:
     }
     checkKeyValue(key, value, keys.partitionKeys.includes(key));
   }
-  return { item, bytes };
 }
 
 /** A key must have the attributes of the key schema, of their types, and no others. */
-export function checkKey(keys: KeySchema, input: unknown): Item {
+export function checkKey(keys: KeySchema, key: Item): void {
   const attributes = keyAttributes(keys);
-  if (!isPlainObject(input) || Object.keys(input).length !== attributes.length) throw keyMismatch();
-  for (const key of attributes) {
-    const value = ownValue(input as Record<string, unknown>, key.name); // a cast: a plain object
-    if (value === undefined) throw keyMismatch();
-    measureValue(value);
-    if (typeOf(value as Value) !== key.type) throw keyMismatch(); // a cast: `measureValue` refuses what is none
-    checkKeyValue(key, value as Value, keys.partitionKeys.includes(key));
-  }
-  return input as Item; // a cast: every attribute was checked above
+  let given = 0;
+  for (const name in key) if (Object.hasOwn(key, name)) given++;
+  if (given !== attributes.length) throw keyMismatch();
+  for (const attribute of attributes) checkKeyElement(attribute, key, keys.partitionKeys.includes(attribute));
+}
+
+export function checkKeyElement(attribute: KeyAttribute, key: Item, isPartitionKey: boolean): void {
+  const value = ownValue(key, attribute.name);
+  if (value === undefined || typeOf(value) !== attribute.type) throw keyMismatch();
+  checkKeyValue(attribute, value, isPartitionKey);
 }
 
 export function keyMismatch() {
@@ -107,12 +88,9 @@ export function keyMismatch() {
 }
 
 export function checkKeyValue({ name, type }: KeyAttribute, value: Value, isPartitionKey: boolean): void {
+  if (type === 'N') return;
   const bytes = keyValueBytes(value);
-  if (type !== 'N' && bytes === 0) {
-    throw invalid(
-      `One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ${type === 'S' ? 'string' : 'binary'} value. Key: ${name}`,
-    );
-  }
+  if (bytes === 0) throw emptyKey(type, name);
   if (isPartitionKey && bytes > tableLimits.partitionKeyBytesMax) {
     throw invalid(
       `One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ${tableLimits.partitionKeyBytesMax} bytes`,
@@ -132,21 +110,18 @@ function keyValueBytes(value: Value): number {
 
 /** Refuses the whole write when an index key is present but unfit. */
 export function checkIndexKeys(index: IndexLayout, item: Item): void {
-  for (const key of keyAttributes(index.keys)) {
-    const value = ownValue(item, key.name);
-    if (value === undefined) continue;
-    if (typeOf(value) !== key.type) {
-      throw invalid(
-        `One or more parameter values were invalid: Type mismatch for Index Key ${key.name} Expected: ${key.type} Actual: ${typeOf(value)} IndexName: ${index.indexName}`,
-      );
-    }
-    if (key.type !== 'N' && keyValueBytes(value) === 0) {
-      throw invalid(
-        `One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${key.type === 'S' ? 'string' : 'binary'} value. IndexName: ${index.indexName}, IndexKey: ${key.name}`,
-      );
-    }
-    checkKeyValue(key, value, index.keys.partitionKeys.includes(key));
+  for (const key of keyAttributes(index.keys)) checkIndexKey(index, key, ownValue(item, key.name));
+}
+
+export function checkIndexKey({ indexName, keys }: IndexLayout, key: KeyAttribute, value: Value | undefined): void {
+  if (value === undefined) return;
+  if (typeOf(value) !== key.type) {
+    throw invalid(
+      `One or more parameter values were invalid: Type mismatch for Index Key ${key.name} Expected: ${key.type} Actual: ${typeOf(value)} IndexName: ${indexName}`,
+    );
   }
+  if (key.type !== 'N' && keyValueBytes(value) === 0) throw emptyIndexKey(key.type, indexName, key.name);
+  checkKeyValue(key, value, keys.partitionKeys.includes(key));
 }
 
 /** Every key of the index is there and fit. Unfit ones can only be older than the index. */

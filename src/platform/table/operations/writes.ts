@@ -1,155 +1,282 @@
-/** One write: what the request asks for, what that means for the stored item, and carrying it out. */
+/**
+ * One write in steps: `read…` takes the request as far as that is possible without its table, `bind` checks it against
+ * the table, `perform` decides on the stored item and carries out. So a batch or a transaction can take each step with
+ * all of its writes before the next.
+ */
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
+import type { Consumption } from '../capacity/consumed.ts';
+import { writeUnits } from '../capacity/units.ts';
+import type { Door } from '../engine.ts';
 import { ConditionalCheckFailedError, invalid, itemTooLarge } from '../errors.ts';
-import { Aliases } from '../expressions/aliases.ts';
-import { parsedCondition, parsedUpdate } from '../expressions/cache.ts';
-import { compileCondition, type Predicate } from '../expressions/condition.ts';
-import { type CompiledUpdate, compileUpdate } from '../expressions/update.ts';
+import type { Aliases } from '../expressions/aliases.ts';
+import type { Predicate } from '../expressions/condition.ts';
 import { tableLimits } from '../limits.ts';
-import { type IndexLayout, indexEntryKey, itemKey, keyAttributes, type TableLayout } from '../storage/layout.ts';
+import {
+  type IndexLayout,
+  indexEntryKey,
+  itemKey,
+  type KeySchema,
+  keyAttributes,
+  type TableLayout,
+} from '../storage/layout.ts';
 import { recordChange } from '../streams/record-change.ts';
-import { checkIndexKeys, checkItem, checkKey, isIndexMember } from '../validate.ts';
+import { checkIndexKey, checkIndexKeys, checkItemKeys, checkKey, isIndexMember } from '../validate.ts';
 import { toAttributeValues } from '../values/attribute-value.ts';
-import { decodeItem, encodeItem } from '../values/item-encoding.ts';
+import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
-import { compareBytes, type Item } from '../values/value.ts';
+import { compareBytes, type Item, ownValue, typeOf, type Value } from '../values/value.ts';
+import {
+  type AliasParameters,
+  type ReadPredicate,
+  type ReadUpdate,
+  readAliases,
+  readCondition,
+  readUpdate,
+  refusePathsIntoKeys,
+} from './expressions.ts';
+import { refuseHeavyUpdate, updateTooLarge } from './update-size.ts';
+import { tablePartOf, writeCosts } from './write-costs.ts';
 
 /** The parameters all writes share, as they come from outside. */
-export interface WriteParameters {
+export interface WriteParameters extends AliasParameters {
   readonly ConditionExpression?: string;
-  readonly ExpressionAttributeNames?: Record<string, string>;
-  readonly ExpressionAttributeValues?: Record<string, unknown>;
   readonly ReturnValuesOnConditionCheckFailure?: string;
+}
+
+/** A write whose table is not yet looked up. */
+export interface ReadWrite {
+  /** Size of what the request brings, for the limits of batches and transactions. */
+  readonly requestBytes: number;
+  /** Throws what the table's schema forbids. */
+  bind(table: TableLayout): PlannedWrite;
 }
 
 export interface PlannedWrite {
   readonly table: TableLayout;
+  readonly key: Item;
   readonly itemKey: Uint8Array;
   readonly condition: Predicate | undefined;
   readonly returnsItemOnFailure: boolean;
-  /** Size of what the request brings, for the limit of a transaction. */
-  readonly requestBytes: number;
   /** undefined: no item afterwards. The item given is not changed. May refuse what the stored item makes impossible. */
-  readonly next: (stored: Item | undefined) => NextItem | undefined;
+  readonly next: (stored: StoredItem | undefined) => NextItem | undefined;
 }
 
-interface NextItem {
+export interface NextItem {
   readonly item: Item;
   readonly bytes: number;
+  readonly encoded: Uint8Array;
+}
+
+/** An item as it lies in the store: read only if somebody asks. */
+export class StoredItem {
+  readonly encoded: Uint8Array;
+  readonly bytes: number;
+  #item: Item | undefined;
+
+  constructor(encoded: Uint8Array) {
+    this.encoded = encoded;
+    this.bytes = encodedItemBytes(encoded);
+  }
+
+  get item(): Item {
+    this.#item ??= decodeItem(this.encoded);
+    return this.#item;
+  }
 }
 
 export interface DecidedWrite {
   readonly plan: PlannedWrite;
-  readonly stored: Item | undefined;
+  readonly stored: StoredItem | undefined;
   readonly next: NextItem | undefined;
 }
 
-export function planPut(table: TableLayout, input: unknown, parameters: WriteParameters): PlannedWrite {
-  const { item, bytes } = checkItem(table.keys, input);
-  if (bytes > tableLimits.itemBytesMax) throw itemTooLarge('Item size has exceeded the maximum allowed size');
-  for (const index of table.indexes) checkIndexKeys(index, item);
-  const aliases = aliasesOf(parameters);
-  const condition = conditionOf(parameters, aliases);
-  aliases.checkAllUsed();
-  const next = { item, bytes };
-  return { ...common(table, item, condition, parameters), requestBytes: bytes, next: () => next };
-}
-
-export function planDelete(table: TableLayout, input: unknown, parameters: WriteParameters): PlannedWrite {
-  const key = checkKey(table.keys, input);
-  const aliases = aliasesOf(parameters);
-  const condition = conditionOf(parameters, aliases);
-  aliases.checkAllUsed();
-  return { ...common(table, key, condition, parameters), requestBytes: measureItem(key), next: () => undefined };
-}
-
-/** @returns the plan, and the compiled update for what `ReturnValues` asks. */
-export function planUpdate(
-  table: TableLayout,
+export function readPut(
   input: unknown,
-  parameters: WriteParameters & { readonly UpdateExpression?: string },
-): { plan: PlannedWrite; update: CompiledUpdate | undefined } {
-  const key = checkKey(table.keys, input);
-  const aliases = aliasesOf(parameters);
-  const condition = conditionOf(parameters, aliases);
-  const update = updateOf(parameters.UpdateExpression, aliases);
-  aliases.checkAllUsed();
-  refuseKeyTargets(table, update);
-  const keyBytes = measureItem(key);
-  const plan = {
-    ...common(table, key, condition, parameters),
-    requestBytes: keyBytes,
-    next: (stored: Item | undefined) => updated(table, key, keyBytes, update, stored),
+  parameters: WriteParameters,
+  door: Door,
+  checkKeys: (keys: KeySchema, item: Item) => void = checkItemKeys,
+): ReadWrite {
+  const { item, bytes } = door.format.readItem(input);
+  if (bytes > tableLimits.itemBytesMax) throw itemTooLarge('Item size has exceeded the maximum allowed size');
+  const condition = readOnlyCondition(parameters, door);
+  return {
+    requestBytes: bytes,
+    bind(table) {
+      checkKeys(table.keys, item);
+      for (const index of table.indexes) checkIndexKeys(index, item);
+      if (condition !== undefined) refusePathsIntoKeys(table, condition.paths);
+      const next = () => ({ item, bytes, encoded: encodeItem(item, bytes) });
+      return { ...common(table, item, condition, parameters), next };
+    },
   };
-  return { plan, update };
+}
+
+export function readDelete(input: unknown, parameters: WriteParameters, door: Door): ReadWrite {
+  const { item: key, bytes } = door.format.readItem(input);
+  const condition = readOnlyCondition(parameters, door);
+  return {
+    requestBytes: bytes,
+    bind(table) {
+      checkKey(table.keys, key);
+      if (condition !== undefined) refusePathsIntoKeys(table, condition.paths);
+      return { ...common(table, key, condition, parameters), next: () => undefined };
+    },
+  };
 }
 
 /** A condition alone: in a transaction, what must hold of an item that is not written. */
-export function planConditionCheck(table: TableLayout, input: unknown, parameters: WriteParameters): PlannedWrite {
+export function readConditionCheck(input: unknown, parameters: WriteParameters, door: Door): ReadWrite {
   if (parameters.ConditionExpression === undefined) {
     throw invalid('The ConditionExpression of a ConditionCheck must be given.');
   }
-  return planDelete(table, input, parameters);
+  return readDelete(input, parameters, door);
 }
 
-function common(table: TableLayout, key: Item, condition: Predicate | undefined, parameters: WriteParameters) {
-  const { ReturnValuesOnConditionCheckFailure: onFailure = 'NONE' } = parameters;
-  return { table, itemKey: itemKey(table, key), condition, returnsItemOnFailure: onFailure === 'ALL_OLD' };
+export interface ReadUpdateWrite extends ReadWrite {
+  readonly update: ReadUpdate | undefined;
 }
 
-function aliasesOf({ ExpressionAttributeNames, ExpressionAttributeValues }: WriteParameters): Aliases {
-  return new Aliases(ExpressionAttributeNames, ExpressionAttributeValues);
+/** @param isAlone  whether it is an UpdateItem; the Update of a transaction may bring more. */
+export function readUpdateWrite(
+  input: unknown,
+  parameters: WriteParameters & { readonly UpdateExpression?: string },
+  door: Door,
+  { isAlone }: { readonly isAlone: boolean },
+): ReadUpdateWrite {
+  const { item: key, bytes } = door.format.readItem(input);
+  const { aliases, valueBytes } = readAliases(parameters, door);
+  const update = readUpdate(parameters.UpdateExpression, aliases);
+  const condition = readCondition('ConditionExpression', parameters.ConditionExpression, aliases);
+  aliases.checkAllUsed();
+  if (isAlone && update !== undefined) refuseHeavyUpdate(update.actions, aliases, valueBytes);
+  return {
+    requestBytes: bytes + valueBytes,
+    update,
+    bind(table) {
+      checkKey(table.keys, key);
+      if (update !== undefined) refuseKeyTargets(table, update, aliases);
+      if (condition !== undefined) refusePathsIntoKeys(table, condition.paths);
+      const next = (stored: StoredItem | undefined) => updated(table, key, update, stored);
+      return { ...common(table, key, condition, parameters), next };
+    },
+  };
 }
 
-function conditionOf({ ConditionExpression: text }: WriteParameters, aliases: Aliases): Predicate | undefined {
-  if (text === undefined) return undefined;
-  const condition = aliases.use('ConditionExpression', parsedCondition('ConditionExpression', text));
-  return compileCondition('ConditionExpression', condition, aliases);
+function readOnlyCondition(parameters: WriteParameters, door: Door): ReadPredicate | undefined {
+  const { ConditionExpression: text, ExpressionAttributeNames, ExpressionAttributeValues } = parameters;
+  if (text === undefined && ExpressionAttributeNames === undefined && ExpressionAttributeValues === undefined) {
+    return undefined;
+  }
+  const { aliases } = readAliases(parameters, door);
+  const condition = readCondition('ConditionExpression', text, aliases);
+  aliases.checkAllUsed();
+  return condition;
 }
 
-function updateOf(text: string | undefined, aliases: Aliases): CompiledUpdate | undefined {
-  return text === undefined ? undefined : compileUpdate(aliases.use('UpdateExpression', parsedUpdate(text)), aliases);
+function common(table: TableLayout, item: Item, condition: ReadPredicate | undefined, parameters: WriteParameters) {
+  return {
+    table,
+    key: item,
+    itemKey: itemKey(table, item),
+    condition: condition?.holds,
+    returnsItemOnFailure: parameters.ReturnValuesOnConditionCheckFailure === 'ALL_OLD',
+  };
 }
 
-function refuseKeyTargets(table: TableLayout, update: CompiledUpdate | undefined): void {
+function refuseKeyTargets(table: TableLayout, update: ReadUpdate, aliases: Aliases): void {
   for (const { name } of keyAttributes(table.keys)) {
-    if (update?.targets.some(([first]) => first === name)) {
+    if (update.compiled.targets.some(([first]) => first === name)) {
       throw invalid(
         `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
       );
     }
   }
+  for (const index of table.indexes) {
+    for (const key of keyAttributes(index.keys)) checkIndexKey(index, key, literalFor(key.name, update, aliases));
+  }
+  refusePathsIntoKeys(table, update.paths);
+}
+
+/** The value the request itself gives an attribute, if it does. */
+function literalFor(name: string, { actions }: ReadUpdate, aliases: Aliases): Value | undefined {
+  for (const action of actions) {
+    if (action.clause !== 'set' || action.path.length > 1 || !('slot' in action.value)) continue;
+    if (aliases.steps(action.path)[0] === name) return aliases.definedValue('UpdateExpression', action.value.value);
+  }
+  return undefined;
 }
 
 function updated(
   table: TableLayout,
   key: Item,
-  keyBytes: number,
-  update: CompiledUpdate | undefined,
-  stored: Item | undefined,
+  update: ReadUpdate | undefined,
+  stored: StoredItem | undefined,
 ): NextItem {
-  const before = stored ?? key;
-  if (update === undefined) return { item: before, bytes: measureItem(before) };
-  const item = update.apply(before, stored === undefined);
+  if (update === undefined && stored !== undefined) return stored;
+  const before = stored?.item ?? key;
+  const item = update === undefined ? before : update.compiled.apply(before, stored === undefined);
   const bytes = measureItem(item);
-  // DynamoDB measures an update by what it does as well as by its result [reference: item size].
-  const measured = bytes - keyBytes + 3 + 19 * update.valueActions + 2 * update.clearingActions;
-  if (Math.max(bytes, measured) > tableLimits.itemBytesMax) {
-    throw itemTooLarge('Item size to update has exceeded the maximum allowed size');
-  }
+  if (bytes > tableLimits.itemBytesMax) throw updateTooLarge();
   for (const index of table.indexes) {
-    const isTouched = keyAttributes(index.keys).some(({ name }) => update.targets.some(([first]) => first === name));
-    if (isTouched) checkIndexKeys(index, item);
+    for (const { name, type } of keyAttributes(index.keys)) {
+      if (!update?.compiled.targets.some(([first]) => first === name)) continue;
+      const value = ownValue(item, name);
+      if (value !== undefined && typeOf(value) !== type) throw unsupportedIndexKey();
+    }
+    if (update !== undefined) checkTouchedIndexKeys(index, item, update);
   }
-  return { item, bytes };
+  return { item, bytes, encoded: encodeItem(item, bytes) };
 }
 
-/** Reads and decides; writes nothing. Throws if the condition does not hold or the item cannot become what is asked. */
-export function decide(reader: StoreReader, plan: PlannedWrite): DecidedWrite {
-  const storedBytes = reader.get(plan.itemKey);
-  const stored = storedBytes && decodeItem(storedBytes);
-  if (plan.condition !== undefined && !plan.condition(stored ?? {})) {
-    const returned = plan.returnsItemOnFailure && stored !== undefined ? toAttributeValues(stored) : undefined;
+function unsupportedIndexKey() {
+  return invalid('The update expression attempted to update the secondary index key to unsupported type');
+}
+
+/** An update answers only for the keys it changes: others can be unfit only when they are older than the index. */
+function checkTouchedIndexKeys(index: IndexLayout, item: Item, { compiled }: ReadUpdate): void {
+  for (const key of keyAttributes(index.keys)) {
+    if (compiled.targets.some(([first]) => first === key.name)) checkIndexKey(index, key, ownValue(item, key.name));
+  }
+}
+
+/**
+ * Admits and carries out one write; `transaction` is its own. What is thrown before the item is written leaves
+ * everything as it was.
+ */
+export function perform(
+  transaction: StoreTransaction,
+  plan: PlannedWrite,
+  consumption: Consumption | undefined,
+  atMs: number,
+): DecidedWrite {
+  if (consumption === undefined) {
+    const decided = decide(transaction, plan);
+    carryOut(transaction, decided, atMs);
+    return decided;
+  }
+  consumption.admit(tablePartOf(plan));
+  const decided = decide(transaction, plan, stored => consumption.charge(tablePartOf(plan), writeUnits(stored)));
+  const costs = writeCosts(decided, { isTransactional: false });
+  for (const { part } of costs) if (part.index !== undefined) consumption.admit(part);
+  carryOut(transaction, decided, atMs);
+  for (const { part, units } of costs) consumption.charge(part, units);
+  return decided;
+}
+
+/**
+ * Reads and decides; writes nothing. Throws if the condition does not hold or the item cannot become what is asked.
+ * @param onRefusal  told the size of the stored item when the condition does not hold
+ */
+export function decide(
+  reader: StoreReader,
+  plan: PlannedWrite,
+  onRefusal?: (storedBytes: number) => void,
+): DecidedWrite {
+  const encoded = reader.get(plan.itemKey);
+  const stored = encoded && new StoredItem(encoded);
+  if (plan.condition !== undefined && !plan.condition(stored === undefined ? {} : stored.item)) {
+    onRefusal?.(stored?.bytes ?? 0);
+    const returned = plan.returnsItemOnFailure && stored !== undefined ? toAttributeValues(stored.item) : undefined;
     throw new ConditionalCheckFailedError(returned);
   }
   return { plan, stored, next: plan.next(stored) };
@@ -158,12 +285,14 @@ export function decide(reader: StoreReader, plan: PlannedWrite): DecidedWrite {
 /** Writes the item, its index entries and the change of the table's stream. */
 export function carryOut(transaction: StoreTransaction, { plan, stored, next }: DecidedWrite, atMs: number): void {
   const { table } = plan;
-  const encodedNext = next && encodeItem(next.item, next.bytes);
-  recordChange(transaction, table, { stored, next: next?.item, encodedNext, atMs });
-  if (encodedNext !== undefined) transaction.put(plan.itemKey, encodedNext);
+  if (table.stream !== undefined) {
+    const images = { encodedStored: stored?.encoded, encodedNext: next?.encoded };
+    recordChange(transaction, table, { stored: stored?.item, next: next?.item, atMs, ...images });
+  }
+  if (next !== undefined) transaction.put(plan.itemKey, next.encoded);
   else if (stored !== undefined) transaction.delete(plan.itemKey);
   for (const index of table.indexes) {
-    const before = entryKeyOf(table, index, stored);
+    const before = entryKeyOf(table, index, stored?.item);
     const after = entryKeyOf(table, index, next?.item);
     if (before !== undefined && after !== undefined && compareBytes(before, after) === 0) continue;
     if (before !== undefined) transaction.delete(before);

@@ -1,0 +1,90 @@
+import type { ScanCommandInput, ScanCommandOutput } from '@aws-sdk/lib-dynamodb';
+import type { StoreRange } from '../../../kernel/store.ts';
+import { beginConsumption } from '../capacity/consumed.ts';
+import type { Door, Engine } from '../engine.ts';
+import { invalid } from '../errors.ts';
+import type { Answer } from '../port.ts';
+import { afterKey, afterPrefix, spacePrefix } from '../storage/key-encoding.ts';
+import type { IndexLayout, TableLayout } from '../storage/layout.ts';
+import { compareBytes, type Item } from '../values/value.ts';
+import { readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
+import { type PlannedPage, readPage } from './page.ts';
+import { checkSelect, needsFetch, readableIndex } from './selection.ts';
+import { positionOf } from './start-key.ts';
+import { tableOf } from './table-of.ts';
+
+export async function scan(engine: Engine, input: ScanCommandInput, door: Door): Promise<Answer<ScanCommandOutput>> {
+  const plan = planScan(engine, input, door);
+  const consumption = beginConsumption(engine, door, input.ReturnConsumedCapacity);
+  return { ...readPage(engine, plan, consumption, door), ...consumption?.answer() };
+}
+
+function planScan(engine: Engine, input: ScanCommandInput, door: Door): PlannedPage {
+  checkSelect('Scan', input);
+  const startKey = input.ExclusiveStartKey && door.format.readItem(input.ExclusiveStartKey).item;
+  const { Limit = Number.POSITIVE_INFINITY } = input;
+  checkSegments(input);
+  const { aliases } = readAliases(input, door);
+  const filter = readCondition('FilterExpression', input.FilterExpression, aliases);
+  const projection = readProjection(input.ProjectionExpression, aliases);
+  aliases.checkAllUsed();
+
+  const table = tableOf(engine, input.TableName);
+  const index = readableIndex(table, input);
+  const fetches = index !== undefined && needsFetch(table, index, input, projection);
+  const range = rangeOf(table, index, startKey, input);
+  if (projection !== undefined) refusePathsIntoKeys(table, projection.paths);
+  if (filter !== undefined) refusePathsIntoKeys(table, filter.paths);
+  return {
+    part: { kind: 'read', table, index },
+    range,
+    fetches,
+    filter,
+    projection,
+    limit: Limit,
+    countsOnly: input.Select === 'COUNT',
+    consistency: input.ConsistentRead === true ? 'strong' : 'eventual',
+  };
+}
+
+function checkSegments({ Segment: segment, TotalSegments: total }: ScanCommandInput): void {
+  if (segment !== undefined && total === undefined) {
+    throw invalid(
+      'The TotalSegments parameter is required but was not present in the request when Segment parameter is present',
+    );
+  }
+  if (total !== undefined && segment === undefined) {
+    throw invalid(
+      'The Segment parameter is required but was not present in the request when parameter TotalSegments is present',
+    );
+  }
+  if (segment !== undefined && total !== undefined && segment >= total) {
+    throw invalid(
+      `The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`,
+    );
+  }
+}
+
+function rangeOf(
+  table: TableLayout,
+  index: IndexLayout | undefined,
+  startKey: Item | undefined,
+  { Segment: segment = 0, TotalSegments: total = 1 }: ScanCommandInput,
+): StoreRange {
+  const { start, end } = segmentOf(table, index, segment);
+  if (startKey === undefined) return { start, end };
+  const position = positionOf('Scan', table, index, startKey);
+  if (total > 1 && (compareBytes(position, start) < 0 || compareBytes(position, end) >= 0)) {
+    throw invalid(
+      `The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: ${total} Segment: ${segment}`,
+    );
+  }
+  return { start: afterKey(position), end };
+}
+
+/** Until entries lie in the order of their hashes, the first segment has them all: disjoint and complete. */
+function segmentOf(table: TableLayout, index: IndexLayout | undefined, segment: number): StoreRange {
+  const start = spacePrefix(table.id, index?.id ?? 0);
+  const end = afterPrefix(start);
+  return segment === 0 ? { start, end } : { start: end, end };
+}
