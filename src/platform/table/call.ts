@@ -1,13 +1,14 @@
 /** The one way into the engine: every call is checked as DynamoDB checks it, then carried out. Both doors use it. */
 import type { Door, Engine } from './engine.ts';
 import { notSupported } from './errors.ts';
+import { operations } from './operations/index.ts';
 import { checkRequest, type OperationName } from './requests/index.ts';
 import type { Request } from './requests/shapes.ts';
 
 type Operation = (engine: Engine, input: never, door: Door) => Promise<unknown>;
 
-/** What the engine can do, by API name; the registries of operations, administration and streams put themselves here. */
-const registry: Partial<Record<OperationName, Operation>> = {};
+/** What the engine can do, by API name; the registries of administration and streams join those of the data operations. */
+const registry: Partial<Record<string, Operation>> = { ...operations };
 
 export interface CallOptions {
   /** Turns parameters from before expressions into expressions; the endpoint's business. */

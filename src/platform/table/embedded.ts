@@ -2,11 +2,13 @@
 import type { Clock } from '../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../kernel/random.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
+import { callOperation } from './call.ts';
 import { currentCaller } from './capacity/callers.ts';
 import { type Meter, noMeter } from './capacity/meter.ts';
 import type { Door, Engine } from './engine.ts';
 import { operations } from './operations/index.ts';
 import type { Table, TableSchema, TableStreams } from './port.ts';
+import { isOperation } from './requests/index.ts';
 import { Catalog } from './storage/catalog.ts';
 import { operations as streamOperations } from './streams/index.ts';
 import { setStream } from './streams/stream-state.ts';
@@ -56,8 +58,10 @@ export function tableOn(engine: Engine): OpenTable {
     operation: (engine: Engine, input: Input, door: Door) => Promise<Output>,
     input: Input,
   ): Promise<Output> => {
+    const door = doorOf(engine);
+    if (isOperation(name)) return callOperation(engine, name, input, door) as Promise<Output>; // a cast: the registry's own
     checkInput(name, input);
-    return operation(engine, input, doorOf(engine));
+    return operation(engine, input, door);
   };
   return {
     get: input => call('GetItem', operations.GetItem, input),
