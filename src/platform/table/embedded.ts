@@ -1,31 +1,19 @@
 /** The engine on this machine's disk, in process: values are JavaScript's. */
-import type { Clock } from '../../kernel/clock.ts';
-import { type Random, systemRandom } from '../../kernel/random.ts';
-import type { KeyValueStore } from '../../kernel/store.ts';
 import { callOperation } from './call.ts';
 import { currentCaller } from './capacity/callers.ts';
-import { type Meter, noMeter } from './capacity/meter.ts';
+import { noMeter } from './capacity/meter.ts';
 import type { Door, Engine } from './engine.ts';
 import { operations } from './operations/index.ts';
 import type { Table, TableSchema, TableStreams } from './port.ts';
 import { isOperation } from './requests/index.ts';
-import { Catalog } from './storage/catalog.ts';
+import { type EngineOptions, openEngine } from './storage/open-engine.ts';
 import { operations as streamOperations } from './streams/index.ts';
-import { setStream } from './streams/stream-state.ts';
-import { type ChangeFeed, TableChanges } from './streams/table-changes.ts';
+import type { ChangeFeed } from './streams/table-changes.ts';
 import { checkInput } from './supported.ts';
 import { documentFormat } from './values/document-format.ts';
 
-export interface EmbeddedTableOptions {
-  /** Closed together with the table. */
-  readonly store: KeyValueStore;
-  readonly clock: Clock;
-  readonly random?: Random;
+export interface EmbeddedTableOptions extends EngineOptions {
   readonly tables: readonly TableSchema[];
-  /** Told what every call uses, and may refuse it. Default: nobody. */
-  readonly meter?: Meter;
-  /** Default `tableLimits.streamBytesMax`. */
-  readonly streamBytesMax?: number;
 }
 
 /** What the embedded engine has besides the port. */
@@ -37,17 +25,7 @@ export interface OpenTable extends Table {
 
 /** Resolves when the indexes that are new have been filled from the items already there. */
 export async function openEmbeddedTable(options: EmbeddedTableOptions): Promise<OpenTable> {
-  const { clock, random = systemRandom, tables, meter = noMeter, streamBytesMax } = options;
-  const changes = new TableChanges({ store: options.store, clock, streamBytesMax });
-  const { store } = changes;
-  const catalog = await Catalog.open(store, tables);
-  await store.write(transaction => {
-    for (const { tableName } of tables) {
-      const layout = catalog.table(tableName);
-      setStream(transaction, layout, layout.stream, clock.nowMs());
-    }
-  });
-  return tableOn({ store, clock, random, catalog, changes, meter });
+  return tableOn(await openEngine(options));
 }
 
 /** The engine through the door of documents. */
@@ -74,7 +52,7 @@ export function tableOn(engine: Engine): OpenTable {
     batchWrite: input => call('BatchWriteItem', operations.BatchWriteItem, input),
     transactGet: input => call('TransactGetItems', operations.TransactGetItems, input),
     transactWrite: input => call('TransactWriteItems', operations.TransactWriteItems, input),
-    close: () => engine.store.close(),
+    close: () => engine.close(),
     streams: {
       listStreams: input => streamOperations.ListStreams(engine, input),
       describeStream: input => streamOperations.DescribeStream(engine, input),

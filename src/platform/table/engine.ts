@@ -5,6 +5,8 @@ import type { KeyValueStore } from '../../kernel/store.ts';
 import type { Caller } from './capacity/callers.ts';
 import type { Meter } from './capacity/meter.ts';
 import type { Catalog } from './storage/catalog.ts';
+import type { IndexLag } from './storage/index-lag.ts';
+import type { Upkeep } from './storage/upkeep.ts';
 import type { TableChanges } from './streams/table-changes.ts';
 import type { ValueFormat } from './values/format.ts';
 
@@ -16,6 +18,12 @@ export interface Engine {
   readonly catalog: Catalog;
   readonly meter: Meter;
   readonly changes: TableChanges;
+  /** Fills and empties indexes and deletes what has expired, in the background. */
+  readonly upkeep: Upkeep;
+  /** Keeps changes from global indexes for a while, as on AWS. */
+  readonly indexLag?: IndexLag;
+  /** Ends the upkeep and closes the store. */
+  close(): Promise<void>;
 }
 
 /** A call comes through a door: in process with JavaScript values, or over the endpoint with typed ones. */

@@ -121,6 +121,57 @@ export const tableNotFound = () =>
     fix: 'Check the table name, and that the table is declared where the engine is opened.',
   });
 
+/** As calls that set tables up say it. */
+export const tableNotFoundByName = (tableName: string) =>
+  new TableError({
+    name: 'ResourceNotFoundException',
+    code: 'table.notFound',
+    message: `Requested resource not found: Table: ${tableName} not found`,
+    fix: 'Check the table name; ListTables lists those there are.',
+  });
+
+/** A part of a table, such as an index, that a call is to change. */
+export const resourceNotFound = (message: string) =>
+  new TableError({
+    name: 'ResourceNotFoundException',
+    code: 'table.resourceNotFound',
+    message,
+    fix: 'Check the name; DescribeTable lists what the table has.',
+  });
+
+export const resourceInUse = (message: string) =>
+  new TableError({
+    name: 'ResourceInUseException',
+    code: 'table.inUse',
+    message,
+    fix: 'Choose another name, or wait until what is going on with the table is over.',
+  });
+
+export const limitExceeded = (message: string) =>
+  new TableError({
+    name: 'LimitExceededException',
+    code: 'table.limitExceeded',
+    message,
+    fix: 'Do one change after the other, each when the one before is done.',
+    retryable: true,
+  });
+
+export const formatTooNew = (version: number, known: number) =>
+  new TableError({
+    name: 'InternalServerError',
+    code: 'table.formatTooNew',
+    message: `The tables are stored in format ${version}; this release knows formats up to ${known}.`,
+    fix: 'Start the release that wrote the data or a later one; formats are upgraded, never downgraded.',
+  });
+
+export const localIndexChanged = (tableName: string, indexName: string) =>
+  new TableError({
+    name: 'ValidationException',
+    code: 'table.schemaChanged',
+    message: `Local index ${indexName} of table ${tableName} can only be declared when the table is created, and not changed or removed.`,
+    fix: 'Declare a global index, or give the table another name and copy the items.',
+  });
+
 export const tokenReused = () =>
   new TableError({
     name: 'IdempotentParameterMismatchException',

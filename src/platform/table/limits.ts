@@ -18,16 +18,22 @@ export const tableLimits = {
   scanSegmentsMax: 1_000_000, // DynamoDB Scan "TotalSegments"
   transactionItemsMax: 100, // DynamoDB TransactWriteItems
   transactionBytesMax: 4 * 1024 * 1024, // DynamoDB TransactWriteItems
-  batchGetKeysMax: 100, // DynamoDB BatchGetItem
-  batchWriteItemsMax: 25, // DynamoDB BatchWriteItem
   batchBytesMax: 16 * 1024 * 1024, // DynamoDB BatchGetItem and BatchWriteItem
-  scanSegmentsMax: 1_000_000, // DynamoDB Scan "TotalSegments"
   collectionItemsCountedMax: 10_000, // ours: bounds what an estimate of an item collection's size reads
   tokenCharactersMax: 36, // DynamoDB ClientRequestToken
   tokenKeptMs: 10 * 60_000, // DynamoDB ClientRequestToken
   localIndexesMax: 5, // DynamoDB quota "local secondary indexes per table"
   indexKeyAttributesMax: 4, // DynamoDB "multi-attribute keys": partition attributes, and sort attributes as well
   indexesMax: 20, // DynamoDB quota "global secondary indexes per table"
+  projectedNamesMax: 100, // DynamoDB quota "projected secondary index attributes", over all indexes of a table
+  tagsMax: 50, // DynamoDB quota "tags per resource"
+  timeToLiveChangeMs: 3_600_000, // DynamoDB UpdateTimeToLive: one change an hour
+  upkeepItemsMax: 250, // ours: items in one step of the upkeep, which keeps others waiting for about 5 ms
+  upkeepBytesMax: 1024 * 1024, // ours: bytes in one step of the upkeep
+  upkeepRetryMs: 1_000, // ours: after the disk has refused a step
+  expiryCheckMs: 60_000, // ours: how late expiry may be after the wall clock was set forward
+  laggingChangesMax: 100_000, // ours: bounds what an index lag keeps; beyond, the oldest are seen early
+  laggingBytesMax: 64 * 1024 * 1024, // ours: the same, in bytes
   parsedExpressionsMax: 1_000, // ours: bounds the cache of parsed expressions at about 4 MiB
   expiredTokensPerWriteMax: 8, // ours: so that forgetting old tokens costs no write much, yet keeps up
   numberMagnitudeMin: 1e-130, // DynamoDB "Number"

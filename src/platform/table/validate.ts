@@ -123,14 +123,3 @@ export function checkIndexKey({ indexName, keys }: IndexLayout, key: KeyAttribut
   if (key.type !== 'N' && keyValueBytes(value) === 0) throw emptyIndexKey(key.type, indexName, key.name);
   checkKeyValue(key, value, keys.partitionKeys.includes(key));
 }
-
-/** Every key of the index is there and fit. Unfit ones can only be older than the index. */
-export function isIndexMember({ keys }: IndexLayout, item: Item): boolean {
-  return keyAttributes(keys).every(key => {
-    const value = ownValue(item, key.name);
-    if (value === undefined || typeOf(value) !== key.type) return false;
-    const bytes = keyValueBytes(value);
-    const bytesMax = keys.partitionKeys.includes(key) ? tableLimits.partitionKeyBytesMax : tableLimits.sortKeyBytesMax;
-    return key.type === 'N' || (bytes > 0 && bytes <= bytesMax);
-  });
-}

@@ -32,13 +32,12 @@ export async function batchWriteItem(
   const plans = writes.map(({ read }, at) => read.bind(tables[at]));
   refuseDuplicates(plans, () => invalid('Provided list of item keys contains duplicates'));
   const consumption = beginConsumption(engine, door, input.ReturnConsumedCapacity);
-  const nowMs = engine.clock.nowMs();
   const metrics: Record<string, Metrics[]> = {};
   // All in one turn, so that they share one sync.
   const outcomes = await Promise.allSettled(
     plans.map((plan, at) =>
       engine.store.write(transaction => {
-        perform(transaction, plan, consumption, nowMs);
+        perform(transaction, engine, plan, consumption);
         const measured = metricsOf(transaction, plan.table, plan.key, input, door);
         if (measured !== undefined) add(metrics, writes[at].tableName, measured);
       }),

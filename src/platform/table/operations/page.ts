@@ -1,15 +1,14 @@
 /** Reads one page of a range of the table or of an index: what Query and Scan do once they know where. */
-import assert from 'node:assert/strict';
 import type { StoreRange } from '../../../kernel/store.ts';
 import type { Consumption, Part } from '../capacity/consumed.ts';
 import { type Consistency, readUnits } from '../capacity/units.ts';
 import type { Door, Engine } from '../engine.ts';
 import { tableLimits } from '../limits.ts';
-import type { IndexLayout, TableLayout } from '../storage/layout.ts';
+import { encodedEntries } from '../storage/entries.ts';
+import { viewOf } from '../storage/index-view.ts';
 import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
 import type { Item } from '../values/value.ts';
 import type { ReadPredicate, ReadProjection } from './expressions.ts';
-import { viewOf } from './index-view.ts';
 import { lastKeyOf } from './start-key.ts';
 
 export interface PlannedPage {
@@ -44,7 +43,7 @@ export function readPage(engine: Engine, plan: PlannedPage, consumption: Consump
   let fetchedUnits = 0;
   let last: Item | undefined;
   consumption?.admit(part);
-  for (const encoded of encodedItems(engine, table, index, plan.range)) {
+  for (const { encoded } of encodedEntries(engine, table, index, plan.range)) {
     const bytes = encodedItemBytes(encoded);
     const whole = countsOnly && filter === undefined && isShownWhole && !plan.fetches ? undefined : decodeItem(encoded);
     const seen = whole !== undefined && view !== undefined ? view.cut(whole) : whole;
@@ -72,21 +71,4 @@ export function readPage(engine: Engine, plan: PlannedPage, consumption: Consump
     ScannedCount: evaluated,
     ...(last === undefined ? {} : { LastEvaluatedKey: door.format.writeItem(lastKeyOf(table, index, last)) }),
   };
-}
-
-function* encodedItems(
-  { store }: Engine,
-  _table: TableLayout,
-  index: IndexLayout | undefined,
-  range: StoreRange,
-): Generator<Uint8Array> {
-  for (const { value } of store.range(range)) {
-    if (index === undefined) {
-      yield value;
-      continue;
-    }
-    const encoded = store.get(value); // an entry's value is the key of its item
-    assert(encoded !== undefined); // entries are written and deleted together with their items
-    yield encoded;
-  }
 }

@@ -4,8 +4,8 @@ import { beginConsumption } from '../capacity/consumed.ts';
 import type { Door, Engine } from '../engine.ts';
 import { invalid } from '../errors.ts';
 import type { Answer } from '../port.ts';
-import { afterKey, afterPrefix, spacePrefix } from '../storage/key-encoding.ts';
-import type { IndexLayout, TableLayout } from '../storage/layout.ts';
+import { afterKey } from '../storage/key-encoding.ts';
+import { type IndexLayout, segmentRange, type TableLayout } from '../storage/layout.ts';
 import { compareBytes, type Item } from '../values/value.ts';
 import { readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
 import { type PlannedPage, readPage } from './page.ts';
@@ -71,7 +71,7 @@ function rangeOf(
   startKey: Item | undefined,
   { Segment: segment = 0, TotalSegments: total = 1 }: ScanCommandInput,
 ): StoreRange {
-  const { start, end } = segmentOf(table, index, segment);
+  const { start, end } = segmentRange(table, index, segment, total);
   if (startKey === undefined) return { start, end };
   const position = positionOf('Scan', table, index, startKey);
   if (total > 1 && (compareBytes(position, start) < 0 || compareBytes(position, end) >= 0)) {
@@ -80,11 +80,4 @@ function rangeOf(
     );
   }
   return { start: afterKey(position), end };
-}
-
-/** Until entries lie in the order of their hashes, the first segment has them all: disjoint and complete. */
-function segmentOf(table: TableLayout, index: IndexLayout | undefined, segment: number): StoreRange {
-  const start = spacePrefix(table.id, index?.id ?? 0);
-  const end = afterPrefix(start);
-  return segment === 0 ? { start, end } : { start: end, end };
 }

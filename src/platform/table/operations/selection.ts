@@ -1,8 +1,8 @@
 /** What Query and Scan read and show: the table or which index, and which attributes. */
 import { invalid } from '../errors.ts';
+import { viewOf } from '../storage/index-view.ts';
 import type { IndexLayout, TableLayout } from '../storage/layout.ts';
 import type { ReadPaths, ReadPredicate, ReadProjection } from './expressions.ts';
-import { viewOf } from './index-view.ts';
 
 export interface SelectionParameters {
   readonly Select?: string;

@@ -4,6 +4,7 @@ import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
 import { tokenReused } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { concat, spacePrefix } from '../storage/key-encoding.ts';
+import { systemSpaces } from '../storage/records.ts';
 import { decodeItem, encodeItem } from '../values/item-encoding.ts';
 import { type Item, isMap, isPlainObject, setOwn } from '../values/value.ts';
 
@@ -17,8 +18,8 @@ export interface Token {
 export type ReplayUnits = ReadonlyMap<string, number>;
 
 /** Tokens by their text, and by when they may be forgotten. Table id 0 belongs to the engine itself. */
-const tokenSpace = spacePrefix(0, 1);
-const expirySpace = spacePrefix(0, 2);
+const tokenSpace = spacePrefix(0, systemSpaces.tokens);
+const expirySpace = spacePrefix(0, systemSpaces.tokenExpiries);
 
 function tokenKey(text: string): Uint8Array {
   return concat([tokenSpace, Buffer.from(text, 'utf8')]);
@@ -34,7 +35,8 @@ export function findDone(reader: StoreReader, token: Token, nowMs: number): Repl
   if (found === undefined) return undefined;
   const { digest, expiresAtMs, units } = decodeItem(found);
   if (Number(expiresAtMs) <= nowMs) return undefined;
-  if (digest !== token.digest) throw tokenReused();
+  // One that was kept by an older release has no digest.
+  if (digest !== undefined && digest !== token.digest) throw tokenReused();
   return new Map(isMap(units) ? Object.entries(units).map(([name, held]) => [name, Number(held)]) : []);
 }
 

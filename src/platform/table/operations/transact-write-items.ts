@@ -53,7 +53,7 @@ export async function transactWriteItems(
     if (replay !== undefined) return replayAnswer(engine, replay, consumption);
     if (reasons !== undefined) throw new TransactionCanceledError(reasons);
     const checks = new Set(plans.filter((_, at) => actions[at].isCheck));
-    const decided = runAll(transaction, plans, checks, consumption, nowMs);
+    const decided = runAll(transaction, engine, plans, checks, consumption);
     if (token !== undefined) rememberDone(transaction, token, replayUnitsOf(decided), nowMs);
     return {
       ...consumption?.answers('WriteCapacityUnits'),
@@ -87,10 +87,10 @@ function refuseLarge(actions: readonly Action[]): void {
 /** Decides and admits everything first, then writes. */
 function runAll(
   transaction: StoreTransaction,
+  engine: Engine,
   plans: readonly PlannedWrite[],
   checks: ReadonlySet<PlannedWrite>,
   consumption: Consumption | undefined,
-  nowMs: number,
 ): readonly DecidedWrite[] {
   const decided: DecidedWrite[] = [];
   const costs: Cost[] = [];
@@ -109,7 +109,7 @@ function runAll(
     }),
   );
   if (reasons.some(isFault)) throw new TransactionCanceledError(reasons);
-  for (const each of decided) if (!checks.has(each.plan)) carryOut(transaction, each, nowMs);
+  for (const each of decided) if (!checks.has(each.plan)) carryOut(transaction, engine, each);
   for (const { part, units } of costs) consumption?.charge(part, units);
   return decided;
 }

@@ -22,7 +22,7 @@ export function writeAlone<Attributes extends object>(
 ) {
   const consumption = beginConsumption(engine, door, parameters.ReturnConsumedCapacity);
   return engine.store.write(transaction => {
-    const decided = perform(transaction, plan, consumption, engine.clock.nowMs());
+    const decided = perform(transaction, engine, plan, consumption);
     return {
       ...attributesOf(decided),
       ...consumption?.answer(),

@@ -1,10 +1,10 @@
 /** What a decided write costs, part by part: the table, and each index whose entry it touches. */
 import type { Part } from '../capacity/consumed.ts';
 import { type EntryChange, entryWriteUnits, transactionalWriteUnits, writeUnits } from '../capacity/units.ts';
+import { isIndexMember } from '../storage/index-entries.ts';
+import { viewOf } from '../storage/index-view.ts';
 import { type IndexLayout, type KeySchema, keyAttributes, type TableLayout } from '../storage/layout.ts';
-import { isIndexMember } from '../validate.ts';
 import { compareBytes, equals, type Item, type Value } from '../values/value.ts';
-import { viewOf } from './index-view.ts';
 import type { DecidedWrite, PlannedWrite } from './writes.ts';
 
 export interface Cost {

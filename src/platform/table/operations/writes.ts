@@ -6,25 +6,18 @@
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
 import type { Consumption } from '../capacity/consumed.ts';
 import { writeUnits } from '../capacity/units.ts';
-import type { Door } from '../engine.ts';
+import type { Door, Engine } from '../engine.ts';
 import { ConditionalCheckFailedError, invalid, itemTooLarge } from '../errors.ts';
 import type { Aliases } from '../expressions/aliases.ts';
 import type { Predicate } from '../expressions/condition.ts';
 import { tableLimits } from '../limits.ts';
-import {
-  type IndexLayout,
-  indexEntryKey,
-  itemKey,
-  type KeySchema,
-  keyAttributes,
-  type TableLayout,
-} from '../storage/layout.ts';
-import { recordChange } from '../streams/record-change.ts';
-import { checkIndexKey, checkIndexKeys, checkItemKeys, checkKey, isIndexMember } from '../validate.ts';
+import { applyWrite } from '../storage/apply-write.ts';
+import { type IndexLayout, itemKey, type KeySchema, keyAttributes, type TableLayout } from '../storage/layout.ts';
+import { checkIndexKey, checkIndexKeys, checkItemKeys, checkKey } from '../validate.ts';
 import { toAttributeValues } from '../values/attribute-value.ts';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
-import { compareBytes, type Item, ownValue, typeOf, type Value } from '../values/value.ts';
+import { type Item, ownValue, typeOf, type Value } from '../values/value.ts';
 import {
   type AliasParameters,
   type ReadPredicate,
@@ -245,20 +238,20 @@ function checkTouchedIndexKeys(index: IndexLayout, item: Item, { compiled }: Rea
  */
 export function perform(
   transaction: StoreTransaction,
+  engine: Engine,
   plan: PlannedWrite,
   consumption: Consumption | undefined,
-  atMs: number,
 ): DecidedWrite {
   if (consumption === undefined) {
     const decided = decide(transaction, plan);
-    carryOut(transaction, decided, atMs);
+    carryOut(transaction, engine, decided);
     return decided;
   }
   consumption.admit(tablePartOf(plan));
   const decided = decide(transaction, plan, stored => consumption.charge(tablePartOf(plan), writeUnits(stored)));
   const costs = writeCosts(decided, { isTransactional: false });
   for (const { part } of costs) if (part.index !== undefined) consumption.admit(part);
-  carryOut(transaction, decided, atMs);
+  carryOut(transaction, engine, decided);
   for (const { part, units } of costs) consumption.charge(part, units);
   return decided;
 }
@@ -283,23 +276,6 @@ export function decide(
 }
 
 /** Writes the item, its index entries and the change of the table's stream. */
-export function carryOut(transaction: StoreTransaction, { plan, stored, next }: DecidedWrite, atMs: number): void {
-  const { table } = plan;
-  if (table.stream !== undefined) {
-    const images = { encodedStored: stored?.encoded, encodedNext: next?.encoded };
-    recordChange(transaction, table, { stored: stored?.item, next: next?.item, atMs, ...images });
-  }
-  if (next !== undefined) transaction.put(plan.itemKey, next.encoded);
-  else if (stored !== undefined) transaction.delete(plan.itemKey);
-  for (const index of table.indexes) {
-    const before = entryKeyOf(table, index, stored?.item);
-    const after = entryKeyOf(table, index, next?.item);
-    if (before !== undefined && after !== undefined && compareBytes(before, after) === 0) continue;
-    if (before !== undefined) transaction.delete(before);
-    if (after !== undefined) transaction.put(after, plan.itemKey);
-  }
-}
-
-export function entryKeyOf(table: TableLayout, index: IndexLayout, item: Item | undefined): Uint8Array | undefined {
-  return item !== undefined && isIndexMember(index, item) ? indexEntryKey(table, index, item) : undefined;
+export function carryOut(transaction: StoreTransaction, engine: Engine, { plan, stored, next }: DecidedWrite): void {
+  applyWrite(transaction, engine, plan.table, plan.itemKey, stored, next);
 }

@@ -74,7 +74,7 @@ function ourVerdict(name: OperationName, input: unknown): Verdict {
 
 /** dynalite repeats values as JSON, DynamoDB as Java prints them. */
 function withoutEchoes(message: string): string {
-  return message.replace(/Value ('[^]*?'|null) at '/g, "Value … at '");
+  return message.replace(/Value ('[\s\S]*?'|null) at '/g, "Value … at '");
 }
 
 function verdictOf(port: number, name: OperationName, input: unknown): Promise<Verdict> {

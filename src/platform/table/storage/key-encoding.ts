@@ -1,33 +1,77 @@
 /**
  * Where items and index entries lie in the store, so that byte order is DynamoDB's order.
  *
- *   item         T  table  0      partition  sort key
- *   index entry  T  table  index  partition  sort key, ended  partition and sort key of the item
+ *   item         D  table  0      hash  partition  sort key
+ *   index entry  D  table  index  hash  partition  sort keys, each ended  partition and sort key of the item
  *
- * Partitions need no order among each other, so a long partition key is replaced by its SHA-256: every entry then
- * fits, whatever its keys hold. An index entry's value is the store key of its item.
+ * Partitions lie in the order of their hash, so that a segment of a scan is one range of keys. Among each other they
+ * need no order, so a long partition key is replaced by its SHA-256: every entry then fits, whatever its keys hold. An
+ * index entry's value is the store key of its item.
+ *
+ * Format 1 lay under T, without the hash and with longer numbers; see `upgrade.ts`.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { KeyAttribute } from '../port.ts';
 import { digitsOf, isNumeric, type Numeric } from '../values/decimal.ts';
 import { compareBytes, type Value } from '../values/value.ts';
+import { partitionHash } from './partition-hash.ts';
 
 /** The first byte of every key of the table engine, as a store may have other tenants. */
-const tenant = 0x54; // T
+const tenant = 0x44; // D
 const partitionPlainBytesMax = 254;
+const spaceBytes = 4;
+const hashBytes = 4;
 
 /** Everything of one table (index 0) or of one of its indexes. */
 export function spacePrefix(tableId: number, indexId: number): Uint8Array {
   return Uint8Array.of(tenant, tableId >>> 8, tableId & 0xff, indexId);
 }
 
-/** [length] bytes, or [255] their SHA-256. */
-export function partitionBytes(type: KeyAttribute['type'], value: Value): Uint8Array {
-  const bytes = orderedBytes(type, value);
-  if (bytes.length > partitionPlainBytesMax) {
-    return concat([Uint8Array.of(255), createHash('sha256').update(bytes).digest()]);
-  }
-  return concat([Uint8Array.of(bytes.length), bytes]);
+/** Everything of one table, its indexes included. */
+export function tablePrefix(tableId: number): Uint8Array {
+  return spacePrefix(tableId, 0).subarray(0, -1);
+}
+
+/** Everything of one partition: its space, its hash, and [length] bytes or [255] their SHA-256. */
+export function partitionKeyPrefix(tableId: number, indexId: number, partition: Uint8Array): Uint8Array {
+  const held = partition.length > partitionPlainBytesMax ? hash('sha256', partition, 'buffer') : partition;
+  const prefix = new Uint8Array(spaceBytes + hashBytes + 1 + held.length);
+  const order = partitionHash(partition);
+  prefix[0] = tenant;
+  prefix[1] = tableId >>> 8;
+  prefix[2] = tableId & 0xff;
+  prefix[3] = indexId;
+  prefix[4] = order >>> 24;
+  prefix[5] = (order >>> 16) & 0xff;
+  prefix[6] = (order >>> 8) & 0xff;
+  prefix[7] = order & 0xff;
+  prefix[8] = held === partition ? partition.length : 255;
+  prefix.set(held, 9);
+  return prefix;
+}
+
+/** Where the first partition lies whose hash is at least `order`, from 0 to 2^32. */
+export function hashPosition(tableId: number, indexId: number, order: number): Uint8Array {
+  if (order >= 2 ** 32) return afterPrefix(spacePrefix(tableId, indexId));
+  const position = Buffer.alloc(spaceBytes + hashBytes);
+  position.set(spacePrefix(tableId, indexId));
+  position.writeUInt32BE(order, spaceBytes);
+  return new Uint8Array(position);
+}
+
+/** What an index entry ends with: its item's key without the space and the hash. */
+export function tailOf(itemKey: Uint8Array): Uint8Array {
+  return itemKey.subarray(spaceBytes + hashBytes);
+}
+
+/** The bytes of several partition attributes as one: all but the last with their lengths, so that no two are alike. */
+export function joinedBytes(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0];
+  return concat(
+    parts.flatMap((part, at) =>
+      at < parts.length - 1 ? [Uint8Array.of(part.length >>> 8, part.length & 0xff), part] : [part],
+    ),
+  );
 }
 
 /** Bytes in the order of the values, for a value that was checked to be of `type`. */
@@ -53,17 +97,41 @@ export function escapedBytes(bytes: Uint8Array): Uint8Array {
   return endedBytes(bytes).subarray(0, -2);
 }
 
-/** Sign, then exponent, then digits two by two; all but the sign inverted for negative numbers. */
+const hundred = 100;
+
+/**
+ * Exponent and digits of base 100, as Oracle's NUMBER has them and DynamoDB hashes them: what is negative is
+ * inverted and ended by a byte above every digit, zero is the exponent's middle alone.
+ */
 function numberBytes(value: Numeric): Uint8Array {
+  if (value === 0) return Uint8Array.of(0x80);
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return integerBytes(value);
   const { isNegative, digits, exponent } = digitsOf(value);
-  if (digits === '') return Uint8Array.of(0x80);
-  const shifted = exponent + 0x4000; // decimal exponents lie within ±130
-  const bytes = [shifted >>> 8, shifted & 0xff];
-  for (let index = 0; index < digits.length; index += 2) {
-    bytes.push(Number(digits.slice(index, index + 2).padEnd(2, '0')) + 1); // never 0, which is the end
+  const aligned = exponent % 2 === 0 ? digits : `0${digits}`;
+  const pairs: number[] = [];
+  for (let index = 0; index < aligned.length; index += 2) {
+    pairs.push(Number(aligned.slice(index, index + 2).padEnd(2, '0')));
   }
-  bytes.push(0);
-  return Uint8Array.from([isNegative ? 0x7f : 0x81, ...(isNegative ? bytes.map(byte => 255 - byte) : bytes)]);
+  return signedBytes(isNegative, Math.ceil(exponent / 2), pairs);
+}
+
+/** The same for most numbers there are, several times as fast. */
+function integerBytes(value: number): Uint8Array {
+  const pairs: number[] = [];
+  let exponent = 0;
+  for (let rest = Math.abs(value); rest > 0; rest = Math.floor(rest / hundred)) {
+    const pair = rest % hundred;
+    exponent++;
+    if (pair !== 0 || pairs.length > 0) pairs.push(pair);
+  }
+  return signedBytes(value < 0, exponent, pairs.reverse());
+}
+
+function signedBytes(isNegative: boolean, exponent: number, pairs: readonly number[]): Uint8Array {
+  const first = (exponent - 64) & 0xff; // exponents lie within -64 and 63, so that this is ordered
+  if (!isNegative) return Uint8Array.from([first, ...pairs.map(pair => pair + 1)]);
+  const inverted = pairs.map(pair => 101 - pair);
+  return Uint8Array.from(inverted.length < 20 ? [255 - first, ...inverted, 102] : [255 - first, ...inverted]);
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {

@@ -1,7 +1,15 @@
 /** A table as it lies in the store: its ids, and the store keys of its items and index entries. */
 import type { IndexSchema, KeyAttribute, StreamViewType, TableSchema } from '../port.ts';
 import { type Item, ownValue, type Value } from '../values/value.ts';
-import { concat, endedBytes, orderedBytes, partitionBytes, spacePrefix } from './key-encoding.ts';
+import {
+  concat,
+  endedBytes,
+  hashPosition,
+  joinedBytes,
+  orderedBytes,
+  partitionKeyPrefix,
+  tailOf,
+} from './key-encoding.ts';
 
 /** One partition and at most one sort attribute; of a global index up to four of each. */
 export interface KeySchema {
@@ -15,6 +23,8 @@ export interface TableLayout {
   readonly keys: KeySchema;
   /** Those that writes keep up: ready ones and ones being built. */
   readonly indexes: readonly IndexLayout[];
+  /** The hidden index of when items expire. */
+  readonly expiry?: IndexLayout & { readonly attributeName: string };
   readonly ttlAttribute?: string;
   readonly stream?: StreamViewType;
 }
@@ -22,12 +32,14 @@ export interface TableLayout {
 export interface IndexLayout {
   readonly id: number;
   readonly indexName: string;
-  readonly kind: 'global' | 'local';
+  readonly kind: 'global' | 'local' | 'expiry';
   readonly keys: KeySchema;
   /** Attributes projected besides the keys. */
   readonly projection: 'ALL' | readonly string[];
   /** Not all entries are there: kept up, but not read. */
   readonly isBuilding: boolean;
+  /** Of one that is building: items up to this store key have their entries, the others get them in time. */
+  readonly builtTo?: Uint8Array;
 }
 
 export function keySchemaOf({ partitionKey, sortKey }: TableSchema | IndexSchema): KeySchema {
@@ -43,17 +55,24 @@ export function keyAttributes({ partitionKeys, sortKeys }: KeySchema): readonly 
 }
 
 /** The keys must have been checked against the schema. */
-export function itemKey({ id, keys }: TableLayout, key: Item): Uint8Array {
-  return concat([spacePrefix(id, 0), itemTail(keys, key)]);
+export function itemKey(table: TableLayout, key: Item): Uint8Array {
+  const { partitionKeys, sortKeys } = table.keys;
+  const partition = partitionKeyPrefix(table.id, 0, partitionBytes(partitionKeys, key));
+  const [sortKey] = sortKeys;
+  return sortKey === undefined ? partition : concat([partition, orderedBytes(sortKey.type, key[sortKey.name])]);
 }
 
 /** For an item that is a member of the index. */
-export function indexEntryKey(table: TableLayout, index: IndexLayout, item: Item): Uint8Array {
+export function indexEntryKey(
+  table: TableLayout,
+  index: IndexLayout,
+  item: Item,
+  keyOfItem: Uint8Array = itemKey(table, item),
+): Uint8Array {
   const { partitionKeys, sortKeys } = index.keys;
-  const partition = partitionKeys.map(({ name }) => item[name]);
-  const parts = [partitionPrefix(table, index, partition)];
+  const parts = [partitionKeyPrefix(table.id, index.id, partitionBytes(partitionKeys, item))];
   for (const { name, type } of sortKeys) parts.push(endedBytes(orderedBytes(type, item[name])));
-  parts.push(itemTail(table.keys, item));
+  parts.push(tailOf(keyOfItem));
   return concat(parts);
 }
 
@@ -64,14 +83,26 @@ export function partitionPrefix(
   partition: readonly Value[],
 ): Uint8Array {
   const { partitionKeys } = index?.keys ?? table.keys;
-  const parts = partitionKeys.map(({ type }, at) => partitionBytes(type, partition[at]));
-  return concat([spacePrefix(table.id, index?.id ?? 0), ...parts]);
+  const bytes = joinedBytes(partitionKeys.map(({ type }, at) => orderedBytes(type, partition[at])));
+  return partitionKeyPrefix(table.id, index?.id ?? 0, bytes);
 }
 
-function itemTail({ partitionKeys, sortKeys }: KeySchema, key: Item): Uint8Array {
-  const parts = partitionKeys.map(({ name, type }) => partitionBytes(type, key[name]));
-  for (const { name, type } of sortKeys) parts.push(orderedBytes(type, key[name]));
-  return concat(parts);
+function partitionBytes(partitionKeys: readonly KeyAttribute[], item: Item): Uint8Array {
+  return joinedBytes(partitionKeys.map(({ name, type }) => orderedBytes(type, item[name])));
+}
+
+/**
+ * The part of a table or an index that is one of `totalSegments`: disjoint, together everything.
+ * @param segment  from 0, below `totalSegments`, which is at most 1,000,000
+ */
+export function segmentRange(
+  table: TableLayout,
+  index: IndexLayout | undefined,
+  segment: number,
+  totalSegments: number,
+): { start: Uint8Array; end: Uint8Array } {
+  const border = (of: number) => hashPosition(table.id, index?.id ?? 0, Math.ceil((2 ** 32 * of) / totalSegments));
+  return { start: border(segment), end: border(segment + 1) };
 }
 
 export function keyOf(keys: KeySchema, item: Item): Item {

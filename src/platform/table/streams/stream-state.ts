@@ -13,11 +13,12 @@ import { tableLimits } from '../limits.ts';
 import type { KeyAttribute, StreamViewType } from '../port.ts';
 import { afterPrefix, concat, spacePrefix } from '../storage/key-encoding.ts';
 import type { TableLayout } from '../storage/layout.ts';
+import { systemSpaces } from '../storage/records.ts';
 
 /** Table id 0 belongs to the engine itself. */
-const streamSpace = spacePrefix(0, 16);
-const stateSpace = spacePrefix(0, 17);
-const changeSpace = spacePrefix(0, 18);
+const streamSpace = spacePrefix(0, systemSpaces.streams);
+const stateSpace = spacePrefix(0, systemSpaces.streamStates);
+const changeSpace = spacePrefix(0, systemSpaces.changes);
 
 /** One stream of a table, from being enabled until 24 hours after being disabled. */
 export interface StoredStream {

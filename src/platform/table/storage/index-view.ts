@@ -1,7 +1,8 @@
 /** What an index shows of an item: its keys, the table's, and what is projected besides. */
-import { type IndexLayout, keyAttributes, type TableLayout } from '../storage/layout.ts';
+
 import { measureItem } from '../values/measure.ts';
 import { type Item, setOwn } from '../values/value.ts';
+import { type IndexLayout, keyAttributes, type TableLayout } from './layout.ts';
 
 export interface IndexView {
   readonly isWhole: boolean;
@@ -13,6 +14,7 @@ export interface IndexView {
 
 const views = new WeakMap<IndexLayout, IndexView>();
 
+/** The same for an index as long as its layout is. */
 export function viewOf(table: TableLayout, index: IndexLayout): IndexView {
   const known = views.get(index);
   if (known !== undefined) return known;

@@ -1,0 +1,60 @@
+/** Opens a table engine on a store: upgrades what is there, brings it up to what is declared, and starts the upkeep. */
+import type { Clock } from '../../../kernel/clock.ts';
+import { type Random, systemRandom } from '../../../kernel/random.ts';
+import type { KeyValueStore } from '../../../kernel/store.ts';
+import { type Meter, noMeter } from '../capacity/meter.ts';
+import type { Engine } from '../engine.ts';
+import type { TableSchema } from '../port.ts';
+import { TableChanges } from '../streams/table-changes.ts';
+import { checkSchema } from '../validate.ts';
+import { Catalog } from './catalog.ts';
+import { declareTables } from './declare.ts';
+import { sweepExpired } from './expiry-sweep.ts';
+import { IndexLag } from './index-lag.ts';
+import { randomId } from './table-id.ts';
+import { upgradeStore } from './upgrade.ts';
+import { Upkeep } from './upkeep.ts';
+
+export interface EngineOptions {
+  /** Closed together with the engine. */
+  readonly store: KeyValueStore;
+  readonly clock: Clock;
+  readonly random?: Random;
+  /** Made or brought up to this; tables made at run time stay as they are. */
+  readonly tables?: readonly TableSchema[];
+  readonly meter?: Meter;
+  /** Of one table's stream, before the oldest changes go early; default `tableLimits.streamBytesMax`. */
+  readonly streamBytesMax?: number;
+  /** By how much queries of global indexes lag behind writes; default not at all. */
+  readonly indexLagMs?: number;
+}
+
+/** Resolves when the indexes that are declared are complete. Throws `table.schemaChanged`, `table.formatTooNew`. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { clock, random = systemRandom, tables = [], meter = noMeter, indexLagMs = 0, streamBytesMax } = options;
+  for (const schema of tables) checkSchema(schema);
+  await upgradeStore(options.store, { clock, random });
+  const changes = new TableChanges({ store: options.store, clock, streamBytesMax });
+  const { store } = changes;
+  const catalog = new Catalog(store);
+  const upkeep = new Upkeep({ store, catalog, clock, sweep: () => sweepExpired(engine) });
+  const engine: Engine = {
+    store,
+    clock,
+    random,
+    catalog,
+    meter,
+    changes,
+    upkeep,
+    ...(indexLagMs > 0 && { indexLag: new IndexLag(clock, indexLagMs) }),
+    async close() {
+      await upkeep.close();
+      await store.close();
+    },
+  };
+  await declareTables({ catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
+  await upkeep.completeIndexes();
+  upkeep.wake();
+  upkeep.sweep();
+  return engine;
+}
