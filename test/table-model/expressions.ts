@@ -127,26 +127,40 @@ function contains(value: Wire | undefined, part: Wire | undefined): boolean {
 
 /** What is refused before any item is looked at. */
 export function checkCondition(condition: Condition): void {
-  if ('left' in condition && condition.kind !== 'compare') {
-    checkCondition(condition.left);
-    checkCondition(condition.right);
-  } else if (condition.kind === 'not') {
-    checkCondition(condition.inner);
-  } else if (condition.kind === 'compare') {
-    if (condition.comparator === '=' || condition.comparator === '<>') return;
-    for (const operand of [condition.left, condition.right]) refuseUnordered(operand, ['S', 'N', 'B']);
-  } else if (condition.kind === 'between') {
-    for (const operand of [condition.operand, condition.lower, condition.upper])
-      refuseUnordered(operand, ['S', 'N', 'B']);
-    const { lower, upper } = condition;
-    if (!('value' in lower && 'value' in upper)) return;
-    const order = orderOf(lower.value, upper.value);
-    if (order === undefined || order > 0) throw new Refused('bounds');
-  } else if (condition.kind === 'beginsWith') {
-    refuseUnordered(condition.operand, ['S', 'B']);
-  } else if (condition.kind === 'contains' && 'path' in condition.operand) {
-    if (String(condition.operand.path) === String(condition.path)) throw new Refused('same path');
+  switch (condition.kind) {
+    case 'and':
+    case 'or':
+      checkCondition(condition.left);
+      return checkCondition(condition.right);
+    case 'not':
+      return checkCondition(condition.inner);
+    case 'compare':
+      refuseTwice(condition.left, [condition.right]);
+      if (condition.comparator === '=' || condition.comparator === '<>') return;
+      for (const operand of [condition.left, condition.right]) refuseUnordered(operand, ['S', 'N', 'B']);
+      return;
+    case 'between': {
+      const { operand, lower, upper } = condition;
+      refuseTwice(operand, [lower, upper]);
+      for (const each of [operand, lower, upper]) refuseUnordered(each, ['S', 'N', 'B']);
+      if (!('value' in lower && 'value' in upper)) return;
+      const order = orderOf(lower.value, upper.value);
+      if (order === undefined || order > 0) throw new Refused('bounds');
+      return;
+    }
+    case 'in':
+      return refuseTwice(condition.operand, condition.candidates);
+    case 'beginsWith':
+      refuseTwice({ path: condition.path }, [condition.operand]);
+      return refuseUnordered(condition.operand, ['S', 'B']);
+    case 'contains':
+      return refuseTwice({ path: condition.path }, [condition.operand]);
   }
+}
+
+/** The first operand may not be the same attribute as another. */
+function refuseTwice(first: Operand, others: readonly Operand[]): void {
+  if (others.some(other => JSON.stringify(other) === JSON.stringify(first))) throw new Refused('same operand');
 }
 
 function refuseUnordered(operand: Operand, allowed: readonly Tag[]): void {
@@ -191,13 +205,14 @@ function checkSetValue(value: SetValue): void {
   }
 }
 
-/** The item afterwards. */
-export function apply(update: Update, before: WireItem): WireItem {
+/** The item afterwards. @param isNew  there was none, `before` is its key: then anything may be taken away. */
+export function apply(update: Update, before: WireItem, isNew: boolean): WireItem {
   const changes: { path: Path; value: Wire }[] = [];
   const removals: Path[] = [...update.remove];
   for (const { path, value } of update.set) changes.push({ path, value: setValue(value, before) });
   for (const { path, value } of update.add) changes.push({ path, value: added(at(before, path), value) });
   for (const { path, value } of update.delete) {
+    if (!isPlace(parentOf(before, path), path[path.length - 1])) throw new Refused('document path');
     const left = without(at(before, path), value);
     if (left === undefined) continue;
     if (left === 'nothing') removals.push(path);
@@ -208,7 +223,10 @@ export function apply(update: Update, before: WireItem): WireItem {
   const inOrder = changes.toSorted((left, right) => Number(left.path.at(-1)) - Number(right.path.at(-1)) || 0);
   for (const { path, value } of inOrder) assign(item, path, value);
   // From the last element of a list to the first, so that indexes stay what they were.
-  for (const path of removals.toSorted(laterFirst)) remove(item, path);
+  for (const path of removals.toSorted(laterFirst)) {
+    if (isNew && !isPlace(parentOf(item, path), path[path.length - 1])) continue;
+    remove(item, path);
+  }
   return item;
 }
 
@@ -278,23 +296,28 @@ function parentOf(item: WireItem, path: Path): Wire | undefined {
   return path.length === 1 ? { M: item } : at(item, path.slice(0, -1));
 }
 
+/** Names come from anywhere, `__proto__` among them. */
+const ordinary = { enumerable: true, configurable: true, writable: true };
+
 function assign(item: WireItem, path: Path, value: Wire): void {
   const parent = parentOf(item, path);
   const last = path[path.length - 1];
-  if (parent !== undefined && typeof last === 'string' && 'M' in parent) parent.M[last] = value;
+  if (parent !== undefined && typeof last === 'string' && 'M' in parent)
+    Object.defineProperty(parent.M, last, { value, ...ordinary });
   else if (parent !== undefined && typeof last === 'number' && 'L' in parent)
     parent.L[Math.min(last, parent.L.length)] = value;
   else throw new Refused('document path');
 }
 
+/** What is not there goes without a word, but it must have a place to be in. */
 function remove(item: WireItem, path: Path): void {
   const parent = parentOf(item, path);
   const last = path[path.length - 1];
-  if (parent === undefined && path.length > 1) {
-    // Nothing is there to be removed from. With a parent of the wrong kind, or none at all, DynamoDB is silent.
-    return;
-  }
-  if (parent !== undefined && typeof last === 'string' && 'M' in parent) delete parent.M[last];
-  else if (parent !== undefined && typeof last === 'number' && 'L' in parent && last < parent.L.length)
-    parent.L.splice(last, 1);
+  if (!isPlace(parent, last)) throw new Refused('document path');
+  if ('M' in parent) delete parent.M[String(last)];
+  else if ('L' in parent) parent.L.splice(Number(last), 1);
+}
+
+function isPlace(parent: Wire | undefined, last: string | number): parent is Wire {
+  return parent !== undefined && (typeof last === 'string' ? 'M' in parent : 'L' in parent);
 }

@@ -102,7 +102,7 @@ const items: fc.Arbitrary<WireItem> = fc.tuple(keys, attributes).map(([key, rest
 const firstSteps = fc.constantFrom('a', 'b', 'c');
 const laterSteps = fc.oneof(innerNames, fc.integer({ min: 0, max: 4 }));
 const paths: fc.Arbitrary<Path> = fc
-  .tuple(firstSteps, fc.array(laterSteps, { maxLength: 2 }))
+  .tuple(firstSteps, fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(laterSteps, { maxLength: 2 })))
   .map(([first, rest]) => [first, ...rest]);
 
 const operands: fc.Arbitrary<Operand> = fc.oneof(
@@ -166,8 +166,8 @@ const operandsOfAppend: fc.Arbitrary<SetValue> = fc.oneof(
   fc.record({ kind: fc.constant('ifNotExists' as const), path: paths, otherwise: lists }),
 );
 const setValues: fc.Arbitrary<SetValue> = fc.oneof(
-  { weight: 4, arbitrary: values.map(value => ({ value })) },
-  { weight: 2, arbitrary: paths.map(path => ({ path })) },
+  { weight: 6, arbitrary: values.map(value => ({ value })) },
+  { weight: 1, arbitrary: paths.map(path => ({ path })) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -189,10 +189,27 @@ const setValues: fc.Arbitrary<SetValue> = fc.oneof(
     }),
   },
 );
+const sets: fc.Arbitrary<Wire> = fc.oneof(
+  fc.uniqueArray(texts, { minLength: 1, maxLength: 2 }).map(SS => ({ SS })),
+  fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 2 }).map(all => ({ NS: all.map(String) })),
+);
+const addable = fc.oneof(
+  { weight: 5, arbitrary: numberTexts.map(N => ({ N })) },
+  { weight: 5, arbitrary: sets },
+  { weight: 1, arbitrary: leaves },
+);
+const deletable = fc.oneof({ weight: 9, arbitrary: sets }, { weight: 1, arbitrary: leaves });
 const indexedSet = fc.oneof(
   owners.map(S => ({ path: ['Owner'], value: { value: { S } } })),
   fc.integer({ min: 0, max: 5 }).map(n => ({ path: ['Rank'], value: { value: { N: String(n) } } })),
 );
+function rarely<Action>(action: fc.Arbitrary<Action>): fc.Arbitrary<Action[]> {
+  return fc.oneof(
+    { weight: 3, arbitrary: fc.constant<Action[]>([]) },
+    { weight: 1, arbitrary: action.map(each => [each]) },
+  );
+}
+
 const updates: fc.Arbitrary<Update> = fc
   .record({
     set: fc.array(
@@ -202,12 +219,11 @@ const updates: fc.Arbitrary<Update> = fc
       ),
       { maxLength: 2 },
     ),
-    remove: fc.array(
-      fc.oneof({ weight: 5, arbitrary: paths }, { weight: 1, arbitrary: fc.constantFrom(['Owner'], ['Rank'], ['PK']) }),
-      { maxLength: 2 },
+    remove: rarely(
+      fc.oneof({ weight: 9, arbitrary: paths }, { weight: 3, arbitrary: fc.constantFrom(['Owner'], ['Rank'], ['PK']) }),
     ),
-    add: fc.array(fc.record({ path: paths, value: leaves }), { maxLength: 1 }),
-    delete: fc.array(fc.record({ path: paths, value: leaves }), { maxLength: 1 }),
+    add: rarely(fc.record({ path: paths, value: addable })),
+    delete: rarely(fc.record({ path: paths, value: deletable })),
   })
   .filter(({ set, remove, add, delete: gone }) => set.length + remove.length + add.length + gone.length > 0);
 

@@ -8,7 +8,7 @@ import {
   holds,
   type Path,
   Refused,
-  type Update,
+  targetsOf,
 } from './expressions.ts';
 import type { Key, Operation, SortRange, Write } from './generate.ts';
 import { canonicalItem, normalizedItem, numberOf, orderOf, type Wire, type WireItem } from './values.ts';
@@ -91,7 +91,7 @@ export class TableModel {
     const before = this.#items.get(id);
     if (write.kind === 'delete') return { id, before, after: undefined };
     if (write.kind === 'put') return { id, before, after: () => normalizedItem(write.item) };
-    return { id, before, after: () => updated(write.update, before ?? normalizedItem({ ...write.key })) };
+    return { id, before, after: () => updated(write, before) };
   }
 
   #keep({ id, after }: Decided): void {
@@ -139,10 +139,13 @@ export class TableModel {
   #transact(actions: Extract<Operation, { kind: 'transactWrite' }>['actions']): Outcome {
     for (const action of actions) {
       if (action.kind === 'check') checkCondition(action.condition);
-      else checkWrite(action);
+      else checkWrite(action, []);
     }
     const ids = actions.map(action => idOf(action.kind === 'put' ? (action.item as unknown as Key) : action.key));
-    if (new Set(ids).size < ids.length) return validation;
+    const faulty = actions.map(action => (touchesKey(action) ? 'ValidationError' : 'None'));
+    const sound = ids.filter((_, index) => faulty[index] === 'None');
+    if (new Set(sound).size < sound.length) return validation;
+    if (sound.length < ids.length) return { error: 'TransactionCanceledException', reasons: faulty };
     const changes: Decided[] = [];
     const reasons = actions.map((action, index) => {
       const before = this.#items.get(ids[index]);
@@ -163,13 +166,18 @@ export class TableModel {
   }
 }
 
-function checkWrite(write: Write): void {
+function checkWrite(write: Write, keys: readonly string[] = keyNames): void {
   if (write.condition !== undefined) checkCondition(write.condition);
-  if (write.kind === 'update') checkUpdate(write.update, keyNames);
+  if (write.kind === 'update') checkUpdate(write.update, keys);
 }
 
-function updated(update: Update, before: WireItem): WireItem {
-  return normalizedItem(apply(update, before));
+function updated({ key, update }: Extract<Write, { kind: 'update' }>, before: WireItem | undefined): WireItem {
+  return normalizedItem(apply(update, before ?? normalizedItem({ ...key }), before === undefined));
+}
+
+/** Keys are looked at with the table's schema, after the request and before any item. */
+function touchesKey(action: Extract<Operation, { kind: 'transactWrite' }>['actions'][number]): boolean {
+  return action.kind === 'update' && targetsOf(action.update).some(([name]) => keyNames.includes(String(name)));
 }
 
 function idOf({ PK, SK }: Key): string {
