@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { documentFormat } from '../values/document-format.ts';
@@ -13,7 +14,6 @@ export type Steps = readonly (string | number)[];
 type Used = Pick<Parsed<unknown>, 'names' | 'values'>;
 
 const none = Object.freeze({});
-const noNames: readonly string[] = [];
 const noValues: readonly Value[] = [];
 
 /** The ExpressionAttributeNames and ExpressionAttributeValues of one request: all used must be defined, and vice versa. */
@@ -33,16 +33,21 @@ export class Aliases {
     return parsed;
   }
 
-  /** The names behind aliases; undefined when one is not defined. */
-  namesOf({ names }: Used): readonly string[] | undefined {
-    if (names.length === 0) return noNames;
-    const found: string[] = [];
-    for (const alias of names) {
-      const name = ownValue(this.#names, alias);
-      if (name === undefined) return undefined;
-      found.push(name);
+  /** Whether the aliases an expression uses stand for these names. */
+  mean(names: readonly string[], { names: aliases }: Used): boolean {
+    for (let index = 0; index < aliases.length; index++) {
+      if (ownValue(this.#names, aliases[index]) !== names[index]) return false;
     }
-    return found;
+    return true;
+  }
+
+  /** The names behind the aliases an expression uses, all of which must be defined. */
+  namesOf({ names }: Used): readonly string[] {
+    return names.map(alias => {
+      const name = ownValue(this.#names, alias);
+      assert(name !== undefined); // else the expression was refused
+      return name;
+    });
   }
 
   /** The values behind aliases, each in its slot; undefined when one is not defined. */

@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict';
 import { compare, equals, type Item, isSet, setHas, typeOf, type Value } from '../values/value.ts';
 import type { Aliases } from './aliases.ts';
-import { type Evaluate, evaluatorOf, readerOf, type Slots } from './evaluate.ts';
-import { type Check, checksOf } from './leaf-checks.ts';
-import type { Comparator, Condition, ConditionFunction, Leaf, Operand, Parsed, Path } from './syntax.ts';
+import { Compiled } from './compiled.ts';
+import { type Evaluate, evaluatorOf, type Slots } from './evaluate.ts';
+import { checkLeaf, checkValues, dependsOnValues } from './leaf-checks.ts';
+import type { Comparator, Condition, ConditionFunction, Leaf, Parsed } from './syntax.ts';
 import type { ExpressionKind } from './tokenizer.ts';
 
 /** An absent item is `{}`, as in DynamoDB: no attribute of it exists. */
@@ -15,15 +16,13 @@ export type Predicate = (item: Item) => boolean;
 
 type Test = (item: Item, slots: Slots) => boolean;
 
-/** A condition compiled for the names its aliases stood for; values come with each request. */
 interface Program {
-  readonly names: readonly string[];
   readonly test: Test;
-  readonly checks: readonly Check[];
+  /** Whose values are to be checked with each request. */
+  readonly leaves: readonly Leaf[];
 }
 
-/** The last program of each text: requests with one text nearly always mean the same names. */
-const programs = new WeakMap<Parsed<Condition>, Program>();
+const programs = new Compiled<Program>();
 
 export function compileCondition(kind: ExpressionKind, parsed: Parsed<Condition>, aliases: Aliases): Predicate {
   const { slots, test } = bind(kind, parsed, aliases);
@@ -36,37 +35,31 @@ export function checkCondition(kind: ExpressionKind, parsed: Parsed<Condition>, 
 }
 
 function bind(kind: ExpressionKind, parsed: Parsed<Condition>, aliases: Aliases): { slots: Slots; test: Test } {
-  const names = aliases.namesOf(parsed);
   const slots = aliases.valuesOf(parsed);
-  const known = programs.get(parsed);
-  if (known !== undefined && names !== undefined && slots !== undefined && areSame(known.names, names)) {
-    for (const check of known.checks) check(slots);
+  const known = programs.find(parsed, aliases);
+  if (known !== undefined && slots !== undefined) {
+    for (const leaf of known.leaves) checkValues(kind, leaf, slots);
     return { slots, test: known.test };
   }
   const compiler = new Compiler(kind, parsed, aliases);
   const test = compiler.compile(parsed.root);
-  assert(names !== undefined && slots !== undefined); // the compiler has refused aliases that are not defined
-  programs.set(parsed, { names, test, checks: compiler.checks });
+  assert(slots !== undefined); // the compiler has refused aliases that are not defined
+  programs.keep(parsed, aliases, { test, leaves: compiler.leaves });
   return { slots, test };
 }
 
-function areSame(left: readonly string[], right: readonly string[]): boolean {
-  if (left === right) return true;
-  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
-  return true;
-}
-
+/** Tests outlive the request, so none may be made where it could see the aliases or values of the request. */
 class Compiler {
-  readonly checks: Check[] = [];
-  /** With holes where an alias is not defined, until the comparison is reached that uses it. */
-  readonly slots: Slots;
+  readonly leaves: Leaf[] = [];
   readonly #kind: ExpressionKind;
   readonly #aliases: Aliases;
+  /** With holes where an alias is not defined, until the leaf is reached that uses it. */
+  readonly #slots: Slots;
 
   constructor(kind: ExpressionKind, parsed: Parsed<Condition>, aliases: Aliases) {
     this.#kind = kind;
     this.#aliases = aliases;
-    this.slots = aliases.someValuesOf(parsed);
+    this.#slots = aliases.someValuesOf(parsed);
   }
 
   compile(condition: Condition): Test {
@@ -75,60 +68,61 @@ class Compiler {
         return allOf(condition.parts.map(part => this.compile(part)));
       case 'or':
         return anyOf(condition.parts.map(part => this.compile(part)));
-      case 'not': {
-        const inner = this.compile(condition.inner);
-        return (item, slots) => !inner(item, slots);
-      }
+      case 'not':
+        return notOf(this.compile(condition.inner));
       default:
-        for (const check of checksOf(this.#kind, condition, this.#aliases)) {
-          check(this.slots);
-          this.checks.push(check);
-        }
         return this.#leaf(condition);
     }
   }
 
   #leaf(leaf: Leaf): Test {
-    if (leaf.kind === 'function') return this.#call(leaf.name, leaf.operands);
-    const [first, ...others] = leaf.operands.map(operand => this.#evaluator(operand));
-    const [second, third] = others;
-    switch (leaf.kind) {
-      case 'compare':
-        return comparisonOf(leaf.comparator, first, second);
-      case 'between':
-        return (item, slots) => {
-          const value = first(item, slots);
-          return isAtLeast(value, second(item, slots)) && isAtLeast(third(item, slots), value);
-        };
-      case 'in':
-        return memberOf(first, others);
-    }
+    checkLeaf(this.#kind, leaf, this.#aliases);
+    checkValues(this.#kind, leaf, this.#slots);
+    if (dependsOnValues(leaf)) this.leaves.push(leaf);
+    const evaluators = leaf.operands.map(operand => evaluatorOf(operand, path => this.#aliases.steps(path)));
+    return testOf(leaf, evaluators);
   }
+}
 
-  #call(name: ConditionFunction, [first, second]: readonly Operand[]): Test {
-    if (name === 'attribute_exists' || name === 'attribute_not_exists') {
-      // A cast: anything but a path was refused.
-      const read = readerOf(this.#steps((first as { path: Path }).path));
-      return name === 'attribute_exists' ? item => read(item) !== undefined : item => read(item) === undefined;
-    }
-    const left = this.#evaluator(first);
-    const right = this.#evaluator(second);
-    const holds = { attribute_type: isOfType, begins_with: beginsWith, contains }[name];
-    return (item, slots) => {
-      const value = left(item, slots);
-      if (value === undefined) return false;
-      const other = right(item, slots);
-      return other !== undefined && holds(value, other);
-    };
+function testOf(leaf: Leaf, [first, ...others]: readonly Evaluate[]): Test {
+  switch (leaf.kind) {
+    case 'compare':
+      return comparisonOf(leaf.comparator, first, others[0]);
+    case 'between':
+      return betweenOf(first, others[0], others[1]);
+    case 'in':
+      return memberOf(first, others);
+    case 'function':
+      return callOf(leaf.name, first, others[0]);
   }
+}
 
-  #evaluator(operand: Operand): Evaluate {
-    return evaluatorOf(operand, path => this.#steps(path));
+function callOf(name: ConditionFunction, left: Evaluate, right: Evaluate): Test {
+  switch (name) {
+    case 'attribute_exists':
+      return (item, slots) => left(item, slots) !== undefined;
+    case 'attribute_not_exists':
+      return (item, slots) => left(item, slots) === undefined;
+    case 'attribute_type':
+      return bothOf(left, right, isOfType);
+    case 'begins_with':
+      return bothOf(left, right, beginsWith);
+    case 'contains':
+      return bothOf(left, right, contains);
   }
+}
 
-  #steps(path: Path) {
-    return this.#aliases.steps(path);
-  }
+function bothOf(left: Evaluate, right: Evaluate, holds: (value: Value, other: Value) => boolean): Test {
+  return (item, slots) => {
+    const value = left(item, slots);
+    if (value === undefined) return false;
+    const other = right(item, slots);
+    return other !== undefined && holds(value, other);
+  };
+}
+
+function notOf(inner: Test): Test {
+  return (item, slots) => !inner(item, slots);
 }
 
 function allOf(tests: readonly Test[]): Test {
@@ -164,6 +158,13 @@ function comparisonOf(comparator: Comparator, left: Evaluate, right: Evaluate): 
     case '>=':
       return (item, slots) => isAtLeast(left(item, slots), right(item, slots));
   }
+}
+
+function betweenOf(operand: Evaluate, lower: Evaluate, upper: Evaluate): Test {
+  return (item, slots) => {
+    const value = operand(item, slots);
+    return isAtLeast(value, lower(item, slots)) && isAtLeast(upper(item, slots), value);
+  };
 }
 
 function memberOf(operand: Evaluate, candidates: readonly Evaluate[]): Test {

@@ -1,6 +1,8 @@
 /** Expressions written to hurt: as deep, as long and as many as the limits let through. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import type { Item } from '../values/value.ts';
@@ -157,6 +159,44 @@ describe('an update of sets', () => {
     assert.equal((added.s as Set<Uint8Array>).size, 150_000);
     const left = compileUpdate(parseUpdate('DELETE s :v'), new Aliases(undefined, values)).apply(item);
     assert.equal((left.s as Set<Uint8Array>).size, 50_000);
+  });
+});
+
+describe('what is kept of a text', () => {
+  test('holds nothing of the request it first came with', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: () => void = runInNewContext('gc');
+    const conditions = [
+      'a = :v',
+      'NOT (a = :v OR :v IN (b, c))',
+      'a BETWEEN :v AND :v',
+      'size(:v) > b AND contains(a, :v)',
+    ];
+    const kept: unknown[] = [];
+    const valueOf = (compile: (aliases: Aliases) => unknown) => {
+      const value = Uint8Array.of(1);
+      kept.push(compile(new Aliases(undefined, { ':v': value })));
+      return new WeakRef(value);
+    };
+    const values = conditions.map(text =>
+      valueOf(aliases => {
+        const parsed = parse(text);
+        compileCondition('ConditionExpression', parsed, aliases)({ a: 1 });
+        return parsed;
+      }),
+    );
+    const update = valueOf(aliases => {
+      const parsed = parseUpdate('SET a = :v, b = if_not_exists(b, if_not_exists(c, :v)) REMOVE d.e');
+      compileUpdate(parsed, aliases).apply({ d: {} });
+      return parsed;
+    });
+    await new Promise(resolve => setImmediate(resolve));
+    collectGarbage();
+    assert.deepEqual(
+      [...values, update].map(each => each.deref()),
+      [undefined, undefined, undefined, undefined, undefined],
+    );
+    assert.equal(kept.length, 5);
   });
 });
 

@@ -6,166 +6,55 @@ import { compare, type TypeTag, typeOf, type Value } from '../values/value.ts';
 import type { Aliases } from './aliases.ts';
 import type { Slots } from './evaluate.ts';
 import { pathText } from './paths.ts';
-import { type ConditionFunction, conditionFunctions, type Leaf, type Operand, type ValueAlias } from './syntax.ts';
+import { conditionFunctions, type Leaf, type Operand } from './syntax.ts';
 import type { ExpressionKind } from './tokenizer.ts';
 
-/** Refuses values that do not fit where they stand. */
-export type Check = (slots: Slots) => void;
-
-/** Refuses what is wrong whatever the values are; @returns the checks of the values. */
-export function checksOf(kind: ExpressionKind, leaf: Leaf, aliases: Aliases): readonly Check[] {
-  return new LeafChecker(kind, aliases).check(leaf);
+/** Whatever the values are: aliases that are not defined, the number of operands, operands that are the same. */
+export function checkLeaf(kind: ExpressionKind, leaf: Leaf, aliases: Aliases): void {
+  for (const operand of leaf.operands) refuseUndefined(kind, operand, aliases);
+  for (const operand of leaf.operands) refuseSizeCounts(kind, operand);
+  refuseCount(kind, leaf);
+  refuseSame(kind, leaf, aliases);
 }
 
-class LeafChecker {
-  readonly #kind: ExpressionKind;
-  readonly #aliases: Aliases;
-  readonly #checks: Check[] = [];
+function refuseUndefined(kind: ExpressionKind, operand: Operand, aliases: Aliases): void {
+  if ('slot' in operand) aliases.definedValue(kind, operand.value);
+  else if ('path' in operand) aliases.refuseUndefinedNames(kind, operand.path);
+  else for (const inner of operand.size) refuseUndefined(kind, inner, aliases);
+}
 
-  constructor(kind: ExpressionKind, aliases: Aliases) {
-    this.#kind = kind;
-    this.#aliases = aliases;
+function refuseSizeCounts(kind: ExpressionKind, operand: Operand): void {
+  if (!('size' in operand)) return;
+  for (const inner of operand.size) refuseSizeCounts(kind, inner);
+  if (operand.size.length !== 1) throw wrongCount(kind, 'size', operand.size.length);
+}
+
+function refuseCount(kind: ExpressionKind, leaf: Leaf): void {
+  const count = leaf.operands.length;
+  if (leaf.kind === 'function' && count !== conditionFunctions[leaf.name]) throw wrongCount(kind, leaf.name, count);
+  if (leaf.kind === 'in' && count - 1 > tableLimits.inOperandsMax) {
+    throw refusal(kind, `The IN operator is provided with too many operands; number of operands: ${count - 1}`);
   }
+}
 
-  check(leaf: Leaf): readonly Check[] {
-    for (const operand of leaf.operands) this.#refuseUndefined(operand);
-    for (const operand of leaf.operands) this.#refuseSizeCounts(operand);
-    this.#refuseCount(leaf);
-    this.#refuseSame(leaf);
-    for (const operand of leaf.operands) this.#checkSizes(operand);
-    this.#checkTypes(leaf);
-    return this.#checks;
-  }
+function wrongCount(kind: ExpressionKind, operator: string, count: number): TableError {
+  return refusal(
+    kind,
+    `Incorrect number of operands for operator or function; operator or function: ${operator}, number of operands: ${count}`,
+  );
+}
 
-  #refuseUndefined(operand: Operand): void {
-    if ('slot' in operand) this.#aliases.definedValue(this.#kind, operand.value);
-    else if ('path' in operand) this.#aliases.refuseUndefinedNames(this.#kind, operand.path);
-    else for (const inner of operand.size) this.#refuseUndefined(inner);
-  }
-
-  #refuseSizeCounts(operand: Operand): void {
-    if (!('size' in operand)) return;
-    for (const inner of operand.size) this.#refuseSizeCounts(inner);
-    if (operand.size.length !== 1) throw this.#wrongCount('size', operand.size.length);
-  }
-
-  #refuseCount(leaf: Leaf): void {
-    const count = leaf.operands.length;
-    if (leaf.kind === 'function' && count !== conditionFunctions[leaf.name]) throw this.#wrongCount(leaf.name, count);
-    if (leaf.kind === 'in' && count - 1 > tableLimits.inOperandsMax) {
-      throw this.#invalid(`The IN operator is provided with too many operands; number of operands: ${count - 1}`);
-    }
-  }
-
-  #wrongCount(operator: string, count: number): TableError {
-    return this.#invalid(
-      `Incorrect number of operands for operator or function; operator or function: ${operator}, number of operands: ${count}`,
+function refuseSame(kind: ExpressionKind, leaf: Leaf, aliases: Aliases): void {
+  const [first, ...others] = leaf.operands;
+  if (!('path' in first)) return;
+  const text = pathText(aliases.steps(first.path));
+  for (const other of others) {
+    if (!('path' in other) || pathText(aliases.steps(other.path)) !== text) continue;
+    throw refusal(
+      kind,
+      'The first operand must be distinct from the remaining operands for this operator or function; ' +
+        `operator: ${operatorOf(leaf)}, first operand: ${text}`,
     );
-  }
-
-  #refuseSame(leaf: Leaf): void {
-    const [first, ...others] = leaf.operands;
-    if (!('path' in first)) return;
-    const text = pathText(this.#aliases.steps(first.path));
-    for (const other of others) {
-      if (!('path' in other) || pathText(this.#aliases.steps(other.path)) !== text) continue;
-      throw this.#invalid(
-        'The first operand must be distinct from the remaining operands for this operator or function; ' +
-          `operator: ${operatorOf(leaf)}, first operand: ${text}`,
-      );
-    }
-  }
-
-  #checkSizes(operand: Operand): void {
-    if (!('size' in operand)) return;
-    for (const inner of operand.size) {
-      this.#checkSizes(inner);
-      this.#checkType('size', inner, ['S', 'B', 'SS', 'NS', 'BS', 'L', 'M']);
-    }
-  }
-
-  #checkTypes(leaf: Leaf): void {
-    switch (leaf.kind) {
-      case 'compare': {
-        const { comparator, operands } = leaf;
-        if (comparator === '=' || comparator === '<>') return;
-        for (const operand of operands) this.#checkType(comparator, operand, ['S', 'N', 'B']);
-        return;
-      }
-      case 'between': {
-        const [, lower, upper] = leaf.operands;
-        for (const operand of leaf.operands) this.#checkType('BETWEEN', operand, ['S', 'N', 'B']);
-        if ('slot' in lower && 'slot' in upper) this.#checkBounds(lower, upper);
-        return;
-      }
-      case 'function':
-        this.#checkOperands(leaf.name, leaf.operands);
-    }
-  }
-
-  #checkOperands(name: ConditionFunction, operands: readonly Operand[]): void {
-    switch (name) {
-      case 'attribute_exists':
-      case 'attribute_not_exists':
-        if ('path' in operands[0]) return;
-        // Behind the checks of what stands in a `size` here: DynamoDB looks from the inside out.
-        this.#checks.push(() => {
-          throw this.#invalid(`Operator or function requires a document path; operator or function: ${name}`);
-        });
-        return;
-      case 'attribute_type':
-        this.#checkTypeName(operands[1]);
-        return;
-      case 'begins_with':
-        for (const operand of operands) this.#checkType(name, operand, ['S', 'B']);
-    }
-  }
-
-  #checkType(operator: string, operand: Operand, allowed: readonly TypeTag[]): void {
-    if ('path' in operand) return;
-    this.#checks.push(slots => {
-      const type = 'slot' in operand ? typeOf(slots[operand.slot]) : 'N';
-      if (!allowed.includes(type)) throw this.#wrongType(operator, type);
-    });
-  }
-
-  #checkTypeName(operand: Operand): void {
-    this.#checks.push(slots => {
-      if ('path' in operand) throw this.#wrongType('attribute_type', '{NS,SS,L,BS,N,M,B,BOOL,NULL,S}');
-      const type = 'slot' in operand ? slots[operand.slot] : 0;
-      if (typeof type !== 'string') throw this.#wrongType('attribute_type', typeOf(type));
-      if (/^(S|N|B|BOOL|NULL|L|M|SS|NS|BS)$/.test(type)) return;
-      throw this.#invalid(
-        `Invalid attribute type name found; type: ${type}, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}`,
-      );
-    });
-  }
-
-  #checkBounds({ slot: lowerSlot }: ValueAlias, { slot: upperSlot }: ValueAlias): void {
-    this.#checks.push(slots => {
-      const lower = slots[lowerSlot];
-      const upper = slots[upperSlot];
-      const bounds =
-        `lower bound operand: AttributeValue: ${attributeText(lower)}, ` +
-        `upper bound operand: AttributeValue: ${attributeText(upper)}`;
-      if (typeOf(lower) !== typeOf(upper)) {
-        throw this.#invalid(`The BETWEEN operator requires same data type for lower and upper bounds; ${bounds}`);
-      }
-      if ((compare(lower, upper) ?? 0) <= 0) return;
-      throw this.#invalid(
-        `The BETWEEN operator requires upper bound to be greater than or equal to lower bound; ${bounds}`,
-      );
-    });
-  }
-
-  #wrongType(operator: string, type: string): TableError {
-    return this.#invalid(
-      `Incorrect operand type for operator or function; operator or function: ${operator}, operand type: ${type}`,
-    );
-  }
-
-  #invalid(message: string): TableError {
-    return invalid(`Invalid ${this.#kind}: ${message}`);
   }
 }
 
@@ -174,7 +63,104 @@ function operatorOf(leaf: Leaf): string {
   return leaf.kind === 'function' ? leaf.name : leaf.kind.toUpperCase();
 }
 
+/** Whether `checkValues` may find fault with other values than those it was called with. */
+export function dependsOnValues({ operands }: { readonly operands: readonly Operand[] }): boolean {
+  return operands.some(
+    operand => 'slot' in operand || ('size' in operand && dependsOnValues({ operands: operand.size })),
+  );
+}
+
+/** Refuses values that do not fit where they stand, from the inside out. */
+export function checkValues(kind: ExpressionKind, leaf: Leaf, slots: Slots): void {
+  for (const operand of leaf.operands) checkSizes(kind, operand, slots);
+  switch (leaf.kind) {
+    case 'compare':
+      if (leaf.comparator === '=' || leaf.comparator === '<>') return;
+      for (const operand of leaf.operands) checkType(kind, leaf.comparator, operand, ordered, slots);
+      return;
+    case 'between':
+      for (const operand of leaf.operands) checkType(kind, 'BETWEEN', operand, ordered, slots);
+      checkBounds(kind, leaf.operands, slots);
+      return;
+    case 'function':
+      checkOperands(kind, leaf, slots);
+  }
+}
+
+const ordered: readonly TypeTag[] = ['S', 'N', 'B'];
+const sized: readonly TypeTag[] = ['S', 'B', 'SS', 'NS', 'BS', 'L', 'M'];
+const beginning: readonly TypeTag[] = ['S', 'B'];
+
+function checkSizes(kind: ExpressionKind, operand: Operand, slots: Slots): void {
+  if (!('size' in operand)) return;
+  for (const inner of operand.size) {
+    checkSizes(kind, inner, slots);
+    checkType(kind, 'size', inner, sized, slots);
+  }
+}
+
+function checkType(
+  kind: ExpressionKind,
+  operator: string,
+  operand: Operand,
+  allowed: readonly TypeTag[],
+  slots: Slots,
+): void {
+  if ('path' in operand) return; // what stands there shows with the item
+  const type = 'slot' in operand ? typeOf(slots[operand.slot]) : 'N';
+  if (!allowed.includes(type)) throw wrongType(kind, operator, type);
+}
+
+function checkOperands(kind: ExpressionKind, { name, operands }: Leaf & { kind: 'function' }, slots: Slots): void {
+  switch (name) {
+    case 'attribute_exists':
+    case 'attribute_not_exists':
+      if ('path' in operands[0]) return;
+      throw refusal(kind, `Operator or function requires a document path; operator or function: ${name}`);
+    case 'attribute_type':
+      checkTypeName(kind, operands[1], slots);
+      return;
+    case 'begins_with':
+      for (const operand of operands) checkType(kind, name, operand, beginning, slots);
+  }
+}
+
+function checkTypeName(kind: ExpressionKind, operand: Operand, slots: Slots): void {
+  if ('path' in operand) throw wrongType(kind, 'attribute_type', '{NS,SS,L,BS,N,M,B,BOOL,NULL,S}');
+  const type = 'slot' in operand ? slots[operand.slot] : 0; // a size is a number
+  if (typeof type !== 'string') throw wrongType(kind, 'attribute_type', typeOf(type));
+  if (/^(S|N|B|BOOL|NULL|L|M|SS|NS|BS)$/.test(type)) return;
+  throw refusal(kind, `Invalid attribute type name found; type: ${type}, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}`);
+}
+
+function checkBounds(kind: ExpressionKind, [, low, high]: readonly Operand[], slots: Slots): void {
+  if (!('slot' in low) || !('slot' in high)) return;
+  const lower = slots[low.slot];
+  const upper = slots[high.slot];
+  const areOfOneType = typeOf(lower) === typeOf(upper);
+  if (areOfOneType && (compare(lower, upper) ?? 0) <= 0) return;
+  const requirement = areOfOneType
+    ? 'upper bound to be greater than or equal to lower bound'
+    : 'same data type for lower and upper bounds';
+  throw refusal(
+    kind,
+    `The BETWEEN operator requires ${requirement}; lower bound operand: AttributeValue: ${attributeText(lower)}, ` +
+      `upper bound operand: AttributeValue: ${attributeText(upper)}`,
+  );
+}
+
 function attributeText(value: Value): string {
   const [[type, content]] = Object.entries(toAttributeValue(value));
   return `{${type}:${content instanceof Uint8Array ? Buffer.from(content).toString('base64') : String(content)}}`;
+}
+
+function wrongType(kind: ExpressionKind, operator: string, type: string): TableError {
+  return refusal(
+    kind,
+    `Incorrect operand type for operator or function; operator or function: ${operator}, operand type: ${type}`,
+  );
+}
+
+function refusal(kind: ExpressionKind, message: string): TableError {
+  return invalid(`Invalid ${kind}: ${message}`);
 }

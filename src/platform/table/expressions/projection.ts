@@ -3,22 +3,20 @@ import assert from 'node:assert/strict';
 import { invalid } from '../errors.ts';
 import { type Item, isMap, ownValue, setOwn, type Value } from '../values/value.ts';
 import type { Aliases, Steps } from './aliases.ts';
+import { Compiled } from './compiled.ts';
 import { type PathTree, pathTree } from './paths.ts';
 import type { Parsed, Path } from './syntax.ts';
 
 export type Projection = (item: Item) => Item;
 
-/** The last projection of each text: requests with one text nearly always mean the same names. */
-const projections = new WeakMap<Parsed<readonly Path[]>, { names: readonly string[]; projection: Projection }>();
+const projections = new Compiled<Projection>();
 
 export function compileProjection(parsed: Parsed<readonly Path[]>, aliases: Aliases): Projection {
-  const names = aliases.namesOf(parsed);
-  const known = projections.get(parsed);
-  if (known !== undefined && names?.every((name, index) => name === known.names[index])) return known.projection;
+  const known = projections.find(parsed, aliases);
+  if (known !== undefined) return known;
   for (const path of parsed.root) aliases.refuseUndefinedNames('ProjectionExpression', path);
-  assert(names !== undefined); // all aliases are defined
   const projection = projectOn(parsed.root.map(path => aliases.steps(path)));
-  projections.set(parsed, { names, projection });
+  projections.keep(parsed, aliases, projection);
   return projection;
 }
 

@@ -4,6 +4,7 @@ import { invalid } from '../errors.ts';
 import { addNumbers, isNumeric, subtractNumbers } from '../values/decimal.ts';
 import type { Item, Value } from '../values/value.ts';
 import type { Aliases, Steps } from './aliases.ts';
+import { Compiled } from './compiled.ts';
 import { readerOf, type Slots } from './evaluate.ts';
 import { pathTree } from './paths.ts';
 import type { Parsed, Path, UpdateAction, UpdateValue } from './syntax.ts';
@@ -23,14 +24,11 @@ export interface CompiledUpdate {
   apply(item: Item, isNew?: boolean): Item;
 }
 
-/** An update compiled for the names its aliases stood for; values come with each request. */
 interface Program extends Pick<CompiledUpdate, 'targets' | 'valueActions' | 'clearingActions'> {
-  readonly names: readonly string[];
   readonly apply: (item: Item, slots: Slots, isNew: boolean) => Item;
 }
 
-/** The last program of each text: requests with one text nearly always mean the same names. */
-const programs = new WeakMap<Parsed<readonly UpdateAction[]>, Program>();
+const programs = new Compiled<Program>();
 
 export function compileUpdate(parsed: Parsed<readonly UpdateAction[]>, aliases: Aliases): CompiledUpdate {
   const { program, slots } = bind(parsed, aliases);
@@ -40,22 +38,22 @@ export function compileUpdate(parsed: Parsed<readonly UpdateAction[]>, aliases: 
 }
 
 function bind(parsed: Parsed<readonly UpdateAction[]>, aliases: Aliases): { program: Program; slots: Slots } {
-  const names = aliases.namesOf(parsed);
   const slots = aliases.valuesOf(parsed);
-  const known = programs.get(parsed);
-  if (known !== undefined && slots !== undefined && names?.every((name, index) => name === known.names[index])) {
+  const known = programs.find(parsed, aliases);
+  if (known !== undefined && slots !== undefined) {
     checkUpdate(parsed.root, slots);
     return { program: known, slots };
   }
   aliases.refuseUndefined('UpdateExpression', parsed);
-  assert(names !== undefined && slots !== undefined); // all aliases are defined
+  assert(slots !== undefined); // all aliases are defined
   const stepsOf = (path: Path) => aliases.steps(path);
   const targets = parsed.root.map(({ path }) => stepsOf(path));
   const tree = pathTree(targets, message => invalid(`Invalid UpdateExpression: ${message}`));
   assert(tree.kind === 'names'); // a path begins with a name
   checkUpdate(parsed.root, slots);
-  const program = { names, targets, ...countsOf(parsed.root), apply: carriesOut(parsed.root, tree.below, stepsOf) };
-  programs.set(parsed, program);
+  const values = parsed.root.map(action => (action.clause === 'set' ? evaluatorOf(action.value, stepsOf) : undefined));
+  const program = { targets, ...countsOf(parsed.root), apply: carriesOut(parsed.root, values, tree.below) };
+  programs.keep(parsed, aliases, program);
   return { program, slots };
 }
 
@@ -64,14 +62,14 @@ function countsOf(actions: readonly UpdateAction[]): Pick<CompiledUpdate, 'value
   return { valueActions, clearingActions: actions.length - valueActions };
 }
 
+/** What this gives outlives the request, so it is made where it cannot see the aliases or values of the request. */
 function carriesOut(
   actions: readonly UpdateAction[],
+  values: readonly (Evaluate | undefined)[],
   targets: Parameters<UpdateWalk['map']>[1],
-  stepsOf: (path: Path) => Steps,
 ): Program['apply'] {
-  const evaluators = actions.map(action => (action.clause === 'set' ? evaluatorOf(action.value, stepsOf) : undefined));
   return (item, slots, isNew) => {
-    const written = evaluators.map(evaluate => evaluate?.(item, slots));
+    const written = values.map(evaluate => evaluate?.(item, slots));
     return new UpdateWalk(actions, written, slots, isNew).map(item, targets);
   };
 }
