@@ -4,7 +4,7 @@ import { invalid } from '../errors.ts';
 import type { KeyAttribute } from '../port.ts';
 import { Aliases } from './aliases.ts';
 import { parsedCondition } from './cache.ts';
-import { type KeyParts, keyTermsOf, readKeyCondition } from './key-condition.ts';
+import { fitToKey, type KeyParts, keyTermsOf } from './key-condition.ts';
 
 type Values = Record<string, unknown>;
 
@@ -22,7 +22,7 @@ function attributes(text: string): KeyAttribute[] {
 function read(text: string, of: KeyParts, values: Values, names?: Record<string, string>) {
   const aliases = new Aliases(names, values);
   const parsed = aliases.use('KeyConditionExpression', parsedCondition('KeyConditionExpression', text));
-  return readKeyCondition(parsed, of, aliases);
+  return fitToKey(keyTermsOf(parsed, aliases), of);
 }
 
 const single = key('p', 's');

@@ -1,7 +1,7 @@
 /**
- * Reads a KeyConditionExpression. `keyTermsOf` takes it apart and needs no table; `readKeyCondition` fits it to a key:
- * `=` on every partition key attribute, then on sort key attributes from the first without a gap, and on the last of them
- * that is used perhaps another comparison.
+ * Reads a KeyConditionExpression. `keyTermsOf` takes it apart and needs no table; `fitToKey` fits it to a key: `=` on
+ * every partition key attribute, then on sort key attributes from the first without a gap, and on the last of them that
+ * is used perhaps another comparison.
  */
 import { invalid, type TableError } from '../errors.ts';
 import type { KeyAttribute } from '../port.ts';
@@ -39,10 +39,6 @@ export type KeyRange =
 export interface KeyTerm {
   readonly name: string;
   readonly comparison: { readonly kind: '='; readonly value: Value } | KeyRange;
-}
-
-export function readKeyCondition(parsed: Parsed<Condition>, key: KeyParts, aliases: Aliases): KeyCondition {
-  return fitToKey(keyTermsOf(parsed, aliases), key);
 }
 
 /** Refuses what no key could make right: operands of impossible types, operators, several comparisons of one attribute. */
@@ -207,25 +203,4 @@ function checkValues(key: KeyAttribute, { comparison }: KeyTerm): void {
       );
     }
   }
-}
-
-/** A condition on a key of one partition key attribute and at most one sort key attribute. */
-export interface SimpleKeyCondition {
-  readonly partition: Value;
-  readonly sort?: SortCondition;
-}
-
-export type SortCondition = KeyTerm['comparison'];
-
-/** For a query of keys that have one attribute each; to go when queries know of several. */
-export function readSimpleKeyCondition(
-  parsed: Parsed<Condition>,
-  { partitionKey, sortKey }: { readonly partitionKey: KeyAttribute; readonly sortKey?: KeyAttribute },
-  aliases: Aliases,
-): SimpleKeyCondition {
-  const key = { partitionKeys: [partitionKey], sortKeys: sortKey === undefined ? [] : [sortKey] };
-  const { partition, sort } = readKeyCondition(parsed, key, aliases);
-  const [value] = sort.fixed;
-  const single = value === undefined ? sort.range : ({ kind: '=', value } as const);
-  return { partition: partition[0], ...(single === undefined ? {} : { sort: single }) };
 }
