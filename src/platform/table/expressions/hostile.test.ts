@@ -173,19 +173,19 @@ describe('what is kept of a text', () => {
       'size(:v) > b AND contains(a, :v)',
     ];
     const kept: unknown[] = [];
-    const valueOf = (compile: (aliases: Aliases) => unknown) => {
+    const referenceOf = (compile: (aliases: Aliases) => unknown) => {
       const value = Uint8Array.of(1);
       kept.push(compile(new Aliases(undefined, { ':v': value })));
       return new WeakRef(value);
     };
     const values = conditions.map(text =>
-      valueOf(aliases => {
+      referenceOf(aliases => {
         const parsed = parse(text);
         compileCondition('ConditionExpression', parsed, aliases)({ a: 1 });
         return parsed;
       }),
     );
-    const update = valueOf(aliases => {
+    const update = referenceOf(aliases => {
       const parsed = parseUpdate('SET a = :v, b = if_not_exists(b, if_not_exists(c, :v)) REMOVE d.e');
       compileUpdate(parsed, aliases).apply({ d: {} });
       return parsed;

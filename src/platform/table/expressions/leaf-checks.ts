@@ -3,7 +3,7 @@ import { invalid, type TableError } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { toAttributeValue } from '../values/attribute-value.ts';
 import { compare, type TypeTag, typeOf, type Value } from '../values/value.ts';
-import type { Aliases } from './aliases.ts';
+import type { Aliases, Steps } from './aliases.ts';
 import type { Slots } from './evaluate.ts';
 import { pathText } from './paths.ts';
 import { conditionFunctions, type Leaf, type Operand } from './syntax.ts';
@@ -47,15 +47,20 @@ function wrongCount(kind: ExpressionKind, operator: string, count: number): Tabl
 function refuseSame(kind: ExpressionKind, leaf: Leaf, aliases: Aliases): void {
   const [first, ...others] = leaf.operands;
   if (!('path' in first)) return;
-  const text = pathText(aliases.steps(first.path));
+  const steps = aliases.steps(first.path);
   for (const other of others) {
-    if (!('path' in other) || pathText(aliases.steps(other.path)) !== text) continue;
+    if (!('path' in other) || !areSame(steps, aliases.steps(other.path))) continue;
     throw refusal(
       kind,
       'The first operand must be distinct from the remaining operands for this operator or function; ' +
-        `operator: ${operatorOf(leaf)}, first operand: ${text}`,
+        `operator: ${operatorOf(leaf)}, first operand: ${pathText(steps)}`,
     );
   }
+}
+
+/** Step by step: as texts, the index [3] and the name "[3]" are the same. */
+function areSame(left: Steps, right: Steps): boolean {
+  return left.length === right.length && left.every((step, index) => step === right[index]);
 }
 
 function operatorOf(leaf: Leaf): string {

@@ -228,6 +228,7 @@ describe('a condition', () => {
       ['a BETWEEN b AND a', same('BETWEEN', '[a]')],
     ]);
     compile('FilterExpression', ':a > :a AND size(a) = size(a)', { ':a': 1 });
+    compile('FilterExpression', 'a[3] = a.#i AND b.c <> #bc', undefined, { '#i': '[3]', '#bc': 'b, c' });
   });
 
   test('with values of types that cannot be there is refused', () => {
