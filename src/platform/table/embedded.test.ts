@@ -8,11 +8,20 @@ import { systemClock } from '../../kernel/clock.ts';
 import { openLmdbStore } from '../../kernel/lmdb-store.ts';
 import { MemoryDisk, openMemoryStore } from '../../kernel/memory-store.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { contractTables, everyKind, read, tableContract } from './contract.ts';
+import { contractTables, everyKind, read, type TableWorld, tableContract } from './contract.ts';
 import { openEmbeddedTable } from './embedded.ts';
 import type { Table, TableSchema } from './port.ts';
 
-tableContract('embedded, on LMDB', async () => {
+/** To go when indexes project, and local ones are local. */
+const gaps = [
+  'shows of an item what an index projects, and refuses to be asked for more',
+  'orders a partition anew by a local index, consistently, and fetches what that does not show',
+  'counts a write in each index by the entry it touches',
+  'counts a read of an index by what it shows, and what a local one fetches from the table',
+  'tells how large the item collection is that a write belongs to, if there are local indexes',
+].map(test => ({ test, reason: 'indexes project everything, and all are global, until storage knows better' }));
+
+const openOnLmdb = async (): Promise<TableWorld> => {
   const path = await mkdtemp(join(tmpdir(), 'mimamori-table-'));
   const clock = new VirtualClock();
   const store = await openLmdbStore({ path, durability: 'relaxed' });
@@ -21,9 +30,10 @@ tableContract('embedded, on LMDB', async () => {
     letPass: ms => clock.advance(ms),
     cleanUp: () => rm(path, { recursive: true }),
   };
-});
+};
+tableContract('embedded, on LMDB', openOnLmdb, gaps);
 
-tableContract('embedded, in memory', async () => {
+const openInMemory = async (): Promise<TableWorld> => {
   const clock = new VirtualClock();
   const store = await openMemoryStore({ clock: systemClock, disk: new MemoryDisk({ clock: systemClock, syncMs: 0 }) });
   return {
@@ -31,7 +41,8 @@ tableContract('embedded, in memory', async () => {
     letPass: ms => clock.advance(ms),
     cleanUp: async () => {},
   };
-});
+};
+tableContract('embedded, in memory', openInMemory, gaps);
 
 const [things] = contractTables;
 const { indexes: noIndexes, ...withoutIndexes } = things;

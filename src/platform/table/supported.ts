@@ -87,6 +87,12 @@ const checks: Readonly<Record<string, (value: unknown) => void>> = {
       );
     }
   },
+  RequestItems: value => {
+    if (isPlainObject(value) && Object.keys(value).length > 0) return;
+    throw invalid(
+      "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    );
+  },
   TransactItems: value => {
     const length = Array.isArray(value) ? value.length : 0;
     if (length >= 1 && length <= tableLimits.transactionItemsMax) return;

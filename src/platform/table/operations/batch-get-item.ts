@@ -52,7 +52,7 @@ export async function batchGetItem(
       rest.set(tableName, [...(rest.get(tableName) ?? []), key]);
     }
   }
-  if (countOf(rest) === gets.length) throw refusal;
+  if (rest.size > 0 && countOf(rest) === gets.length) throw refusal; // one item always has room, so all are throttled
   return { Responses: responses, UnprocessedKeys: unprocessed(requests, rest), ...consumption?.answers() };
 }
 
