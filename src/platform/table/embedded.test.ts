@@ -101,6 +101,16 @@ describe('embedded table', () => {
     assert.ok(noIndexes);
   });
 
+  it('refuses values that the SDK would leave out or pass on unseen', async () => {
+    const table = await open(makeDisk(), contractTables);
+    for (const value of [undefined, () => 1, Symbol('s'), new Set(['a', 1])]) {
+      for (const held of [value, [value], { value }]) {
+        const put = table.put({ TableName: 'things', Item: { PK: 'a', SK: '1', held } });
+        await assert.rejects(put, { name: 'ValidationException' });
+      }
+    }
+  });
+
   it('refuses what it does not support by name', async () => {
     const table = await open(makeDisk(), contractTables);
     const Key = { PK: 'a', SK: '1' };

@@ -56,8 +56,10 @@ export function batchPromises(test: Test): void {
     const Keys = Array.from({ length: 5 }, (_, SK) => ({ PK: 'a', SK: String(SK) }));
     for (const key of Keys) await table.put({ TableName, Item: { ...key, value } });
     const answer = await table.batchGet({ RequestItems: { [TableName]: { Keys } } });
-    assert.equal(answer.Responses?.[TableName].length, 3);
-    assert.deepEqual(answer.UnprocessedKeys, { [TableName]: { Keys: Keys.slice(3) } });
+    const answered = answer.Responses?.[TableName].map(({ SK }) => SK) ?? [];
+    const left = answer.UnprocessedKeys?.[TableName].Keys?.map(({ SK }) => SK) ?? [];
+    assert.equal(answered.length, 3);
+    assert.deepEqual([...answered, ...left].sort(), ['0', '1', '2', '3', '4']);
   });
 
   test('refuses batches of gets that cannot be answered', async ({ table }) => {

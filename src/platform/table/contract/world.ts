@@ -72,8 +72,11 @@ export type Attributes = Record<string, unknown>;
 export const TableName = 'things';
 
 /** For an engine to which nobody can declare tables: over the wire, say. */
-export async function createContractTables(admin: Pick<TableAdmin, 'createTable'>): Promise<void> {
-  for (const schema of contractTables) await admin.createTable(createTableInput(schema));
+export async function createContractTables(
+  admin: Pick<TableAdmin, 'createTable'>,
+  tables: readonly TableSchema[] = contractTables,
+): Promise<void> {
+  for (const schema of tables) await admin.createTable(createTableInput(schema));
 }
 
 function createTableInput(schema: TableSchema): CreateTableCommandInput {
