@@ -13,6 +13,11 @@ const noTransactions = 'it has no transactions';
 const olderWords = 'its checks and words are of an older DynamoDB';
 const noIndexCapacity = 'it does not count what a write costs in indexes';
 const gaps: readonly Gap[] = [
+  { test: 'refuses values that no item may hold', reason: 'it nests without a limit' },
+  {
+    test: 'judges conditions and filters alike, as DynamoDB does',
+    reason: 'it takes two attributes that are not there for equal',
+  },
   { test: 'finds in a list what equals one of its elements, however deep', reason: 'it finds only scalars in a list' },
   { test: 'keeps attribute names that mean something to JavaScript', reason: 'it loses an attribute called __proto__' },
   {

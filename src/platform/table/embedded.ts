@@ -3,13 +3,11 @@ import { callOperation } from './call.ts';
 import { currentCaller } from './capacity/callers.ts';
 import { noMeter } from './capacity/meter.ts';
 import type { Door, Engine } from './engine.ts';
-import { operations } from './operations/index.ts';
+import type { operations } from './operations/index.ts';
 import type { Table, TableSchema, TableStreams } from './port.ts';
-import { isOperation } from './requests/index.ts';
 import { type EngineOptions, openEngine } from './storage/open-engine.ts';
 import { operations as streamOperations } from './streams/index.ts';
 import type { ChangeFeed } from './streams/table-changes.ts';
-import { checkInput } from './supported.ts';
 import { documentFormat } from './values/document-format.ts';
 
 export interface EmbeddedTableOptions extends EngineOptions {
@@ -30,28 +28,20 @@ export async function openEmbeddedTable(options: EmbeddedTableOptions): Promise<
 
 /** The engine through the door of documents. */
 export function tableOn(engine: Engine): OpenTable {
-  // Asynchronous, so that whatever is refused is a rejection; what is accepted runs before this returns.
-  const call = async <Input, Output>(
-    name: keyof typeof operations,
-    operation: (engine: Engine, input: Input, door: Door) => Promise<Output>,
-    input: Input,
-  ): Promise<Output> => {
-    const door = doorOf(engine);
-    if (isOperation(name)) return callOperation(engine, name, input, door) as Promise<Output>; // a cast: the registry's own
-    checkInput(name, input);
-    return operation(engine, input, door);
-  };
+  // What is accepted runs before this returns. The casts: a call's answer is that of its operation.
+  const call = <Name extends keyof typeof operations>(name: Name, input: object) =>
+    callOperation(engine, name, input, doorOf(engine)) as ReturnType<(typeof operations)[Name]>;
   return {
-    get: input => call('GetItem', operations.GetItem, input),
-    put: input => call('PutItem', operations.PutItem, input),
-    delete: input => call('DeleteItem', operations.DeleteItem, input),
-    update: input => call('UpdateItem', operations.UpdateItem, input),
-    query: input => call('Query', operations.Query, input),
-    scan: input => call('Scan', operations.Scan, input),
-    batchGet: input => call('BatchGetItem', operations.BatchGetItem, input),
-    batchWrite: input => call('BatchWriteItem', operations.BatchWriteItem, input),
-    transactGet: input => call('TransactGetItems', operations.TransactGetItems, input),
-    transactWrite: input => call('TransactWriteItems', operations.TransactWriteItems, input),
+    get: input => call('GetItem', input),
+    put: input => call('PutItem', input),
+    delete: input => call('DeleteItem', input),
+    update: input => call('UpdateItem', input),
+    query: input => call('Query', input),
+    scan: input => call('Scan', input),
+    batchGet: input => call('BatchGetItem', input),
+    batchWrite: input => call('BatchWriteItem', input),
+    transactGet: input => call('TransactGetItems', input),
+    transactWrite: input => call('TransactWriteItems', input),
     close: () => engine.close(),
     streams: {
       listStreams: input => streamOperations.ListStreams(engine, input),

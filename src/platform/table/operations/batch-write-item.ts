@@ -55,21 +55,14 @@ function readWrites(requests: Requests, door: Door): Write[] {
   for (const [tableName, list] of Object.entries(requests)) {
     for (const request of list) writes.push({ tableName, request, read: readWrite(request, door) });
   }
-  if (writes.length > tableLimits.batchWriteItemsMax) {
-    throw invalid('Too many items requested for the BatchWriteItem call');
-  }
   if (writes.reduce((bytes, { read }) => bytes + read.requestBytes, 0) > tableLimits.batchBytesMax) {
     throw invalid(`The items of the batch exceed ${tableLimits.batchBytesMax} bytes`);
   }
   return writes;
 }
 
+/** A request is one of the two. */
 function readWrite({ PutRequest: put, DeleteRequest: deletion }: Request, door: Door): ReadWrite {
-  if ((put === undefined) === (deletion === undefined)) {
-    throw invalid(
-      'Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes',
-    );
-  }
   if (deletion !== undefined) return readDelete(deletion.Key, {}, door);
   return readPut(put?.Item, {}, door, checkItemAsKey);
 }

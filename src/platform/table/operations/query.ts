@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { QueryCommandInput, QueryCommandOutput } from '@aws-sdk/lib-dynamodb';
 import type { StoreRange } from '../../../kernel/store.ts';
 import { beginConsumption } from '../capacity/consumed.ts';
@@ -12,7 +13,7 @@ import { compareBytes, type Item, type Value } from '../values/value.ts';
 import { type ReadPredicate, readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
 import { type PlannedPage, readPage } from './page.ts';
 import { type Bounds, keyBounds } from './query-range.ts';
-import { checkSelect, needsFetch, readableIndex, refuseUnseenFilter } from './selection.ts';
+import { needsFetch, readableIndex, refuseUnseenFilter } from './selection.ts';
 import { positionOf } from './start-key.ts';
 import { tableOf } from './table-of.ts';
 
@@ -23,12 +24,9 @@ export async function query(engine: Engine, input: QueryCommandInput, door: Door
 }
 
 function planQuery(engine: Engine, input: QueryCommandInput, door: Door): PlannedPage {
-  checkSelect('Query', input);
   const startKey = input.ExclusiveStartKey && door.format.readItem(input.ExclusiveStartKey).item;
   const { KeyConditionExpression: text, Limit = Number.POSITIVE_INFINITY } = input;
-  if (text === undefined) {
-    throw invalid('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.');
-  }
+  assert(text !== undefined); // the request has one, or conditions that were translated into one
   const { aliases } = readAliases(input, door);
   const condition = aliases.use('KeyConditionExpression', parsedCondition('KeyConditionExpression', text));
   const terms = keyTermsOf(condition, aliases);

@@ -9,7 +9,7 @@ import { type IndexLayout, segmentRange, type TableLayout } from '../storage/lay
 import { compareBytes, type Item } from '../values/value.ts';
 import { readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
 import { type PlannedPage, readPage } from './page.ts';
-import { checkSelect, needsFetch, readableIndex } from './selection.ts';
+import { needsFetch, readableIndex } from './selection.ts';
 import { positionOf } from './start-key.ts';
 import { tableOf } from './table-of.ts';
 
@@ -20,10 +20,8 @@ export async function scan(engine: Engine, input: ScanCommandInput, door: Door):
 }
 
 function planScan(engine: Engine, input: ScanCommandInput, door: Door): PlannedPage {
-  checkSelect('Scan', input);
   const startKey = input.ExclusiveStartKey && door.format.readItem(input.ExclusiveStartKey).item;
   const { Limit = Number.POSITIVE_INFINITY } = input;
-  checkSegments(input);
   const { aliases } = readAliases(input, door);
   const filter = readCondition('FilterExpression', input.FilterExpression, aliases);
   const projection = readProjection(input.ProjectionExpression, aliases);
@@ -45,24 +43,6 @@ function planScan(engine: Engine, input: ScanCommandInput, door: Door): PlannedP
     countsOnly: input.Select === 'COUNT',
     consistency: input.ConsistentRead === true ? 'strong' : 'eventual',
   };
-}
-
-function checkSegments({ Segment: segment, TotalSegments: total }: ScanCommandInput): void {
-  if (segment !== undefined && total === undefined) {
-    throw invalid(
-      'The TotalSegments parameter is required but was not present in the request when Segment parameter is present',
-    );
-  }
-  if (total !== undefined && segment === undefined) {
-    throw invalid(
-      'The Segment parameter is required but was not present in the request when parameter TotalSegments is present',
-    );
-  }
-  if (segment !== undefined && total !== undefined && segment >= total) {
-    throw invalid(
-      `The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`,
-    );
-  }
 }
 
 function rangeOf(

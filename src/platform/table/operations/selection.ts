@@ -7,26 +7,7 @@ import type { ReadPaths, ReadPredicate, ReadProjection } from './expressions.ts'
 export interface SelectionParameters {
   readonly Select?: string;
   readonly IndexName?: string;
-  readonly ProjectionExpression?: string;
   readonly ConsistentRead?: boolean;
-}
-
-/** Needs no table. DynamoDB words one of these refusals differently for Query and Scan. */
-export function checkSelect(
-  operation: 'Query' | 'Scan',
-  { Select: select, IndexName, ProjectionExpression: projection }: SelectionParameters,
-): void {
-  if (select === 'ALL_PROJECTED_ATTRIBUTES' && IndexName === undefined) {
-    throw invalid('ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName');
-  }
-  if (select === 'SPECIFIC_ATTRIBUTES' && projection === undefined) {
-    const message = 'Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES';
-    throw invalid(operation === 'Query' ? `1 validation error detected: ${message}` : message);
-  }
-  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && projection !== undefined) {
-    const what = select === 'COUNT' ? 'only the Count' : select;
-    throw invalid(`Cannot specify the ProjectionExpression when choosing to get ${what}`);
-  }
 }
 
 export function readableIndex(
