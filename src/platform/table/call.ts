@@ -1,4 +1,5 @@
 /** The one way into the engine: every call is checked as DynamoDB checks it, then carried out. Both doors use it. */
+import { operations as adminOperations } from './admin/index.ts';
 import type { Door, Engine } from './engine.ts';
 import { notSupported } from './errors.ts';
 import { operations } from './operations/index.ts';
@@ -7,8 +8,8 @@ import type { Request } from './requests/shapes.ts';
 
 type Operation = (engine: Engine, input: never, door: Door) => Promise<unknown>;
 
-/** What the engine can do, by API name; the registries of administration and streams join those of the data operations. */
-const registry: Partial<Record<string, Operation>> = { ...operations };
+/** What the engine can do, by API name; the registry of streams joins. */
+const registry: Partial<Record<string, Operation>> = { ...operations, ...adminOperations };
 
 export interface CallOptions {
   /** Turns parameters from before expressions into expressions; the endpoint's business. */

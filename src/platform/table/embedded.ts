@@ -1,10 +1,12 @@
 /** The engine on this machine's disk, in process: values are JavaScript's. */
+import type { operations as adminOperations } from './admin/index.ts';
 import { callOperation } from './call.ts';
 import { currentCaller } from './capacity/callers.ts';
 import { noMeter } from './capacity/meter.ts';
 import type { Door, Engine } from './engine.ts';
 import type { operations } from './operations/index.ts';
-import type { Table, TableSchema, TableStreams } from './port.ts';
+import type { Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
+import type { OperationName } from './requests/index.ts';
 import { type EngineOptions, openEngine } from './storage/open-engine.ts';
 import { operations as streamOperations } from './streams/index.ts';
 import type { ChangeFeed } from './streams/table-changes.ts';
@@ -16,6 +18,7 @@ export interface EmbeddedTableOptions extends EngineOptions {
 
 /** What the embedded engine has besides the port. */
 export interface OpenTable extends Table {
+  readonly admin: TableAdmin;
   readonly streams: TableStreams;
   /** For readers in this process. Throws `table.notFound`. */
   changesOf(tableName: string): ChangeFeed;
@@ -43,6 +46,7 @@ export function tableOn(engine: Engine): OpenTable {
     transactGet: input => call('TransactGetItems', input),
     transactWrite: input => call('TransactWriteItems', input),
     close: () => engine.close(),
+    admin: adminOn(engine),
     streams: {
       listStreams: input => streamOperations.ListStreams(engine, input),
       describeStream: input => streamOperations.DescribeStream(engine, input),
@@ -58,4 +62,18 @@ const anonymousDoor: Door = { format: documentFormat };
 function doorOf({ meter }: Engine): Door {
   const caller = meter === noMeter ? undefined : currentCaller();
   return caller === undefined ? anonymousDoor : { format: documentFormat, caller };
+}
+
+function adminOn(engine: Engine): TableAdmin {
+  const call = async <Output>(name: keyof typeof adminOperations & OperationName, input: object): Promise<Output> =>
+    callOperation(engine, name, input, doorOf(engine)) as Promise<Output>; // a cast: the registry's own
+  return {
+    createTable: input => call('CreateTable', input),
+    describeTable: input => call('DescribeTable', input),
+    updateTable: input => call('UpdateTable', input),
+    deleteTable: input => call('DeleteTable', input),
+    listTables: input => call('ListTables', input),
+    updateTimeToLive: input => call('UpdateTimeToLive', input),
+    describeTimeToLive: input => call('DescribeTimeToLive', input),
+  };
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
+import type { Transitions } from './admin/transitions.ts';
 import type { Caller } from './capacity/callers.ts';
 import type { Meter } from './capacity/meter.ts';
 import type { Catalog } from './storage/catalog.ts';
@@ -18,6 +19,7 @@ export interface Engine {
   readonly catalog: Catalog;
   readonly meter: Meter;
   readonly changes: TableChanges;
+  readonly transitions: Transitions;
   /** Fills and empties indexes and deletes what has expired, in the background. */
   readonly upkeep: Upkeep;
   /** Keeps changes from global indexes for a while, as on AWS. */

@@ -19,19 +19,22 @@ export interface DeletedTable {
 
 export class Catalog {
   readonly #store: KeyValueStore;
+  readonly #isUsable: (tableName: string) => boolean;
   #byName = new Map<string, Known>();
   #byId = new Map<number, Known>();
   #deleted: readonly DeletedTable[] = [];
 
-  constructor(store: KeyValueStore) {
+  /** @param isUsable  tells whether the items of a table can be used already */
+  constructor(store: KeyValueStore, isUsable: (tableName: string) => boolean = () => true) {
     this.#store = store;
+    this.#isUsable = isUsable;
     this.reload();
   }
 
   /** @param name  also an ARN. Throws `table.notFound`. */
   table(name: string): TableLayout {
     const known = this.#byName.get(name) ?? this.#byName.get(nameFrom(name));
-    if (known === undefined) throw tableNotFound();
+    if (known === undefined || !this.#isUsable(known.stored.tableName)) throw tableNotFound();
     return known.layout;
   }
 

@@ -2,6 +2,7 @@
 import type { Clock } from '../../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../../kernel/random.ts';
 import type { KeyValueStore } from '../../../kernel/store.ts';
+import { Transitions } from '../admin/transitions.ts';
 import { type Meter, noMeter } from '../capacity/meter.ts';
 import type { Engine } from '../engine.ts';
 import type { TableSchema } from '../port.ts';
@@ -23,6 +24,8 @@ export interface EngineOptions {
   /** Made or brought up to this; tables made at run time stay as they are. */
   readonly tables?: readonly TableSchema[];
   readonly meter?: Meter;
+  /** For how long a table that is created, updated or deleted says so; default not at all. */
+  readonly transitionMs?: number;
   /** Of one table's stream, before the oldest changes go early; default `tableLimits.streamBytesMax`. */
   readonly streamBytesMax?: number;
   /** By how much queries of global indexes lag behind writes; default not at all. */
@@ -36,7 +39,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await upgradeStore(options.store, { clock, random });
   const changes = new TableChanges({ store: options.store, clock, streamBytesMax });
   const { store } = changes;
-  const catalog = new Catalog(store);
+  const transitions = new Transitions(clock, options.transitionMs ?? 0);
+  const catalog = new Catalog(store, tableName => transitions.isUsable(tableName));
   const upkeep = new Upkeep({ store, catalog, clock, sweep: () => sweepExpired(engine) });
   const engine: Engine = {
     store,
@@ -45,6 +49,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     catalog,
     meter,
     changes,
+    transitions,
     upkeep,
     ...(indexLagMs > 0 && { indexLag: new IndexLag(clock, indexLagMs) }),
     async close() {
@@ -53,7 +58,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
   };
   await declareTables({ catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
-  await upkeep.completeIndexes();
+  await upkeep.completeIndexes(tables.map(({ tableName }) => tableName));
   upkeep.wake();
   upkeep.sweep();
   return engine;

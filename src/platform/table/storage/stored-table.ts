@@ -9,6 +9,8 @@ export interface StoredTable {
   readonly tableId: string;
   readonly createdAtMs: number;
   readonly keys: KeySchema;
+  /** Names of key attributes in the order in which they were defined, which is the order they are told in. */
+  readonly attributeOrder?: readonly string[];
   readonly indexes: readonly StoredIndex[];
   readonly settings: TableSettings;
   readonly timeToLive?: StoredTimeToLive;
@@ -51,7 +53,7 @@ export interface TableSettings {
   readonly warmThroughput?: WarmThroughput;
   readonly tableClass?: 'STANDARD' | 'STANDARD_INFREQUENT_ACCESS';
   readonly tableClassChangedAtMs?: number;
-  readonly isDeletionProtected: boolean;
+  readonly isDeletionProtected?: boolean;
   readonly encryption?: { readonly keyId?: string };
 }
 
@@ -79,7 +81,6 @@ export const onDemandSettings: TableSettings = {
   billingMode: 'PAY_PER_REQUEST',
   tellsBillingMode: true,
   throughput: noThroughput,
-  isDeletionProtected: false,
 };
 
 export function layoutOf(stored: StoredTable): TableLayout {
@@ -132,11 +133,16 @@ function typeAndName({ name, type }: KeyAttribute): string {
 }
 
 /** The attributes that are a key of the table or of an index, once each. */
-export function definedAttributes({ keys, indexes }: Pick<StoredTable, 'keys' | 'indexes'>): readonly KeyAttribute[] {
+export function definedAttributes(stored: StoredTable): readonly KeyAttribute[] {
+  const { keys, indexes, attributeOrder = [] } = stored;
   const defined = new Map<string, KeyAttribute>();
   const shown = indexes.filter(({ kind, status }) => kind !== 'expiry' && status !== 'dropping');
   for (const each of [keys, ...shown.map(index => index.keys)]) {
     for (const key of keyAttributes(each)) defined.set(key.name, key);
   }
-  return [...defined.values()];
+  const positionOf = ({ name }: KeyAttribute) => {
+    const position = attributeOrder.indexOf(name);
+    return position < 0 ? attributeOrder.length : position;
+  };
+  return [...defined.values()].sort((left, right) => positionOf(left) - positionOf(right));
 }

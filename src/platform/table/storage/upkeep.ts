@@ -32,10 +32,10 @@ export class Upkeep {
     this.#parts = parts;
   }
 
-  /** Resolves when every index that is being built is complete; rejects when the disk refuses a step. */
-  async completeIndexes(): Promise<void> {
+  /** Resolves when no index of these tables is being built; rejects when the disk refuses a step. */
+  async completeIndexes(tableNames: readonly string[]): Promise<void> {
     for (;;) {
-      const step = this.#nextStep(['building']);
+      const step = this.#nextStep(['building'], tableNames);
       if (step === undefined) return;
       await this.#parts.catalog.change(step);
     }
@@ -100,8 +100,9 @@ export class Upkeep {
     });
   }
 
-  #nextStep(statuses: readonly StoredIndex['status'][]): Step | undefined {
+  #nextStep(statuses: readonly StoredIndex['status'][], tableNames?: readonly string[]): Step | undefined {
     for (const stored of this.#parts.catalog.list()) {
+      if (tableNames !== undefined && !tableNames.includes(stored.tableName)) continue;
       const index = stored.indexes.find(({ status }) => statuses.includes(status));
       if (index === undefined) continue;
       if (index.status === 'dropping') return change => dropStep(change, stored, index);
