@@ -20,23 +20,12 @@ export interface ItemImage {
   readonly encoded?: Uint8Array;
 }
 
-/** What a write did to one index, for the capacity it costs; what is shown there has changed. */
-export interface IndexChange {
-  readonly index: IndexLayout;
-  /** Bytes the index showed of the item; undefined: it was not in there. */
-  readonly before: number | undefined;
-  readonly after: number | undefined;
-  /** The entry lies elsewhere than before, which costs the old and the new. */
-  readonly isMoved: boolean;
-}
-
 export type WriteParts = Pick<Engine, 'catalog' | 'clock' | 'upkeep' | 'indexLag'>;
 
 /**
  * @param table  as the write was planned; indexes that came since are kept up as well
  * @param stored  what `itemKey` holds now; undefined: nothing
  * @param next  what it shall hold; undefined: nothing
- * @returns the indexes in which something has changed
  */
 export function applyWrite(
   transaction: StoreTransaction,
@@ -46,10 +35,10 @@ export function applyWrite(
   stored: ItemImage | undefined,
   next: ItemImage | undefined,
   options: { readonly userIdentity?: UserIdentity } = {},
-): readonly IndexChange[] {
+): void {
   const current = engine.catalog.current(table.id);
-  if (current === undefined) return []; // deleted since: so is what would be written
-  if (stored === undefined && next === undefined) return [];
+  if (current === undefined) return; // deleted since: so is what would be written
+  if (stored === undefined && next === undefined) return;
 
   const encodedNext = next && (next.encoded ?? encodeItem(next.item, next.bytes));
   if (current.stream !== undefined) {
@@ -62,18 +51,13 @@ export function applyWrite(
   const counts: CountChange[] = [
     { space: 0, items: presence(next) - presence(stored), bytes: (next?.bytes ?? 0) - (stored?.bytes ?? 0) },
   ];
-  const changes: IndexChange[] = [];
   for (const index of current.indexes) {
-    const change = changeIndex(transaction, current, index, itemKey, stored, next);
-    if (change === undefined) continue;
-    counts.push(countOf(change));
-    changes.push(change);
+    if (hasReached(index, itemKey)) counts.push(changeIndex(transaction, current, index, itemKey, stored, next));
   }
   changeExpiry(transaction, engine, current, itemKey, stored, next);
   changeCounts(transaction, table.id, counts);
 
   engine.indexLag?.remember(current, itemKey, stored);
-  return changes;
 }
 
 function presence(image: ItemImage | undefined): number {
@@ -87,32 +71,27 @@ function changeIndex(
   itemKey: Uint8Array,
   stored: ItemImage | undefined,
   next: ItemImage | undefined,
-): IndexChange | undefined {
-  if (!hasReached(index, itemKey)) return undefined;
+): CountChange {
   if (stored !== undefined && next !== undefined && keepsKeys(index, stored.item, next.item)) {
-    const isShown = isIndexMember(index, next.item) && showsChange(table, index, stored.item, next.item);
-    return isShown ? { index, ...shownBytes(table, index, stored, next), isMoved: false } : undefined;
+    const isMember = isIndexMember(index, next.item);
+    return isMember ? countOf(table, index, stored, next) : { space: index.id, items: 0, bytes: 0 };
   }
   const before = stored && entryKeyOf(table, index, stored.item, itemKey);
   const after = next && entryKeyOf(table, index, next.item, itemKey);
   if (before !== undefined) transaction.delete(before);
   if (after !== undefined) transaction.put(after, itemKey);
-  if (before === undefined && after === undefined) return undefined;
-  const bytes = shownBytes(table, index, before && stored, after && next);
-  return { index, ...bytes, isMoved: before !== undefined && after !== undefined };
+  return countOf(table, index, before && stored, after && next);
 }
 
-function shownBytes(
+function countOf(
   table: TableLayout,
   index: IndexLayout,
   before: ItemImage | undefined,
   after: ItemImage | undefined,
-): { before: number | undefined; after: number | undefined } {
+): CountChange {
   const view = viewOf(table, index);
-  return {
-    before: before && view.measure(before.item, before.bytes),
-    after: after && view.measure(after.item, after.bytes),
-  };
+  const bytesOf = (image: ItemImage | undefined) => (image === undefined ? 0 : view.measure(image.item, image.bytes));
+  return { space: index.id, items: presence(after) - presence(before), bytes: bytesOf(after) - bytesOf(before) };
 }
 
 /** An item an index build has not come to yet gets its entry from the build. */
@@ -124,19 +103,9 @@ function keepsKeys(index: IndexLayout, before: Item, after: Item): boolean {
   return keyAttributes(index.keys).every(({ name }) => isEqual(ownValue(before, name), ownValue(after, name)));
 }
 
-function showsChange(table: TableLayout, index: IndexLayout, before: Item, after: Item): boolean {
-  const view = viewOf(table, index);
-  return !equals(view.cut(before), view.cut(after));
-}
-
 function isEqual(left: Item[string] | undefined, right: Item[string] | undefined): boolean {
   if (left === undefined || right === undefined) return left === right;
   return equals(left, right);
-}
-
-function countOf({ index, before, after }: IndexChange): CountChange {
-  const items = (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
-  return { space: index.id, items, bytes: (after ?? 0) - (before ?? 0) };
 }
 
 function changeExpiry(

@@ -40,7 +40,7 @@ describe('partition hash', () => {
 
 describe('segments', () => {
   it('are disjoint and complete, however many there are', () => {
-    for (const total of [1, 2, 3, 7, 1_000, 999_999, 1_000_000]) {
+    for (const total of [1, 2, 3, 7, 1_000, 1_000_000]) {
       let before = segmentRange(table, undefined, 0, total);
       assert.deepEqual(before.start, Uint8Array.of(0x44, 0, 7, 0, 0, 0, 0, 0));
       for (let segment = 1; segment < total; segment++) {

@@ -6,7 +6,7 @@ import type { Engine } from '../engine.ts';
 import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
 import type { Item, Value } from '../values/value.ts';
-import { applyWrite, type IndexChange } from './apply-write.ts';
+import { applyWrite } from './apply-write.ts';
 import { entriesOf, readableIndex } from './entries.ts';
 import { afterPrefix } from './key-encoding.ts';
 import { itemKey, partitionPrefix } from './layout.ts';
@@ -28,16 +28,16 @@ export class StorageWorld {
     return this.#engine;
   }
 
-  put(tableName: string, item: Item): Promise<readonly IndexChange[]> {
+  put(tableName: string, item: Item): Promise<void> {
     return this.clock.until(this.write(tableName, item, item));
   }
 
-  delete(tableName: string, key: Item): Promise<readonly IndexChange[]> {
+  delete(tableName: string, key: Item): Promise<void> {
     return this.clock.until(this.write(tableName, key, undefined));
   }
 
   /** Seen at once; the promise waits for the disk. */
-  write(tableName: string, key: Item, next: Item | undefined): Promise<readonly IndexChange[]> {
+  write(tableName: string, key: Item, next: Item | undefined): Promise<void> {
     const table = this.engine.catalog.table(tableName);
     const place = itemKey(table, key);
     return this.engine.store.write(transaction => {
