@@ -20,6 +20,11 @@ export class TableError extends MimamoriError {
   }
 }
 
+/** The same refusal in other words: for whoever asked in other words. */
+export function rewordedRefusal({ name, code, fix, retryable }: TableError, message: string): TableError {
+  return new TableError({ name, code, message, fix, retryable });
+}
+
 export class ConditionalCheckFailedError extends TableError {
   /** The stored item with its types spelled out, if `ReturnValuesOnConditionCheckFailure` asked for it. */
   readonly Item?: Record<string, AttributeValue>;

@@ -1,8 +1,12 @@
-export { callOperation } from './call.ts';
+export { type CallOptions, callOperation } from './call.ts';
 export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable } from './embedded.ts';
-export { ConditionalCheckFailedError, TableError, TransactionCanceledError } from './errors.ts';
+export { ConditionalCheckFailedError, rewordedRefusal, TableError, TransactionCanceledError } from './errors.ts';
 export { tableLimits } from './limits.ts';
-export type { Answer, IndexSchema, KeyAttribute, Table, TableSchema, TableStreams } from './port.ts';
+export type { Answer, IndexSchema, KeyAttribute, Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
+export { checkRequest, isOperation, type OperationName, wordingOf } from './requests/index.ts';
+export type { Request as CheckedRequest, Wording } from './requests/shapes.ts';
+export { checkValue, refusal as requestRefusal } from './requests/values.ts';
+export { isAbove } from './requests/wire-order.ts';
 export { type EngineOptions, openEngine } from './storage/open-engine.ts';
 export { type ChangeRecord, changedAtMs, changedKey, changedKeyBytes, decodeChange } from './streams/change-record.ts';
 export type { ChangeFeed, StoredChange } from './streams/table-changes.ts';

@@ -25,6 +25,9 @@ export function checkConstraints(request: Request, description: RequestDescripti
   collectMembers(failures, request, description.members, '', '');
   if (failures.length === 0) return;
   if (description.tableNameFirst) {
+    if (request.TableName === undefined) {
+      throw invalid("The parameter 'TableName' is required but was not present in the request");
+    }
     const first = failures.filter(({ path }) => path === 'tableName');
     if (first.length > 0) throw refusal(first.map(olderText));
   }

@@ -8,7 +8,7 @@ import { batchRequests } from './batches.ts';
 import { checkConstraints } from './constraints.ts';
 import { itemRequests } from './items.ts';
 import { pageRequests } from './pages.ts';
-import type { Request, RequestDescription } from './shapes.ts';
+import type { Request, RequestDescription, Wording } from './shapes.ts';
 import { streamRequests } from './streams.ts';
 import { tableRequests } from './tables.ts';
 import { transactionRequests } from './transactions.ts';
@@ -27,6 +27,11 @@ export type OperationName = keyof typeof requests;
 
 export function isOperation(name: string): name is OperationName {
   return Object.hasOwn(requests, name);
+}
+
+/** In which words an operation refuses. */
+export function wordingOf(name: OperationName): Wording {
+  return requests[name].wording;
 }
 
 /**

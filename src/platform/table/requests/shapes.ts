@@ -153,20 +153,26 @@ export const comparisonOperator: TextShape = {
 
 export const attributesToGet: Member = { type: 'list', of: text, lengthMin: 1, lengthMax: 255, legacy: true };
 
-/** KeyConditions, QueryFilter, ScanFilter. */
-export const conditions: Member = {
+const attributeValueList: Member = { type: 'list', of: { type: 'value' } };
+const requiredOperator: Member = { ...comparisonOperator, required: true };
+
+const conditionsOf = (members: Members): Member => ({
   type: 'map',
   javaType: 'com.amazonaws.dynamodb.v20120810.Condition',
   legacy: true,
-  of: {
-    type: 'structure',
-    name: 'Condition',
-    members: {
-      AttributeValueList: { type: 'list', of: { type: 'value' } },
-      ComparisonOperator: { ...comparisonOperator, required: true },
-    },
-  },
-};
+  of: { type: 'structure', name: 'Condition', members },
+});
+
+/** QueryFilter, ScanFilter. */
+export const filterConditions = conditionsOf({
+  AttributeValueList: attributeValueList,
+  ComparisonOperator: requiredOperator,
+});
+/** The same, read in another order. */
+export const keyConditions = conditionsOf({
+  ComparisonOperator: requiredOperator,
+  AttributeValueList: attributeValueList,
+});
 
 export const expected: Member = {
   type: 'map',
@@ -176,7 +182,7 @@ export const expected: Member = {
     type: 'structure',
     name: 'ExpectedAttributeValue',
     members: {
-      AttributeValueList: { type: 'list', of: { type: 'value' } },
+      AttributeValueList: attributeValueList,
       ComparisonOperator: comparisonOperator,
       Exists: flag,
       Value: { type: 'value' },

@@ -72,7 +72,9 @@ function readShape(shape: Shape, value: unknown, isWire: boolean): unknown {
     case 'long':
       return typeof value === 'number' ? Math.floor(value) : refuseScalar(value, 'Long');
     case 'value':
-      return isWire ? checkValueTypes(value, 1) : value;
+      if (!isWire) return value;
+      if (typeof value !== 'object') throw malformed('Unexpected field type');
+      return checkValueTypes(value, 1);
     case 'list':
       return readList(shape, value, isWire);
     case 'map':
@@ -121,6 +123,7 @@ function readMap(shape: MapShape, value: unknown, isWire: boolean): Record<strin
 
 /** Structures in lists and maps are refused in other words than those that are members. */
 function readElement(shape: Shape, value: unknown, isWire: boolean): unknown {
+  if (shape.type === 'value' && isWire) return checkValueTypes(value, 1);
   if (shape.type === 'structure' && !isObject(value) && !Array.isArray(value)) {
     throw malformed('Unexpected value type in payload');
   }

@@ -1,5 +1,5 @@
 /** Requests that are in order, and what becomes of them when any one place is put wrong. */
-import type { OperationName } from './index.ts';
+import type { OperationName } from '../../../platform/table/index.ts';
 
 export interface GeneratedRequest {
   readonly name: OperationName;
@@ -110,7 +110,7 @@ const goodRequests: readonly (readonly [OperationName, Json])[] = [
   [
     'CreateTable',
     {
-      TableName,
+      TableName: 'created-table',
       AttributeDefinitions: [
         { AttributeName: 'a', AttributeType: 'S' },
         { AttributeName: 'b', AttributeType: 'N' },
@@ -155,18 +155,56 @@ const wrongValues: readonly unknown[] = [
   { x: 'y' },
 ];
 
-/** One place at a time: taken away, or replaced by something wrong there. */
+/** One place wrong at a time, then two: what is said first, and what together. */
 export function badRequests(): readonly GeneratedRequest[] {
   const requests: GeneratedRequest[] = [];
+  const pick = picker(20_260_101);
   for (const [name, good] of goodRequests) {
-    for (const path of pathsOf(good)) {
-      for (const wrong of [undefined, ...wrongValues]) {
-        const input = structuredClone(good);
-        if (place(input, path, wrong)) requests.push({ name, input });
-      }
+    const paths = pathsOf(good);
+    for (const path of paths) {
+      for (const wrong of [undefined, ...wrongValues]) add(requests, name, good, [[path, wrong]]);
+    }
+    for (let count = 0; count < pairsOfEach; count++) {
+      const places = [0, 1].map(() => [pick(paths), pick([undefined, ...wrongValues])] as const);
+      add(requests, name, good, places);
     }
   }
-  return requests;
+  return [...requests, ...wrongTogether];
+}
+
+/** Wrong in places that chance rarely picks together. */
+const wrongTogether: readonly GeneratedRequest[] = [
+  {
+    name: 'CreateTable',
+    input: {
+      TableName: 'created-table',
+      AttributeDefinitions: [],
+      KeySchema,
+      LocalSecondaryIndexes: [{ ...index, IndexName: 'a' }],
+      GlobalSecondaryIndexes: [{ ...index, IndexName: 'b' }],
+    },
+  },
+];
+
+const pairsOfEach = 100;
+
+function add(
+  requests: GeneratedRequest[],
+  name: OperationName,
+  good: Json,
+  places: readonly (readonly [readonly string[], unknown])[],
+): void {
+  const input: Json = JSON.parse(JSON.stringify(good)); // in which nothing is shared
+  if (places.every(([path, wrong]) => place(input, path, wrong))) requests.push({ name, input });
+}
+
+/** The same choices in every run. */
+function picker(seed: number): <Choice>(choices: readonly Choice[]) => Choice {
+  let state = seed;
+  return choices => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; // Numerical Recipes, "An Even Quicker Generator"
+    return choices[Math.floor((state / 2 ** 32) * choices.length)];
+  };
 }
 
 function pathsOf(value: unknown): string[][] {
@@ -175,11 +213,16 @@ function pathsOf(value: unknown): string[][] {
 }
 
 function place(root: Json, path: readonly string[], value: unknown): boolean {
-  let at = root;
-  for (const name of path.slice(0, -1)) at = at[name] as Json; // a cast: the path leads through it
+  let at: unknown = root;
+  for (const name of path.slice(0, -1)) at = isHolder(at) ? at[name] : undefined;
+  if (!isHolder(at)) return false; // another wrong value has taken its place
   const name = path.at(-1) ?? '';
   if (value === undefined && Array.isArray(at)) return false; // JSON has no holes
   if (value === undefined) delete at[name];
-  else at[name] = value;
+  else at[name] = structuredClone(value);
   return true;
+}
+
+function isHolder(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null;
 }

@@ -3,17 +3,15 @@
  * reason stands below: dynalite 4 has the service's words of some years ago.
  */
 import assert from 'node:assert/strict';
-import type { Server } from 'node:http';
 import { Agent, request as httpRequest } from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { wireFormat } from '../values/wire-format.ts';
+import dynalite from 'dynalite';
+import { checkRequest, type OperationName, wireFormat } from '../../../platform/table/index.ts';
 import { differences } from './dynalite-differences.ts';
 import { badRequests } from './generated-requests.ts';
-import { checkRequest, type OperationName } from './index.ts';
+import { translateLegacy } from './index.ts';
 
-const dynalite: () => Server = createRequire(import.meta.url)('dynalite');
 const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
 /** `accepted`, or name and message of a refusal. */
@@ -64,7 +62,7 @@ describe('checks of requests, beside dynalite', () => {
 
 function ourVerdict(name: OperationName, input: unknown): Verdict {
   try {
-    checkRequest(name, input, { format: wireFormat });
+    translateLegacy(name, checkRequest(name, input, { format: wireFormat }));
     return ['accepted', ''];
   } catch (thrown) {
     assert.ok(thrown instanceof Error);
