@@ -29,9 +29,9 @@ export function checkExpressionParameters(
   if (request.ExpressionAttributeNames !== undefined && used.length === 0) {
     throw refusal('ExpressionAttributeNames can only be specified when using expressions', wording);
   }
+  if (request.ExpressionAttributeValues === undefined) return;
   const withValues = expressions.filter(name => name !== 'ProjectionExpression');
-  if (request.ExpressionAttributeValues === undefined || withValues.some(name => request[name] !== undefined)) return;
-  if (withValues.length === 0) return;
+  if (withValues.length === 0 || withValues.some(name => used.includes(name))) return;
   const absent =
     wording === 'enveloped' ? '' : `: ${withValues.join(' and ')} ${withValues.length > 1 ? 'are' : 'is'} null`;
   throw refusal(`ExpressionAttributeValues can only be specified when using expressions${absent}`, wording);
