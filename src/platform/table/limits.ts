@@ -13,6 +13,9 @@ export const tableLimits = {
   expressionValuesBytesMax: 2 * 1024 * 1024, // DynamoDB quota "expression parameters"
   inOperandsMax: 100, // DynamoDB "comparison operator and function reference"
   pageBytesMax: 1024 * 1024, // DynamoDB Query and Scan
+  batchGetKeysMax: 100, // DynamoDB BatchGetItem
+  batchWriteItemsMax: 25, // DynamoDB BatchWriteItem
+  scanSegmentsMax: 1_000_000, // DynamoDB Scan "TotalSegments"
   transactionItemsMax: 100, // DynamoDB TransactWriteItems
   transactionBytesMax: 4 * 1024 * 1024, // DynamoDB TransactWriteItems
   batchBytesMax: 16 * 1024 * 1024, // DynamoDB BatchGetItem and BatchWriteItem

@@ -109,13 +109,13 @@ export function itemPromises(test: Test): void {
   });
 
   test('refuses values that no item may hold', async ({ table }) => {
-    const values = [Number.NaN, Number.POSITIVE_INFINITY, new Set(), new Set(['a', 1]), new Date(0), nested(34)];
+    const values = [Number.NaN, Number.POSITIVE_INFINITY, new Set(), new Set(['a', 1]), new Date(0), nested(33)];
     for (const value of values) {
       await assert.rejects(table.put({ TableName, Item: { PK: 'a', SK: '1', value } }));
       await assert.rejects(table.put({ TableName, Item: { PK: 'a', SK: '1', list: [value] } }));
     }
     assert.equal(await read(table, 'a', '1'), undefined);
-    await table.put({ TableName, Item: { PK: 'a', SK: '1', value: nested(33) } });
+    await table.put({ TableName, Item: { PK: 'a', SK: '1', value: nested(32) } });
   });
 
   test('keeps items up to the size limit, names included, and refuses larger ones', async ({ table }) => {

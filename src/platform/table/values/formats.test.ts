@@ -135,7 +135,10 @@ describe('formats of values', () => {
       [{ NS: ['1', '1.0'] }, 'Input collection contains duplicates'],
       [{ BS: ['AA==', 'AA=='] }, `${invalid}Input collection [AA==, AA==]of type BS contains duplicates.`],
       [{ M: { a: { L: [{ N: 'x' }] } } }, 'The parameter cannot be converted to a numeric value: x'],
-      [typedNested(40), 'Nesting Levels have exceeded supported limits'],
+      [
+        typedNested(32), // the innermost is at level 33
+        'Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit',
+      ],
     ];
     for (const [value, message] of cases) {
       assert.throws(() => wireFormat.readItem({ a: value }), { name: 'ValidationException', message });

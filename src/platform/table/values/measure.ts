@@ -35,17 +35,27 @@ function measureObject(value: object, level: number): number {
   if (value instanceof Uint8Array) return value.length;
   if (value instanceof Set) return measureSet(value);
   if (value instanceof Decimal) return numberBytes(value);
-  if (level > tableLimits.nestingLevelsMax) throw invalid('Nesting Levels have exceeded supported limits');
   if (Array.isArray(value)) {
     let bytes = 3;
+    if (value.length > 0) refuseDepth(level + 1);
     for (const element of value) bytes += 1 + measureValue(element, level + 1);
     return bytes;
   }
   if (!isPlainObject(value)) {
     throw invalid(`An object with a class (${Object.prototype.toString.call(value)}) cannot be stored.`);
   }
+  const { length } = Object.keys(value);
+  if (length > 0) refuseDepth(level + 1);
   // A cast: a plain object is a record of what is not known yet.
-  return 3 + Object.keys(value).length + measureEntries(value as Record<string, unknown>, level + 1);
+  return 3 + length + measureEntries(value as Record<string, unknown>, level + 1);
+}
+
+/** An attribute is at level 1, what it holds at level 2. */
+export function refuseDepth(level: number): void {
+  if (level <= tableLimits.nestingLevelsMax) return;
+  throw invalid(
+    'Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit',
+  );
 }
 
 function measureEntries(entries: Record<string, unknown>, level: number): number {

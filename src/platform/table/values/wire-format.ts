@@ -1,9 +1,8 @@
 /** Values with their types spelled out, as JSON carries them: `{"S": "text"}`, `{"N": "1.5"}`, `{"B": "AAEC"}`. */
 import { invalid } from '../errors.ts';
-import { tableLimits } from '../limits.ts';
 import { Decimal, type Numeric, numberBytes, numberText, parseNumber } from './decimal.ts';
 import type { ValueFormat } from './format.ts';
-import { checkedNameBytes } from './measure.ts';
+import { checkedNameBytes, refuseDepth } from './measure.ts';
 import { compareBytes, type Item, isPlainObject, setOwn, setTypeOf, textBytes, type Value } from './value.ts';
 
 export const wireFormat: ValueFormat = {
@@ -101,20 +100,17 @@ function readNull(content: unknown): null {
 
 function readMap(content: unknown, level: number): Item {
   const entries = content as Record<string, unknown>; // a cast: types were checked with the request
-  refuseDepth(level);
-  bytes += 3 + Object.keys(entries).length;
+  const { length } = Object.keys(entries);
+  if (length > 0) refuseDepth(level + 1);
+  bytes += 3 + length;
   return readEntries(entries, level + 1);
 }
 
 function readList(content: unknown, level: number): Value[] {
   const elements = content as unknown[]; // a cast: types were checked with the request
-  refuseDepth(level);
+  if (elements.length > 0) refuseDepth(level + 1);
   bytes += 3 + elements.length;
   return elements.map(element => readValue(element, level + 1));
-}
-
-function refuseDepth(level: number): void {
-  if (level > tableLimits.nestingLevelsMax) throw invalid('Nesting Levels have exceeded supported limits');
 }
 
 const setWords = {
