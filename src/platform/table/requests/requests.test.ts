@@ -3,12 +3,20 @@ import { describe, it } from 'node:test';
 import { documentFormat } from '../values/document-format.ts';
 import { wireFormat } from '../values/wire-format.ts';
 import { checkRequest, type OperationName } from './index.ts';
+import { refusedBatches, refusedPages, refusedTableCalls, refusedTransactions } from './refused-calls.ts';
 import { deep, type RefusedRequest, refusedItemRequests } from './refused-requests.ts';
 
 const wire = { format: wireFormat };
 
 describe('checks of requests', () => {
-  for (const [name, input, expected] of refusedItemRequests) {
+  const refused = [
+    ...refusedItemRequests,
+    ...refusedPages,
+    ...refusedBatches,
+    ...refusedTransactions,
+    ...refusedTableCalls,
+  ];
+  for (const [name, input, expected] of refused) {
     it(`refuse ${name} ${shortened(input)}`, () => {
       assert.throws(() => checkRequest(name, structuredClone(input), wire), refusal(expected));
     });
@@ -39,6 +47,32 @@ describe('checks of requests', () => {
       Key: { a: { S: 'x' }, b: { BOOL: true } },
       ConsistentRead: true,
     });
+  });
+
+  it('take a key of a global index with several attributes, and a table by its ARN', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map(AttributeName => ({ AttributeName, AttributeType: 'S' }));
+    const IndexName = 'index';
+    const Projection = { ProjectionType: 'ALL' };
+    const KeySchema = [
+      { AttributeName: 'b', KeyType: 'HASH' },
+      { AttributeName: 'c', KeyType: 'HASH' },
+    ];
+    const create = {
+      TableName: 'things',
+      AttributeDefinitions: [a, b, c],
+      KeySchema: [{ AttributeName: 'a', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+      GlobalSecondaryIndexes: [{ IndexName, KeySchema, Projection }],
+    };
+    assert.doesNotThrow(() => checkRequest('CreateTable', create, wire));
+    const TableName = 'arn:aws:dynamodb:local:000000000000:table/things';
+    assert.doesNotThrow(() => checkRequest('DescribeTable', { TableName }, wire));
+    assert.throws(() => checkRequest('CreateTable', { ...create, TableName }, wire), { code: 'table.invalid' });
+  });
+
+  it('refuse over the wire what cannot be left out without doing something else than was asked', () => {
+    const request = { TableName: 'things', ReplicaUpdates: [{ Create: { RegionName: 'eu-west-1' } }] };
+    assert.throws(() => checkRequest('UpdateTable', request, wire), { code: 'table.notSupported' });
   });
 
   it('refuse in process what nobody knows, naming what may have been meant', () => {
