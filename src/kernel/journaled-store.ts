@@ -14,6 +14,7 @@ import { type Change, ChangeGroup, type Version } from './change-group.ts';
 import { codeOf } from './errors.ts';
 import { toText } from './sorted-map.ts';
 import {
+  type Durability,
   type KeyValueStore,
   type StoreEntry,
   type StoreRange,
@@ -23,7 +24,7 @@ import {
 } from './store.ts';
 import { commitAll, type StoreBase } from './store-base.ts';
 import { checkEntry, storeBusy, storeClosed, storeSnapshotsBusy } from './store-errors.ts';
-import type { StoreJournal } from './store-journal.ts';
+import { type JournalPlace, StoreJournal } from './store-journal.ts';
 import { Overlay, type Slot } from './store-overlay.ts';
 import { layered, merged, OverlaySnapshot, valueBytesOf } from './store-view.ts';
 
@@ -39,11 +40,25 @@ export const journaledStoreLimits = {
 export type JournaledStoreLimits = { readonly [Name in keyof typeof journaledStoreLimits]: number };
 
 export interface JournaledStoreOptions {
+  /** Closed together with the store. */
   readonly base: StoreBase;
-  /** Without one nothing is durable before a checkpoint, and each group is followed by one. */
-  readonly journal: StoreJournal | undefined;
-  readonly nextSequenceNumber: number;
+  readonly journal: JournalPlace;
+  /** `relaxed`: what an earlier life has left in the journal is brought home, but nothing is written to it. */
+  readonly durability: Durability;
   readonly limits?: Partial<JournaledStoreLimits> | undefined;
+}
+
+/**
+ * Resolves when the base has all that an earlier life was told to be safe.
+ * Throws `store.corrupt`, `store.versionUnknown`, `store.full`, `store.failed`.
+ */
+export async function openJournaledStore(options: JournaledStoreOptions): Promise<KeyValueStore> {
+  const { base, durability, limits } = options;
+  const { journal, left } = await StoreJournal.open(options.journal);
+  await commitAll(base, left.changes);
+  await journal.removeAll();
+  if (durability === 'sync') await journal.roll(left.nextSequenceNumber);
+  return new JournaledStore(base, durability === 'sync' ? journal : undefined, left.nextSequenceNumber, limits);
 }
 
 /** A group and whom to tell of it. */
@@ -64,8 +79,9 @@ interface Undo {
   readonly before: Version | undefined;
 }
 
-export class JournaledStore implements KeyValueStore {
+class JournaledStore implements KeyValueStore {
   readonly #base: StoreBase;
+  /** Without one nothing is durable before a checkpoint, and each group is followed by one. */
   readonly #journal: StoreJournal | undefined;
   readonly #limits: JournaledStoreLimits;
   readonly #transaction: StoreTransaction;
@@ -83,7 +99,12 @@ export class JournaledStore implements KeyValueStore {
   #failure: Error | undefined;
   #status: 'open' | 'closing' | 'closed' = 'open';
 
-  constructor({ base, journal, nextSequenceNumber, limits }: JournaledStoreOptions) {
+  constructor(
+    base: StoreBase,
+    journal: StoreJournal | undefined,
+    nextSequenceNumber: number,
+    limits: Partial<JournaledStoreLimits> | undefined,
+  ) {
     this.#base = base;
     this.#journal = journal;
     this.#limits = { ...journaledStoreLimits, ...limits };

@@ -1,26 +1,27 @@
 /**
  * The store on local disk: LMDB, with a journal before it (see journaled-store.ts). A directory holds
- *   data.mdb            LMDB's entries, as every release wrote them
- *   journal/            changes that may not be in data.mdb yet; empty or absent after a clean stop
- *   lock.mdb/           a directory while there is a journal: releases that know of none would not read it, and open
- *                       nothing while their lock file has a directory in its place
+ *   entries.mdb         LMDB's file
+ *   journal/            changes that may not be in it yet; empty after a clean stop
+ *   data.mdb/           an empty directory. Releases before the journal had their file there; they would not read the
+ *                       journal, so acknowledged writes would be missing, and the directory keeps them from opening.
  *
  * One rule for whoever terminates the thread that owns a store: not before this module is loaded and `openLmdbStore` has
  * resolved. A thread terminated while lmdb's native part is being set up aborts the whole process (seen once in 400
  * terminations at random instants; none in 1,800 after the store was open).
  */
-import { rm, rmdir, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
+import { codeOf } from './errors.ts';
 import { type Files, joinPath, systemFiles } from './files.ts';
-import { JournaledStore, type JournaledStoreLimits } from './journaled-store.ts';
+import { type JournaledStoreLimits, openJournaledStore } from './journaled-store.ts';
 import { openLmdb, toStoreError } from './lmdb-base.ts';
 import { lockPath } from './path-lock.ts';
 import { type Random, systemRandom } from './random.ts';
 import type { Durability, KeyValueStore } from './store.ts';
-import { commitAll } from './store-base.ts';
-import { storeInUse } from './store-errors.ts';
-import { StoreJournal } from './store-journal.ts';
+import type { StoreBase } from './store-base.ts';
+import { storeFailed, storeInUse } from './store-errors.ts';
 
-const guardName = 'lock.mdb';
+const entriesName = 'entries.mdb';
+const guardName = 'data.mdb';
 
 export interface LmdbStoreOptions {
   /** A directory; made when absent. */
@@ -53,48 +54,43 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValue
 
 async function openLocked(options: LmdbStoreOptions, undos: (() => Promise<void>)[]): Promise<KeyValueStore> {
   const { path, durability, files = systemFiles, random = systemRandom, limits } = options;
-  const directory = joinPath(path, 'journal');
-  const { journal, left } = await StoreJournal.open({ files, random, directory });
-  await raiseGuard(path);
-  const lmdb = openLmdb({ filePath: joinPath(path, 'data.mdb'), sync: durability === 'sync' });
+  await claimNames(path);
+  const lmdb = openLmdb({ filePath: joinPath(path, entriesName), sync: durability === 'sync' });
   undos.push(() => lmdb.close());
   await syncNames(path);
-  await commitAll(lmdb, left.changes);
-  await journal.removeAll();
-  if (durability === 'sync') {
-    await journal.roll(left.nextSequenceNumber);
-    undos.push(() => journal.close());
-  }
-  const [release] = undos;
+  const [releaseLock] = undos;
   const close = async () => {
     await lmdb.close();
-    if ((await files.list(directory)).length === 0) await lowerGuard(path);
-    await release();
+    await releaseLock();
   };
-  return new JournaledStore({
-    base: {
-      get: key => lmdb.get(key),
-      range: range => lmdb.range(range),
-      commit: changes => lmdb.commit(changes),
-      snapshot: () => lmdb.snapshot(),
-      close,
-    },
-    journal: durability === 'sync' ? journal : undefined,
-    nextSequenceNumber: left.nextSequenceNumber,
-    limits,
-  });
+  const journal = { files, random, directory: joinPath(path, 'journal') };
+  return await openJournaledStore({ base: closedBy(lmdb, close), journal, durability, limits });
 }
 
-async function raiseGuard(path: string): Promise<void> {
+function closedBy(base: StoreBase, close: () => Promise<void>): StoreBase {
+  return {
+    get: key => base.get(key),
+    range: range => base.range(range),
+    commit: changes => base.commit(changes),
+    snapshot: () => base.snapshot(),
+    close,
+  };
+}
+
+/** Moves the file of a release before the journal, once, and sees that no such release opens the directory again. */
+async function claimNames(path: string): Promise<void> {
   const guard = joinPath(path, guardName);
-  const before = await stat(guard).catch(() => undefined);
-  if (before?.isFile()) await rm(guard);
+  const entries = joinPath(path, entriesName);
+  if ((await stat(guard).catch(ignoreAbsence))?.isFile()) {
+    if (await stat(entries).catch(ignoreAbsence)) throw storeFailed(`both ${guard} and ${entries} hold entries`);
+    await rename(guard, entries);
+    await rm(joinPath(path, 'lock.mdb'), { force: true });
+  }
   await systemFiles.makeDirectory(guard);
 }
 
-async function lowerGuard(path: string): Promise<void> {
-  await rmdir(joinPath(path, guardName));
-  await syncNames(path);
+function ignoreAbsence(error: unknown): undefined {
+  if (codeOf(error) !== 'ENOENT') throw error;
 }
 
 /** LMDB syncs its file, but a power cut may still forget a new file's name, which its directory holds. */

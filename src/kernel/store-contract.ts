@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { codeOf } from './errors.ts';
-import { type KeyValueStore, type StoreReader, storeLimits } from './store.ts';
+import { type KeyValueStore, type StoreReader, type StoreSnapshot, storeLimits } from './store.ts';
 
 /** A place where a store can be opened again and again. */
 export interface StoreWorld {
@@ -204,6 +204,53 @@ export function storeContract(engine: string, makeWorld: () => Promise<StoreWorl
       await refused(1, storeLimits.valueBytesMax + 1, 'store.valueTooLarge');
     });
 
+    test('shows in a snapshot what was there, whatever is written, acknowledged and deleted later', async opened => {
+      const { store, world } = opened;
+      await world.until(Promise.all([put(store, 'a', 'old'), put(store, 'b', 'old'), put(store, 'd', 'old')]));
+      const pending = put(store, 'b', 'pending');
+      const snapshot = await world.until(store.snapshot());
+      await pending; // a snapshot is given when nothing that it shows can be taken back
+      const expected = ['a=old', 'b=pending', 'd=old'];
+      const seesTheSame = () => {
+        assert.deepEqual(list(snapshot, 'a', 'z'), expected);
+        assert.deepEqual(list(snapshot, 'a', 'z', true), expected.toReversed());
+        assert.deepEqual(list(snapshot, 'b', 'd'), ['b=pending']);
+        assert.deepEqual(list(snapshot, 'd', 'b'), []);
+        assert.equal(read(snapshot, 'a'), 'old');
+        assert.equal(read(snapshot, 'c'), undefined);
+      };
+      seesTheSame();
+      for (let round = 0; round < 5; round++) {
+        const written = Promise.all([put(store, 'a', 'new'), remove(store, 'b'), put(store, 'c', `new ${round}`)]);
+        seesTheSame();
+        await world.until(written);
+        seesTheSame();
+      }
+      const later = await world.until(store.snapshot());
+      assert.deepEqual(list(later, 'a', 'z'), ['a=new', 'c=new 4', 'd=old']);
+      const [first] = snapshot.range({ start: key('a'), end: key('z') });
+      first.value.fill(0);
+      seesTheSame();
+      snapshot.close();
+      snapshot.close();
+      assert.throws(() => snapshot.get(key('a')), hasCode('store.failed'));
+      assert.throws(() => list(snapshot, 'a', 'z'), hasCode('store.failed'));
+      await world.until(store.close());
+      assert.throws(() => later.get(key('a')), hasCode('store.failed'));
+      later.close();
+      await assert.rejects(store.snapshot(), hasCode('store.failed'));
+    });
+
+    test('gives a limited number of snapshots, and more when one is closed', async ({ store, world }) => {
+      const snapshots: StoreSnapshot[] = [];
+      for (let count = 0; count < storeLimits.snapshotsMax; count++) {
+        snapshots.push(await world.until(store.snapshot()));
+      }
+      await assert.rejects(store.snapshot(), hasCode('store.busy'));
+      snapshots[0].close();
+      await world.until(store.snapshot());
+    });
+
     it('behaves as a map sorted by key, whatever is done to it in whatever order', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(fc.array(change, { maxLength: 8 }), { maxLength: 30 }), async turns => {
@@ -268,7 +315,7 @@ export function read(reader: StoreReader, name: string): string | undefined {
   return value && text(value);
 }
 
-function list(store: KeyValueStore, start: string, end: string, reverse = false): string[] {
+function list(store: StoreReader, start: string, end: string, reverse = false): string[] {
   const entries = store.range({ start: key(start), end: key(end), reverse });
   return [...entries].map(entry => `${text(entry.key)}=${text(entry.value)}`);
 }

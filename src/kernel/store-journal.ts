@@ -84,6 +84,7 @@ export class StoreJournal {
 
   /** The group and its successors go into a new file. Throws `store.full`, `store.failed`. */
   async roll(firstSequenceNumber: number): Promise<void> {
+    if (this.#file !== undefined && this.#fileBytes === 0) return; // its first group was refused: the disk was full
     const { files, directory, random } = this.#place;
     const salt = Buffer.from(random.bytes(4)).readUInt32LE();
     const name = `${String(firstSequenceNumber).padStart(20, '0')}-${salt.toString(16).padStart(8, '0')}.log`;

@@ -1,5 +1,6 @@
-/** Writes as fast as it can, then hangs in an endless loop with writes in flight. Told on by store.test.ts. */
+/** Writes as fast as it can, then hangs in an endless loop with writes in flight. Told on by lmdb-store.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { JournaledStoreLimits } from './journaled-store.ts';
 import { openLmdbStore } from './lmdb-store.ts';
 import { put } from './store-contract.ts';
 
@@ -7,11 +8,12 @@ interface Task {
   readonly path: string;
   readonly round: number;
   readonly loopAfterTurns: number;
+  readonly limits: Partial<JournaledStoreLimits>;
 }
 
-const { path, round, loopAfterTurns } = workerData as Task; // a cast: worker data is untyped, and its sender is our test
+const { path, round, loopAfterTurns, limits } = workerData as Task; // a cast: worker data is untyped, and its sender is our test
 
-const store = await openLmdbStore({ path, durability: 'sync' });
+const store = await openLmdbStore({ path, durability: 'sync', limits });
 let count = 0;
 for (let turn = 0; ; turn++) {
   const acknowledgements = Array.from({ length: 50 }, () => {
