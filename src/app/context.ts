@@ -3,7 +3,7 @@ import type { Iot } from '../iot/port.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Table } from '../platform/table/index.ts';
-import type { EntityMap, Repositories } from './entities.ts';
+import type { AttributesOf, EntityDefinition, EntityMap, Repositories } from './entities.ts';
 import type { CommandDefinition, CommandMap, Model, RouteOptions, TelemetryMap, TelemetryTypes } from './model.ts';
 
 /** Everything a handler may touch. Time and ids come from here too, so that a test can own them. */
@@ -42,6 +42,24 @@ export type TelemetryEvent<Types extends TelemetryTypes> = {
     readonly sequenceNumber: bigint;
   };
 }[keyof Types & string];
+
+/** What happened to one entity. Told at least once, in the order of the changes of that entity. */
+export type EntityChange<D extends EntityDefinition> = {
+  /** When it was made, Unix epoch milliseconds. */
+  readonly changedAtMs: number;
+  /** Identifies the change: the same again when it is told again. */
+  readonly sequenceNumber: bigint;
+} & (
+  | { readonly type: 'INSERT'; readonly newImage: AttributesOf<D>; readonly oldImage: undefined }
+  | { readonly type: 'MODIFY'; readonly newImage: AttributesOf<D>; readonly oldImage: AttributesOf<D> }
+  | {
+      readonly type: 'REMOVE';
+      readonly newImage: undefined;
+      readonly oldImage: AttributesOf<D>;
+      /** Removed because its time to live was over, not by anybody. */
+      readonly isExpired: boolean;
+    }
+);
 
 export interface CommandSender<D extends CommandDefinition> {
   /**

@@ -24,22 +24,19 @@ export function defineApp(model: { readonly application: string }, parts: AppPar
 }
 
 export const appLimits = {
-  telemetryFunctionsMax: 63, // ours: each is a consumer that reads the stream for itself and is watched for hanging
+  consumerFunctionsMax: 63, // ours: each is a consumer that reads a stream for itself and is watched for hanging
 } as const;
 
 function checkFunctions({ model, functions }: App): void {
-  const consumers = Object.values(functions).filter(({ kind }) => kind === 'telemetry').length;
-  if (consumers > appLimits.telemetryFunctionsMax) {
-    const fix = `Let one function handle several types of a context; at most ${appLimits.telemetryFunctionsMax} read the stream.`;
-    throw appNotValid(`The app has ${consumers} telemetry functions.`, fix);
+  const consumers = Object.values(functions).filter(({ kind }) => kind !== 'commandResult').length;
+  if (consumers > appLimits.consumerFunctionsMax) {
+    const fix = `Let one function handle several types of a context; at most ${appLimits.consumerFunctionsMax} read a stream.`;
+    throw appNotValid(`The app has ${consumers} functions for telemetry and changes.`, fix);
   }
   const resultOf = new Map<string, string>();
   for (const [name, declared] of Object.entries(functions)) {
-    const known =
-      declared.kind === 'telemetry'
-        ? Object.hasOwn(model.telemetry, declared.context)
-        : Object.hasOwn(model.commands, declared.command);
-    if (!known) throw appNotValid(`The function ${name} is for something the model lacks.`, 'Declare it in the model.');
+    if (!isInModel(model, declared))
+      throw appNotValid(`The function ${name} is for something the model lacks.`, 'Declare it in the model.');
     if (declared.kind !== 'commandResult') continue;
     const other = resultOf.get(declared.command);
     if (other) {
@@ -47,6 +44,12 @@ function checkFunctions({ model, functions }: App): void {
     }
     resultOf.set(declared.command, name);
   }
+}
+
+function isInModel(model: AnyModel, declared: AppFunction): boolean {
+  if (declared.kind === 'telemetry') return Object.hasOwn(model.telemetry, declared.context);
+  if (declared.kind === 'entityChange') return Object.hasOwn(model.entities, declared.entity);
+  return Object.hasOwn(model.commands, declared.command);
 }
 
 /** Two routes are ambiguous when one request could be either: the same method and shape of path. */

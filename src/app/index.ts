@@ -1,4 +1,4 @@
-export type { Announcement, AppContext, CommandResult, ContextOf, TelemetryEvent } from './context.ts';
+export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
 export { type App, appLimits, defineApp } from './define-app.ts';
 export { appTable, type EntityMap, entityIsThere, type Page } from './entities.ts';
 export { ApiError, notFound } from './errors.ts';
@@ -6,4 +6,5 @@ export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, 
 export { openApiOf, statusOf } from './openapi.ts';
 export { problemsOf } from './problems.ts';
 export { consumerNames, Runtime, type RuntimeOptions } from './runtime.ts';
+export { tablesOf } from './table-changes.ts';
 export { commandTopic, devicePolicy, telemetryTopic } from './topics.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { AppContext, CommandResult, RouteAnswer, RouteRequest, TelemetryEvent } from './context.ts';
+import type { AppContext, CommandResult, EntityChange, RouteAnswer, RouteRequest, TelemetryEvent } from './context.ts';
 import type { EntityMap } from './entities.ts';
 import { appNotValid } from './errors.ts';
 
@@ -65,7 +65,16 @@ export interface CommandResultFunction {
   readonly handler: (result: never, context: never) => Promise<void>;
 }
 
-export type AppFunction = TelemetryFunction | CommandResultFunction;
+export interface EntityChangeFunction {
+  readonly kind: 'entityChange';
+  readonly entity: string;
+  readonly options: BatchFunctionOptions;
+  readonly handler:
+    | { readonly each: (change: never, context: never) => Promise<void> }
+    | { readonly batch: (changes: never, context: never) => Promise<void> };
+}
+
+export type AppFunction = TelemetryFunction | CommandResultFunction | EntityChangeFunction;
 
 export interface Route {
   readonly method: HttpMethod;
@@ -117,6 +126,28 @@ export class Model<T extends TelemetryMap, C extends CommandMap, E extends Entit
     options: FunctionOptions = {},
   ): CommandResultFunction {
     return { kind: 'commandResult', command, options, handler };
+  }
+
+  /**
+   * A function for each change of an entity: created, updated, deleted or expired, whoever did it. Changes of one entity
+   * come in order, one at a time, at least once, within 24 hours. A function that writes to the entity it listens to is
+   * called again for that write: it must come to an end by itself.
+   */
+  onEntityChange<Name extends keyof E & string>(
+    entity: Name,
+    handler: (change: EntityChange<E[Name]>, context: AppContext<C, E>) => Promise<void>,
+    options: FunctionOptions = {},
+  ): EntityChangeFunction {
+    return { kind: 'entityChange', entity, options, handler: { each: handler } };
+  }
+
+  /** A function for whole batches of changes, in order, for work that is cheaper together. Throwing fails the batch. */
+  onEntityChangeBatch<Name extends keyof E & string>(
+    entity: Name,
+    handler: (changes: EntityChange<E[Name]>[], context: AppContext<C, E>) => Promise<void>,
+    options: BatchFunctionOptions = {},
+  ): EntityChangeFunction {
+    return { kind: 'entityChange', entity, options, handler: { batch: handler } };
   }
 
   /** An HTTP route. The path's parameters, the query and the body are validated and typed; all need a bearer token. */

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
 import { readEnvelope, topicBegins } from '../iot/rules/index.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -19,23 +20,33 @@ import {
   type RecordFilter,
   type Selected,
   type SequenceNumber,
+  type ShardId,
   type StreamReader,
   type StreamRecord,
   type Suspects,
 } from '../platform/stream/index.ts';
-import type { Table } from '../platform/table/index.ts';
+import type { ChangeFeed, Table } from '../platform/table/index.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
 import type { App } from './define-app.ts';
 import { appTable, type EntityMap, makeRepositories } from './entities.ts';
 import { commandNotKnown, telemetryNotValid } from './errors.ts';
-import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
+import type {
+  CommandMap,
+  CommandResultFunction,
+  EntityChangeFunction,
+  TelemetryFunction,
+  TelemetryTypes,
+} from './model.ts';
 import { problemsOf } from './problems.ts';
+import { changeDeadLetter, changesShard, entityChangeConsumer, TableChangeReader } from './table-changes.ts';
 import { anyTelemetryPrefix, telemetryPrefix, topicReader } from './topics.ts';
 
 export interface RuntimeOptions {
   readonly app: App;
   readonly table: Table;
+  /** The changes of `appTable`; needed only by an app that listens to them. */
+  readonly changes?: ChangeFeed;
   /** A reader of its own for each consumer. */
   readonly openReader: () => StreamReader;
   readonly iot: Iot;
@@ -74,7 +85,7 @@ type CommandEvent =
 
 /** Every consumer of an app, in a fixed order: the commands' own first. */
 export function consumerNames(app: App): string[] {
-  const functions = Object.entries(app.functions).filter(([, declared]) => declared.kind === 'telemetry');
+  const functions = Object.entries(app.functions).filter(([, declared]) => declared.kind !== 'commandResult');
   return [commandsConsumer, ...functions.map(([name]) => name)];
 }
 
@@ -92,6 +103,7 @@ export class Runtime {
   readonly #options: RuntimeOptions;
   readonly #tracker: CommandTracker;
   readonly #meaningOf: ReturnType<typeof topicReader>;
+  /** Those of the stream of messages, the commands' own first. */
   readonly #consumers: Progress[] = [];
   readonly #readers: StreamReader[] = [];
   readonly #stop = new AbortController();
@@ -148,10 +160,11 @@ export class Runtime {
     );
     for (const [name, declared] of Object.entries(this.app.functions)) {
       if (declared.kind === 'telemetry') this.#consumeTelemetry(name, declared);
+      else if (declared.kind === 'entityChange') this.#consumeChanges(name, declared);
     }
   }
 
-  /** How far every consumer has got: the last record all of them are done with; null = at the start. */
+  /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */
   get consumedUpTo(): SequenceNumber | null {
     let least: SequenceNumber | null | undefined;
     for (const { checkpoint } of this.#consumers) {
@@ -161,7 +174,7 @@ export class Runtime {
     return least ?? null;
   }
 
-  /** Events handled by the app's own functions since the start. */
+  /** Messages handled by the app's own functions since the start. */
   get processed(): number {
     return this.#consumers.slice(1).reduce((sum, consumer) => sum + consumer.processed, 0);
   }
@@ -266,33 +279,52 @@ export class Runtime {
     limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs' | 'wants'>,
   ): void {
     const reader = this.#options.openReader();
+    const deadLetter = (letter: DeadLetter) => this.#keepDeadLetter(letter);
+    const consumer = this.#run({ name, reader, shardId: onlyShard, select, invoke: run, deadLetter, ...limits });
+    this.#consumers.push(consumer);
+  }
+
+  #consumeChanges(name: string, declared: EntityChangeFunction): void {
+    const { changes: feed, clock } = this.#options;
+    assert(feed !== undefined); // whoever starts an app that listens gives it the changes
+    const { wants, select, run, limits } = entityChangeConsumer(name, declared, { clock, context: this.context });
+    const reader = new TableChangeReader({ feed, wants, onGap: missed => this.#noteMissed(name, missed) });
+    const deadLetter = (letter: DeadLetter) => this.#keepDeadChange(letter);
+    this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
+  }
+
+  /** Starts a consumer with what all of them share. */
+  #run<Event>(
+    options: Omit<ConsumerOptions<Event>, 'clock' | 'loadCheckpoint' | 'saveCheckpoint' | 'marks' | 'suspects'>,
+  ): Consumer<Event> {
+    const { name, reader, shardId } = options;
     const consumer = new Consumer<Event>({
-      name,
-      reader,
-      shardId: onlyShard,
+      ...options,
       clock: this.#options.clock,
-      select,
-      invoke: run,
-      loadCheckpoint: () => this.#loadCheckpoint(name),
-      saveCheckpoint: upTo => this.#saveCheckpoint(name, upTo),
-      deadLetter: letter => this.#keepDeadLetter(letter),
-      ...limits,
+      loadCheckpoint: () => this.#loadCheckpoint(name, shardId),
+      saveCheckpoint: upTo => this.#saveCheckpoint(name, shardId, upTo),
       marks: this.#options.marksOf?.(name),
       suspects: this.#options.suspectsOf?.(name),
     });
     this.#readers.push(reader);
-    this.#consumers.push(consumer);
     this.#running.push(consumer.run(this.#stop.signal).catch(error => this.#options.onFailure(error)));
+    return consumer;
   }
 
-  async #loadCheckpoint(consumer: string): Promise<SequenceNumber | null> {
-    const key = { PK: `Checkpoint-${consumer}`, SK: onlyShard };
+  /** Changes went before a consumer had seen them: it was behind for a day, or the stream was full. */
+  #noteMissed(consumer: string, missed: bigint): void {
+    this.counters.add('functions.changesMissed', Number(missed));
+    this.#options.log.error({ consumer, missed: Number(missed) }, 'Changes were gone before they could be handled.');
+  }
+
+  async #loadCheckpoint(consumer: string, shardId: ShardId): Promise<SequenceNumber | null> {
+    const key = { PK: `Checkpoint-${consumer}`, SK: shardId };
     const { Item } = await this.#options.table.get({ TableName: appTable.tableName, Key: key, ConsistentRead: true });
     return Item ? BigInt(Item.UpTo) : null;
   }
 
-  async #saveCheckpoint(consumer: string, upTo: SequenceNumber): Promise<void> {
-    const Item = { PK: `Checkpoint-${consumer}`, SK: onlyShard, UpTo: String(upTo) };
+  async #saveCheckpoint(consumer: string, shardId: ShardId, upTo: SequenceNumber): Promise<void> {
+    const Item = { PK: `Checkpoint-${consumer}`, SK: shardId, UpTo: String(upTo) };
     await this.#options.table.put({ TableName: appTable.tableName, Item });
   }
 
@@ -313,6 +345,16 @@ export class Runtime {
         Attempts: attempts,
       },
     });
+  }
+
+  async #keepDeadChange(letter: DeadLetter): Promise<void> {
+    const { consumer, record, error, attempts } = letter;
+    this.counters.add('functions.deadLettered');
+    this.#options.log.warn(
+      { consumer, item: record.partitionKey, code: codeOf(error), attempts },
+      'A change was dead-lettered.',
+    );
+    await this.#options.table.put({ TableName: appTable.tableName, Item: changeDeadLetter(letter) });
   }
 
   /** The whole record with its reason, so that it can be looked at and sent in again. Stored before the checkpoint moves. */

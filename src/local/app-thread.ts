@@ -3,7 +3,7 @@
  * crash; the gateway thread ends it and starts another.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { appTable, consumerNames, devicePolicy, Runtime } from '../app/index.ts';
+import { appTable, consumerNames, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
@@ -46,13 +46,14 @@ async function start(): Promise<void> {
   const { dataDirectory } = data;
   const log = openLog(data.logLevel);
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'table'), durability: 'sync' });
-  const table = await openEmbeddedTable({ store, clock: systemClock, tables: [appTable] });
+  const table = await openEmbeddedTable({ store, clock: systemClock, tables: tablesOf(app) });
   const feed = new Feed();
   const names = consumerNames(app);
   const alone = oneAtATime();
   const runtime = new Runtime({
     app,
     table,
+    changes: table.changesOf(appTable.tableName),
     openReader: () =>
       new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view }),
     iot,

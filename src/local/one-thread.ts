@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
-import { type Announcement, type App, appTable, devicePolicy, Runtime } from '../app/index.ts';
+import { type Announcement, type App, appTable, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { MqttClient, type MqttClientOptions } from '../device/index.ts';
 import { type Caller, Feed, makeApi, type Tokens } from '../http/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
@@ -19,7 +19,7 @@ import { type Random, seededRandom } from '../kernel/random.ts';
 import { TestDisk } from '../kernel/test-disk.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
-import { openEmbeddedTable } from '../platform/table/index.ts';
+import { type OpenTable, openEmbeddedTable } from '../platform/table/index.ts';
 import { healthOf } from './health.ts';
 
 const streamDirectory = '/stream';
@@ -53,6 +53,7 @@ export class OneThreadBackend {
   readonly gateway: Gateway;
   readonly runtime: Runtime;
   readonly stream: EmbeddedStream;
+  readonly table: OpenTable;
   readonly mqttPort: number;
   /** Everything announced, in order. */
   readonly announcements: Announcement[];
@@ -68,6 +69,7 @@ export class OneThreadBackend {
     this.gateway = parts.gateway;
     this.runtime = parts.runtime;
     this.stream = parts.stream;
+    this.table = parts.table;
     this.mqttPort = parts.mqttPort;
     this.announcements = parts.announcements;
     this.failures = parts.failures;
@@ -169,6 +171,7 @@ interface BackendParts {
   readonly gateway: Gateway;
   readonly runtime: Runtime;
   readonly stream: EmbeddedStream;
+  readonly table: OpenTable;
   readonly sessions: RecoveredJournal;
   readonly mqttPort: number;
   readonly announcements: Announcement[];
@@ -195,11 +198,12 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const iot = { clock, random, counters, log, sockets, access, things, stream, sessions };
   const gateway = new Gateway({ ...iot, onFailure });
   const tableStore = await openMemoryStore({ clock, disk: world.tableDisk });
-  const table = await openEmbeddedTable({ store: tableStore, clock, tables: [appTable] });
+  const table = await openEmbeddedTable({ store: tableStore, clock, tables: tablesOf(app) });
   const feed = new Feed();
   const runtime = new Runtime({
     app,
     table,
+    changes: table.changesOf(appTable.tableName),
     openReader: () => new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail }),
     iot: gateway,
     clock,
@@ -214,5 +218,5 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const api = makeApi({ runtime, tokens: new PlainTokens(), feed, log, health: () => healthOf(runtime, gateway) });
   await runtime.start();
   const mqttPort = await gateway.listen({ host: 'test', port: 0 });
-  return { world, gateway, runtime, stream, sessions, mqttPort, announcements, failures, api };
+  return { world, gateway, runtime, stream, table, sessions, mqttPort, announcements, failures, api };
 }

@@ -14,7 +14,7 @@ const slots = {
   marks: 4,
 } as const;
 
-export const consumersMax = appLimits.telemetryFunctionsMax + 1; // The commands' own is one more.
+export const consumersMax = appLimits.consumerFunctionsMax + 2; // The commands' own and that of aggregates are two more.
 
 export function newSharedState(): SharedArrayBuffer {
   return new SharedArrayBuffer((slots.marks + consumersMax * 2) * 8);

@@ -10,6 +10,7 @@ export {
   type Suspects,
 } from './consumer.ts';
 export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
+export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';
 export { LocalTail } from './local-tail.ts';
 export type { Appended, RecordFilter, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';

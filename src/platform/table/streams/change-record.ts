@@ -88,13 +88,8 @@ export function changedAtMs(encoded: Uint8Array): number {
 
 /** The key of the item that changed, without decoding its images. */
 export function changedKey(encoded: Uint8Array): Item {
-  return decodeItem(changedKeyBytes(encoded));
-}
-
-/** The same key has the same bytes: it was encoded in the order of the key schema. */
-export function changedKeyBytes(encoded: Uint8Array): Uint8Array {
   const length = bufferOf(encoded).readUInt32BE(headBytes);
-  return encoded.subarray(headBytes + lengthBytes, headBytes + lengthBytes + length);
+  return decodeItem(encoded.subarray(headBytes + lengthBytes, headBytes + lengthBytes + length));
 }
 
 function partsOf(encoded: Uint8Array): (Uint8Array | undefined)[] {

@@ -111,21 +111,22 @@ export function openStreamOf(reader: StoreReader, tableId: number): StoredStream
 /**
  * Gives the table a stream with these images, or none. Content when it is so already; another view type begins another
  * stream, as each keeps its own. The stream that ends stays readable for 24 hours.
+ * @returns the label of the stream the table has then
  */
 export function setStream(
   transaction: StoreTransaction,
   table: Pick<TableLayout, 'id' | 'tableName' | 'keys'>,
   viewType: StreamViewType | undefined,
   nowMs: number,
-): void {
+): string | undefined {
   const state = readState(transaction, table.id);
   const open = openStreamOf(transaction, table.id);
   const isSame = open?.viewType === viewType && (open === undefined || open.tableName === table.tableName);
-  if (isSame) return;
+  if (isSame) return open?.label;
   if (open !== undefined) {
     putStream(transaction, { ...open, shards: closedShards(open.shards, state), disabledAtMs: nowMs });
   }
-  if (viewType === undefined) return;
+  if (viewType === undefined) return undefined;
   const createdAtMs = freeLabelMs(transaction, table, nowMs);
   const stream = {
     tableId: table.id,
@@ -140,6 +141,7 @@ export function setStream(
   const shards = [{ shardId: shardIdOf(stream, createdAtMs), first: String(state.last + 1n) }];
   putStream(transaction, { ...stream, shards });
   writeState(transaction, table.id, { ...state, streamNumber: stream.number, shardStartedAtMs: 0 });
+  return stream.label;
 }
 
 /** ARN and label of a table's newest stream while it can be read: what DescribeTable tells. */

@@ -1,0 +1,234 @@
+/**
+ * Functions for what happens to entities: the changes of the app's table, read as a stream is read, so that the same
+ * consumer gives them to functions in order, in batches, at least once, and sets aside what fails.
+ *
+ * What the app keeps for itself in the same table (checkpoints, dead letters, commands, lookup records) is passed by
+ * without a trace: a reader that told of it would make its consumer save a checkpoint, which is a change again.
+ */
+import type { Clock } from '../kernel/clock.ts';
+import { codeOf, messageOf } from '../kernel/errors.ts';
+import { invoke } from '../platform/functions/index.ts';
+import {
+  type ConsumerOptions,
+  checkpointNotReached,
+  consumerDefaults,
+  type DeadLetter,
+  eachRecord,
+  type Outcome,
+  type Selected,
+  type SequenceNumber,
+  type ShardId,
+  type StreamReader,
+  type StreamRecord,
+} from '../platform/stream/index.ts';
+import {
+  type ChangeFeed,
+  changedAtMs,
+  type DocumentChange,
+  readChange,
+  readChangedKey,
+  type StoredChange,
+  type TableSchema,
+} from '../platform/table/index.ts';
+import type { App } from './define-app.ts';
+import { appTable } from './entities.ts';
+import type { EntityChangeFunction } from './model.ts';
+
+/** All changes of the app's table; what AWS splits into shards is one here. */
+export const changesShard: ShardId = 'table-changes';
+
+const changeLimits = {
+  passedByMax: 1_000, // ours: then a reader tells how far it is, so that a restart does not look at more of them again
+  passedByMs: 3_600_000, // ours: or so often, so that its checkpoint is never near the end of retention
+  deadLetterImageBytesMax: 300 * 1024, // ours: an item holds 400 KB
+} as const;
+
+/** The key of an item in the app's table. */
+interface RecordKey {
+  readonly PK: string;
+  readonly SK: string;
+}
+
+export type ChangeFilter = (key: RecordKey) => boolean;
+
+/** The tables of an app. Changes are kept only if somebody listens, as each costs another write. */
+export function tablesOf(app: App): TableSchema[] {
+  return [listensToChanges(app) ? { ...appTable, stream: 'NEW_AND_OLD_IMAGES' } : appTable];
+}
+
+export function listensToChanges({ functions }: App): boolean {
+  return Object.values(functions).some(({ kind }) => kind === 'entityChange');
+}
+
+/** The base records of an entity: each entity has one, beside its lookup records. */
+export function baseRecordsOf(entity: string): ChangeFilter {
+  return ({ PK, SK }) => SK === entity && PK.startsWith(`${entity}-`);
+}
+
+/** Reads the changes that `wants` wants. One consumer each. */
+export class TableChangeReader implements StreamReader {
+  readonly #feed: ChangeFeed;
+  readonly #wants: ChangeFilter;
+  readonly #onGap: (missed: bigint) => void;
+  /** Behind `after` nothing was wanted up to `upTo`. */
+  #passed: { readonly after: SequenceNumber; readonly upTo: SequenceNumber; readonly sinceMs: number } | undefined;
+
+  constructor(options: { feed: ChangeFeed; wants: ChangeFilter; onGap: (missed: bigint) => void }) {
+    this.#feed = options.feed;
+    this.#wants = options.wants;
+    this.#onGap = options.onGap;
+  }
+
+  async shards(): Promise<ShardId[]> {
+    return [changesShard];
+  }
+
+  async read(_shardId: ShardId, after: SequenceNumber | null, bytesMax: number): Promise<StreamRecord[]> {
+    const last = this.#feed.lastSequenceNumber();
+    if (after !== null && after > last) throw checkpointNotReached(after, last);
+    const from = this.#reached(after);
+    if (from >= last) return [];
+    const changes = this.#feed.read(from, bytesMax);
+    const first = changes.length > 0 ? changes[0].sequenceNumber : last + 1n; // All of them may have been trimmed.
+    const missed = first - from - 1n;
+    if (after !== null && missed > 0n) this.#onGap(missed);
+    if (changes.length === 0) {
+      this.#passed = { after: after ?? 0n, upTo: last, sinceMs: this.#passed?.sinceMs ?? 0 };
+      return [];
+    }
+    const records = changes.filter(({ encoded }) => this.#wants(keyOf(encoded))).map(toRecord);
+    if (records.length === 0) return this.#passBy(after ?? 0n, changes);
+    this.#passed = undefined;
+    return records;
+  }
+
+  async waitBeyond(_shardId: ShardId, after: SequenceNumber | null, signal: AbortSignal): Promise<void> {
+    const from = this.#reached(after);
+    while (!signal.aborted && this.#feed.lastSequenceNumber() <= from) {
+      await new Promise<void>(resolve => {
+        const stop = this.#feed.onceBeyond(from, done);
+        function done() {
+          stop();
+          signal.removeEventListener('abort', done);
+          resolve();
+        }
+        signal.addEventListener('abort', done);
+      });
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  #reached(after: SequenceNumber | null): SequenceNumber {
+    return this.#passed?.after === (after ?? 0n) ? this.#passed.upTo : (after ?? 0n);
+  }
+
+  /** Remembers what it has passed by; now and then it gives the last of it, which tells how far it is. */
+  #passBy(after: SequenceNumber, changes: readonly StoredChange[]): StreamRecord[] {
+    const last = changes[changes.length - 1];
+    const sinceMs = this.#passed?.after === after ? this.#passed.sinceMs : changedAtMs(changes[0].encoded);
+    const isDue =
+      last.sequenceNumber - after >= changeLimits.passedByMax ||
+      changedAtMs(last.encoded) - sinceMs >= changeLimits.passedByMs;
+    this.#passed = isDue ? undefined : { after, upTo: last.sequenceNumber, sinceMs };
+    return isDue ? [toRecord(last)] : [];
+  }
+}
+
+/** Keyed by the partition of the item, so that what belongs to one entity stays in order. */
+function toRecord({ sequenceNumber, encoded }: StoredChange): StreamRecord {
+  return {
+    sequenceNumber,
+    partitionKey: keyOf(encoded).PK,
+    data: Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength),
+    arrivalAtMs: changedAtMs(encoded),
+  };
+}
+
+function keyOf(encoded: Uint8Array): RecordKey {
+  return readChangedKey(encoded) as unknown as RecordKey; // The keys of `appTable` are two strings.
+}
+
+/** The change a record means to a consumer, or undefined when it was only given to tell how far its reader is. */
+export function selectChange(record: StreamRecord, wants: ChangeFilter): DocumentChange | undefined {
+  return wants(keyOf(record.data)) ? readChange(record.data) : undefined;
+}
+
+/** What an entity change function is given, before its types are known. */
+interface DecodedChange {
+  readonly type: DocumentChange['name'];
+  readonly newImage: Record<string, unknown> | undefined;
+  readonly oldImage: Record<string, unknown> | undefined;
+  readonly isExpired?: boolean;
+  readonly changedAtMs: number;
+  readonly sequenceNumber: bigint;
+}
+
+/** How a consumer is to be run, besides what all of them share. */
+export interface ChangeConsumer {
+  readonly wants: ChangeFilter;
+  readonly select: (record: StreamRecord) => DecodedChange | undefined;
+  readonly run: (batch: Selected<DecodedChange>[]) => Promise<Outcome>;
+  readonly limits: Pick<ConsumerOptions<DecodedChange>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
+}
+
+/** The consumer that a declared function is. Each invocation has a time limit. */
+export function entityChangeConsumer(
+  functionName: string,
+  { entity, options, handler }: EntityChangeFunction,
+  { clock, context }: { readonly clock: Clock; readonly context: unknown },
+): ChangeConsumer {
+  const wants = baseRecordsOf(entity);
+  const select = (record: StreamRecord) => decode(record, wants);
+  const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = options;
+  const invocation = { functionName, clock, timeoutMs };
+  if ('each' in handler) {
+    // The images are what entities of this definition stored: what the handler's type was made from.
+    const each = handler.each as (change: DecodedChange, context: unknown) => Promise<void>;
+    const run = eachRecord<DecodedChange>(({ event }) => invoke(invocation, () => each(event, context)));
+    return { wants, select, run, limits: { attemptsMax, batchRecordsMax: consumerDefaults.eachRecordsMax } };
+  }
+  const all = handler.batch as (changes: DecodedChange[], context: unknown) => Promise<void>;
+  const run = async (batch: Selected<DecodedChange>[]): Promise<Outcome> => {
+    const changes = batch.map(({ event }) => event);
+    await invoke(invocation, () => all(changes, context));
+    return { failed: new Map(), skipped: new Set() };
+  };
+  return { wants, select, run, limits: { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs } };
+}
+
+function decode(record: StreamRecord, wants: ChangeFilter): DecodedChange | undefined {
+  const change = selectChange(record, wants);
+  if (change === undefined) return undefined;
+  return {
+    type: change.name,
+    newImage: entityIn(change.newImage),
+    oldImage: entityIn(change.oldImage),
+    ...(change.name === 'REMOVE' && { isExpired: change.isExpired }),
+    changedAtMs: change.atMs,
+    sequenceNumber: record.sequenceNumber,
+  };
+}
+
+/** The attributes of the entity that a base record carries. */
+function entityIn(image: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
+  return image?.Data as Record<string, unknown> | undefined; // As the repository put it there.
+}
+
+/** The whole change with its reason, so that it can be looked at; images that would not fit are left to the stream. */
+export function changeDeadLetter({ consumer, shardId, record, error, attempts }: DeadLetter): Record<string, unknown> {
+  const { name, keys, newImage, oldImage, isExpired } = readChange(record.data);
+  const holdsImages = record.data.length <= changeLimits.deadLetterImageBytesMax;
+  return {
+    PK: `DeadLetter-${consumer}`,
+    SK: `${shardId}-${String(record.sequenceNumber).padStart(20, '0')}`,
+    Change: name,
+    ChangedAtMs: record.arrivalAtMs,
+    Keys: keys,
+    ...(holdsImages ? { NewImage: newImage ?? null, OldImage: oldImage ?? null } : { ImagesLeftOut: true }),
+    IsExpired: isExpired,
+    ErrorCode: codeOf(error),
+    ErrorMessage: messageOf(error).slice(0, 1_000),
+    Attempts: attempts,
+  };
+}

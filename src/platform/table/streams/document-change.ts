@@ -1,0 +1,31 @@
+/** A stored change as programs see it: JavaScript values, as the document API gives them. */
+import { documentFormat } from '../values/document-format.ts';
+import { type ChangeName, changedKey, decodeChange, ttlIdentity } from './change-record.ts';
+
+export interface DocumentChange {
+  readonly name: ChangeName;
+  /** When it was made, Unix epoch milliseconds. */
+  readonly atMs: number;
+  readonly keys: Record<string, unknown>;
+  readonly newImage?: Record<string, unknown>;
+  readonly oldImage?: Record<string, unknown>;
+  /** The item was removed because its time to live was over. */
+  readonly isExpired: boolean;
+}
+
+export function readChange(encoded: Uint8Array): DocumentChange {
+  const { name, atMs, keys, newImage, oldImage, userIdentity } = decodeChange(encoded);
+  return {
+    name,
+    atMs,
+    keys: documentFormat.writeItem(keys),
+    ...(newImage && { newImage: documentFormat.writeItem(newImage) }),
+    ...(oldImage && { oldImage: documentFormat.writeItem(oldImage) }),
+    isExpired: name === 'REMOVE' && userIdentity?.principalId === ttlIdentity.principalId,
+  };
+}
+
+/** Only the key, for whoever passes by most changes. */
+export function readChangedKey(encoded: Uint8Array): Record<string, unknown> {
+  return documentFormat.writeItem(changedKey(encoded));
+}
