@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../kernel/clock.ts';
 import { codeOf } from '../kernel/errors.ts';
 import type { Table, TableSchema } from '../platform/table/index.ts';
+import { type AggregateDefinition, type AggregateReaders, makeAggregateReaders } from './aggregates.ts';
 import { cursorNotValid, entityExists, entityNotFound, entityNotValid, entityVersionConflict } from './errors.ts';
 import { problemsOf } from './problems.ts';
 
@@ -17,6 +18,8 @@ export interface EntityDefinition {
   readonly id: string;
   /** The questions that will be asked of it, by name. There is no other way to list. */
   readonly patterns: Readonly<Record<string, AccessPattern>>;
+  /** Counts, sums and extremes that are kept up to date, by name. */
+  readonly aggregates?: Readonly<Record<string, AggregateDefinition>>;
 }
 
 export interface AccessPattern {
@@ -68,6 +71,8 @@ export interface Repository<D extends EntityDefinition> {
       options?: ListOptions,
     ) => Promise<Page<AttributesOf<D>>>;
   };
+  /** A group of an aggregate, a few milliseconds behind what is stored. */
+  readonly aggregate: AggregateReaders<D>;
 }
 
 export type Repositories<E extends EntityMap> = { readonly [Name in keyof E]: Repository<E[Name]> };
@@ -104,6 +109,7 @@ export function makeRepositories<E extends EntityMap>(entities: E, table: Table,
 }
 
 class TableRepository {
+  readonly aggregate: ReturnType<typeof makeAggregateReaders>;
   readonly list: Record<string, (by: Record<string, string>, options?: ListOptions) => Promise<Page<unknown>>>;
   readonly #name: string;
   readonly #definition: EntityDefinition;
@@ -115,6 +121,7 @@ class TableRepository {
     this.#definition = definition;
     this.#table = table;
     this.#clock = clock;
+    this.aggregate = makeAggregateReaders(name, definition.aggregates, { table, tableName: appTable.tableName });
     this.list = Object.fromEntries(
       Object.entries(definition.patterns).map(([patternName, pattern]) => [
         patternName,

@@ -1,3 +1,4 @@
+export type { Aggregate, AggregateDefinition } from './aggregates.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
 export { type App, appLimits, defineApp } from './define-app.ts';
 export { appTable, type EntityMap, entityIsThere, type Page } from './entities.ts';

@@ -3,7 +3,7 @@ import type { Iot } from '../iot/port.ts';
 import { readEnvelope, topicBegins } from '../iot/rules/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
-import { codeOf, messageOf } from '../kernel/errors.ts';
+import { codeOf } from '../kernel/errors.ts';
 import { idMaker } from '../kernel/ids.ts';
 import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
@@ -26,20 +26,23 @@ import {
   type Suspects,
 } from '../platform/stream/index.ts';
 import type { ChangeFeed, Table } from '../platform/table/index.ts';
+import { aggregateConsumer, aggregatesConsumer } from './aggregate-keeper.ts';
+import { declaredAggregates } from './aggregates.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
+import { recordDeadLetter, resultDeadLetter } from './dead-letters.ts';
 import type { App } from './define-app.ts';
 import { appTable, type EntityMap, makeRepositories } from './entities.ts';
 import { commandNotKnown, telemetryNotValid } from './errors.ts';
-import type {
-  CommandMap,
-  CommandResultFunction,
-  EntityChangeFunction,
-  TelemetryFunction,
-  TelemetryTypes,
-} from './model.ts';
+import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
 import { problemsOf } from './problems.ts';
-import { changeDeadLetter, changesShard, entityChangeConsumer, TableChangeReader } from './table-changes.ts';
+import {
+  type ChangeConsumer,
+  changeDeadLetter,
+  changesShard,
+  entityChangeConsumer,
+  TableChangeReader,
+} from './table-changes.ts';
 import { anyTelemetryPrefix, telemetryPrefix, topicReader } from './topics.ts';
 
 export interface RuntimeOptions {
@@ -86,7 +89,8 @@ type CommandEvent =
 /** Every consumer of an app, in a fixed order: the commands' own first. */
 export function consumerNames(app: App): string[] {
   const functions = Object.entries(app.functions).filter(([, declared]) => declared.kind !== 'commandResult');
-  return [commandsConsumer, ...functions.map(([name]) => name)];
+  const own = declaredAggregates(app).length > 0 ? [commandsConsumer, aggregatesConsumer] : [commandsConsumer];
+  return [...own, ...functions.map(([name]) => name)];
 }
 
 /** What is asked of a consumer while it runs. */
@@ -160,7 +164,12 @@ export class Runtime {
     );
     for (const [name, declared] of Object.entries(this.app.functions)) {
       if (declared.kind === 'telemetry') this.#consumeTelemetry(name, declared);
-      else if (declared.kind === 'entityChange') this.#consumeChanges(name, declared);
+      else if (declared.kind === 'entityChange') {
+        this.#consumeChanges(name, entityChangeConsumer(name, declared, this.context));
+      }
+    }
+    if (declaredAggregates(this.app).length > 0) {
+      this.#consumeChanges(aggregatesConsumer, await aggregateConsumer(this.app, this.context));
     }
   }
 
@@ -284,10 +293,9 @@ export class Runtime {
     this.#consumers.push(consumer);
   }
 
-  #consumeChanges(name: string, declared: EntityChangeFunction): void {
-    const { changes: feed, clock } = this.#options;
+  #consumeChanges<Event>(name: string, { wants, select, run, limits }: ChangeConsumer<Event>): void {
+    const { changes: feed } = this.#options;
     assert(feed !== undefined); // whoever starts an app that listens gives it the changes
-    const { wants, select, run, limits } = entityChangeConsumer(name, declared, { clock, context: this.context });
     const reader = new TableChangeReader({ feed, wants, onGap: missed => this.#noteMissed(name, missed) });
     const deadLetter = (letter: DeadLetter) => this.#keepDeadChange(letter);
     this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
@@ -324,27 +332,23 @@ export class Runtime {
   }
 
   async #saveCheckpoint(consumer: string, shardId: ShardId, upTo: SequenceNumber): Promise<void> {
-    const Item = { PK: `Checkpoint-${consumer}`, SK: shardId, UpTo: String(upTo) };
-    await this.#options.table.put({ TableName: appTable.tableName, Item });
+    await this.#keep({ PK: `Checkpoint-${consumer}`, SK: shardId, UpTo: String(upTo) });
   }
 
   async #keepDeadResult(command: string, result: EndedCommand, error: unknown, attempts: number): Promise<void> {
     this.counters.add('functions.deadLettered');
-    const { thingName, sessionId, request, response, outcome } = result;
-    await this.#options.table.put({
-      TableName: appTable.tableName,
-      Item: {
-        PK: `DeadLetter-${commandsConsumer}`,
-        SK: `${command}-${sessionId}`,
-        ThingName: thingName,
-        Request: request,
-        Response: response ?? null,
-        Outcome: outcome,
-        ErrorCode: codeOf(error),
-        ErrorMessage: messageOf(error).slice(0, 1_000),
-        Attempts: attempts,
-      },
-    });
+    await this.#keep(resultDeadLetter(command, result, { consumer: commandsConsumer, error, attempts }));
+  }
+
+  /** Stored before the checkpoint moves. */
+  async #keepDeadLetter(letter: DeadLetter): Promise<void> {
+    const { consumer, record, error, attempts } = letter;
+    this.counters.add('functions.deadLettered');
+    this.#options.log.warn(
+      { consumer, thingName: record.partitionKey, code: codeOf(error), attempts },
+      'A record was dead-lettered.',
+    );
+    await this.#keep(recordDeadLetter(letter));
   }
 
   async #keepDeadChange(letter: DeadLetter): Promise<void> {
@@ -354,31 +358,11 @@ export class Runtime {
       { consumer, item: record.partitionKey, code: codeOf(error), attempts },
       'A change was dead-lettered.',
     );
-    await this.#options.table.put({ TableName: appTable.tableName, Item: changeDeadLetter(letter) });
+    await this.#keep(changeDeadLetter(letter));
   }
 
-  /** The whole record with its reason, so that it can be looked at and sent in again. Stored before the checkpoint moves. */
-  async #keepDeadLetter({ consumer, shardId, record, error, attempts }: DeadLetter): Promise<void> {
-    const message = readEnvelope(record.data);
-    this.counters.add('functions.deadLettered');
-    this.#options.log.warn(
-      { consumer, thingName: record.partitionKey, code: codeOf(error), attempts },
-      'A record was dead-lettered.',
-    );
-    await this.#options.table.put({
-      TableName: appTable.tableName,
-      Item: {
-        PK: `DeadLetter-${consumer}`,
-        SK: `${shardId}-${String(record.sequenceNumber).padStart(20, '0')}`,
-        ThingName: record.partitionKey,
-        Topic: message?.topic ?? null,
-        Payload: message?.payload ?? record.data,
-        ReceivedAtMs: record.arrivalAtMs,
-        ErrorCode: codeOf(error),
-        ErrorMessage: messageOf(error).slice(0, 1_000),
-        Attempts: attempts,
-      },
-    });
+  async #keep(Item: Record<string, unknown>): Promise<void> {
+    await this.#options.table.put({ TableName: appTable.tableName, Item });
   }
 }
 

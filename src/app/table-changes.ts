@@ -6,7 +6,6 @@
  * without a trace: a reader that told of it would make its consumer save a checkpoint, which is a change again.
  */
 import type { Clock } from '../kernel/clock.ts';
-import { codeOf, messageOf } from '../kernel/errors.ts';
 import { invoke } from '../platform/functions/index.ts';
 import {
   type ConsumerOptions,
@@ -30,6 +29,8 @@ import {
   type StoredChange,
   type TableSchema,
 } from '../platform/table/index.ts';
+import { declaredAggregates } from './aggregates.ts';
+import { reasonOf } from './dead-letters.ts';
 import type { App } from './define-app.ts';
 import { appTable } from './entities.ts';
 import type { EntityChangeFunction } from './model.ts';
@@ -56,8 +57,9 @@ export function tablesOf(app: App): TableSchema[] {
   return [listensToChanges(app) ? { ...appTable, stream: 'NEW_AND_OLD_IMAGES' } : appTable];
 }
 
-export function listensToChanges({ functions }: App): boolean {
-  return Object.values(functions).some(({ kind }) => kind === 'entityChange');
+function listensToChanges(app: App): boolean {
+  const hasFunction = Object.values(app.functions).some(({ kind }) => kind === 'entityChange');
+  return hasFunction || declaredAggregates(app).length > 0;
 }
 
 /** The base records of an entity: each entity has one, beside its lookup records. */
@@ -165,23 +167,23 @@ interface DecodedChange {
 }
 
 /** How a consumer is to be run, besides what all of them share. */
-export interface ChangeConsumer {
+export interface ChangeConsumer<Event> {
   readonly wants: ChangeFilter;
-  readonly select: (record: StreamRecord) => DecodedChange | undefined;
-  readonly run: (batch: Selected<DecodedChange>[]) => Promise<Outcome>;
-  readonly limits: Pick<ConsumerOptions<DecodedChange>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
+  readonly select: (record: StreamRecord) => Event | undefined;
+  readonly run: (batch: Selected<Event>[]) => Promise<Outcome>;
+  readonly limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
 }
 
 /** The consumer that a declared function is. Each invocation has a time limit. */
 export function entityChangeConsumer(
   functionName: string,
   { entity, options, handler }: EntityChangeFunction,
-  { clock, context }: { readonly clock: Clock; readonly context: unknown },
-): ChangeConsumer {
+  context: { readonly clock: Clock },
+): ChangeConsumer<DecodedChange> {
   const wants = baseRecordsOf(entity);
   const select = (record: StreamRecord) => decode(record, wants);
   const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = options;
-  const invocation = { functionName, clock, timeoutMs };
+  const invocation = { functionName, clock: context.clock, timeoutMs };
   if ('each' in handler) {
     // The images are what entities of this definition stored: what the handler's type was made from.
     const each = handler.each as (change: DecodedChange, context: unknown) => Promise<void>;
@@ -216,7 +218,8 @@ function entityIn(image: Record<string, unknown> | undefined): Record<string, un
 }
 
 /** The whole change with its reason, so that it can be looked at; images that would not fit are left to the stream. */
-export function changeDeadLetter({ consumer, shardId, record, error, attempts }: DeadLetter): Record<string, unknown> {
+export function changeDeadLetter(letter: DeadLetter): Record<string, unknown> {
+  const { consumer, shardId, record } = letter;
   const { name, keys, newImage, oldImage, isExpired } = readChange(record.data);
   const holdsImages = record.data.length <= changeLimits.deadLetterImageBytesMax;
   return {
@@ -227,8 +230,6 @@ export function changeDeadLetter({ consumer, shardId, record, error, attempts }:
     Keys: keys,
     ...(holdsImages ? { NewImage: newImage ?? null, OldImage: oldImage ?? null } : { ImagesLeftOut: true }),
     IsExpired: isExpired,
-    ErrorCode: codeOf(error),
-    ErrorMessage: messageOf(error).slice(0, 1_000),
-    Attempts: attempts,
+    ...reasonOf(letter),
   };
 }
