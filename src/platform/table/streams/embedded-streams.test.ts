@@ -8,9 +8,13 @@ import { openLmdbStore } from '../../../kernel/lmdb-store.ts';
 import { MemoryDisk } from '../../../kernel/memory-store.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { type OpenTable, openEmbeddedTable } from '../embedded.ts';
-import type { TableSchema } from '../port.ts';
-import { changedKey, decodeChange } from './change-record.ts';
+import type { KeyAttribute, TableSchema } from '../port.ts';
+import { changedKey, decodeChange, ttlIdentity } from './change-record.ts';
 import { streamTables, tableStreamsContract } from './contract.ts';
+import { readChange } from './document-change.ts';
+import { recordChange } from './record-change.ts';
+import { setStream } from './stream-state.ts';
+import { TableChanges } from './table-changes.ts';
 
 tableStreamsContract('embedded, on LMDB', async () => {
   const path = await mkdtemp(join(tmpdir(), 'mimamori-streams-'));
@@ -179,6 +183,46 @@ describe('changes of the embedded table', () => {
     feed.onceBeyond(0n, () => woken.push('late'));
     await world.clock.settle();
     assert.deepEqual(woken, ['first', 'second', 'late']);
+  });
+
+  it('made by time to live are signed by it', async () => {
+    const world = new RoomsWorld();
+    const changes = new TableChanges({ store: world.disk.open(), clock: world.clock });
+    const keys = { partitionKeys: [both.partitionKey as KeyAttribute], sortKeys: [] };
+    const table = { id: 1, tableName: 'rooms', keys, indexes: [], stream: 'NEW_AND_OLD_IMAGES' } as const;
+    const atMs = world.clock.nowMs();
+    const removal = { next: undefined, atMs };
+    const written = changes.store.write(transaction => {
+      setStream(transaction, table, table.stream, atMs);
+      recordChange(transaction, table, { ...removal, stored: { room: 'old' }, userIdentity: ttlIdentity });
+      recordChange(transaction, table, { ...removal, stored: { room: 'deleted' } });
+    });
+    await world.clock.until(written);
+    const encoded = changes
+      .feedOf(1)
+      .read(0n, 1e6)
+      .map(change => change.encoded);
+    assert.deepEqual(
+      encoded.map(each => readChange(each)).map(({ name, keys: { room }, isExpired }) => [name, room, isExpired]),
+      [
+        ['REMOVE', 'old', true],
+        ['REMOVE', 'deleted', false],
+      ],
+    );
+    await world.clock.until(changes.store.close());
+    const reopened = await world.open();
+    const { Streams } = await reopened.streams.listStreams({});
+    const { StreamArn } = Streams?.[0] ?? {};
+    const { StreamDescription } = await reopened.streams.describeStream({ StreamArn });
+    const ShardId = StreamDescription?.Shards?.[0].ShardId;
+    const place = { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' } as const;
+    const { ShardIterator } = await reopened.streams.getShardIterator(place);
+    const { Records = [] } = await reopened.streams.getRecords({ ShardIterator });
+    const signed = { Type: 'Service', PrincipalId: 'dynamodb.amazonaws.com' };
+    assert.deepEqual(
+      Records.map(({ userIdentity }) => userIdentity),
+      [signed, undefined],
+    );
   });
 
   it('beyond the size limit the oldest go early, and are counted', async () => {
