@@ -14,7 +14,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   iot: ['kernel', 'platform/stream'],
   device: ['kernel', 'iot'],
   app: ['kernel', 'iot', 'platform/stream', 'platform/table', 'platform/functions'],
-  http: ['kernel', 'app', 'platform/functions'],
+  http: ['kernel', 'app', 'platform/table', 'platform/functions'],
   local: ['kernel', 'iot', 'platform/stream', 'platform/table', 'app', 'http', 'device'],
   cli: ['kernel', 'iot', 'app', 'http', 'local'],
 };

@@ -145,7 +145,8 @@ async function readBody(c: Context, { options }: Route): Promise<unknown> {
   const contentType = c.req.header('Content-Type') ?? '';
   if (!/^application\/json(\s*;\s*charset=utf-8)?$/i.test(contentType)) throw notJson();
   const text = await c.req.text();
-  if (isTooDeep(text)) throw inputNotValid('body', `it nests deeper than ${httpLimits.jsonDepthMax} levels`);
+  if (isTooDeep(text, httpLimits.jsonDepthMax))
+    throw inputNotValid('body', `it nests deeper than ${httpLimits.jsonDepthMax} levels`);
   let json: unknown;
   try {
     json = parseJson(text);

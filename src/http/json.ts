@@ -1,7 +1,5 @@
-import { httpLimits } from './limits.ts';
-
 /** Whether JSON text nests deeper than allowed, seen without recursion and before it is parsed. */
-export function isTooDeep(text: string): boolean {
+export function isTooDeep(text: string, depthMax: number): boolean {
   let depth = 0;
   let inString = false;
   for (let at = 0; at < text.length; at++) {
@@ -11,7 +9,7 @@ export function isTooDeep(text: string): boolean {
       else if (code === 0x22) inString = false;
     } else if (code === 0x22) inString = true;
     else if (code === 0x7b || code === 0x5b) {
-      if (++depth > httpLimits.jsonDepthMax) return true;
+      if (++depth > depthMax) return true;
     } else if (code === 0x7d || code === 0x5d) depth--;
   }
   return false;

@@ -3,7 +3,7 @@ import { operations as adminOperations } from './admin/index.ts';
 import type { Door, Engine } from './engine.ts';
 import { notSupported, rewordedRefusal, TableError } from './errors.ts';
 import { operations } from './operations/index.ts';
-import { checkRequest, type OperationName, wordingOf } from './requests/index.ts';
+import { checkRequest, isOperation, type OperationName, wordingOf } from './requests/index.ts';
 import type { Request } from './requests/shapes.ts';
 import { operations as streamOperations } from './streams/index.ts';
 
@@ -11,6 +11,8 @@ type Operation = (engine: Engine, input: never, door: Door) => Promise<unknown>;
 
 /** What the engine can do, by API name. */
 const registry: Partial<Record<OperationName, Operation>> = { ...operations, ...adminOperations, ...streamOperations };
+
+export const operationNames: readonly OperationName[] = Object.keys(registry).filter(isOperation);
 
 /** Parameters the engine does not know, turned into those it does; the endpoint has them from before expressions. */
 export interface CallOptions {

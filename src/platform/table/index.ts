@@ -1,5 +1,7 @@
-export { type CallOptions, callOperation } from './call.ts';
-export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable } from './embedded.ts';
+export { type CallOptions, callOperation, operationNames } from './call.ts';
+export { CloudMeter } from './capacity/cloud-meter.ts';
+export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable, tableOn } from './embedded.ts';
+export type { Door, Engine } from './engine.ts';
 export { ConditionalCheckFailedError, rewordedRefusal, TableError, TransactionCanceledError } from './errors.ts';
 export { tableLimits } from './limits.ts';
 export type { Answer, IndexSchema, KeyAttribute, Table, TableAdmin, TableSchema, TableStreams } from './port.ts';

@@ -1,0 +1,85 @@
+/** From what an operation gave or threw to the JSON that goes out. */
+import { codeOf } from '../../kernel/errors.ts';
+import type { Log } from '../../kernel/log.ts';
+import { TableError } from '../../platform/table/index.ts';
+import { internalError, namespaces, Refusal } from './refusal.ts';
+
+/** Operations whose answers hold no dates and no bytes: their values are in wire form already. */
+const plainOperations: ReadonlySet<string> = new Set([
+  'GetItem',
+  'PutItem',
+  'UpdateItem',
+  'DeleteItem',
+  'Query',
+  'Scan',
+  'BatchGetItem',
+  'BatchWriteItem',
+  'TransactGetItems',
+  'TransactWriteItems',
+]);
+
+export function encodeOutput(operation: string, output: object): string {
+  return JSON.stringify(plainOperations.has(operation) ? output : toWire(output));
+}
+
+/** Errors spelled `Message` in the service model; all others say `message`. Source: botocore, "dynamodb" 2012-08-10. */
+const largeMessage: ReadonlySet<string> = new Set([
+  'TransactionCanceledException',
+  'TransactionInProgressException',
+  'IdempotentParameterMismatchException',
+  'SerializationException',
+  'AccessDeniedException',
+]);
+
+/** Errors that are not of the table's model, by where their type lives. */
+const namespaceOf: Readonly<Record<string, string>> = {
+  ValidationException: namespaces.validation,
+  SerializationException: namespaces.service,
+  UnknownOperationException: namespaces.service,
+  AccessDeniedException: namespaces.service,
+  ThrottlingException: namespaces.availability,
+};
+
+const statusOf: Readonly<Record<string, number>> = { InternalServerError: 500, ServiceUnavailable: 503 };
+
+/** What errors tell beside their message. */
+const memberNames = ['Item', 'CancellationReasons', 'ThrottlingReasons', 'throttlingReasons'] as const;
+
+/** Errors of our own layers below the table that somebody else can mend: to the client, the service is not available. */
+const unavailableCodes: ReadonlySet<string> = new Set(['store.full', 'store.busy']);
+
+export function refusalOf(error: unknown, { log, requestId }: { log: Log; requestId: string }): Refusal {
+  if (error instanceof TableError) return tableRefusal(error);
+  const code = codeOf(error);
+  log.error({ requestId, code, error: stackOf(error) }, 'A request to the table failed.');
+  if (!unavailableCodes.has(code)) return internalError();
+  const message = code === 'store.full' ? 'The disk has no room.' : 'Too much waits for the disk.';
+  return new Refusal(503, { __type: `${namespaces.table}ServiceUnavailable`, message });
+}
+
+function tableRefusal(error: TableError): Refusal {
+  const { name, message } = error;
+  const body: Record<string, unknown> = { __type: `${namespaceOf[name] ?? namespaces.table}${name}` };
+  for (const member of memberNames) {
+    const value = (error as unknown as Record<string, unknown>)[member]; // a cast: some classes of errors have it
+    if (value !== undefined) body[member] = toWire(value);
+  }
+  body[largeMessage.has(name) ? 'Message' : 'message'] = message;
+  return new Refusal(statusOf[name] ?? 400, body);
+}
+
+/** Dates as seconds since 1970, bytes as base64; everything else as it is. */
+function toWire(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Date) return value.getTime() / 1_000;
+  if (value instanceof Uint8Array) {
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+  }
+  if (Array.isArray(value)) return value.map(toWire);
+  const names = Object.entries(value).map(([name, each]): [string, unknown] => [name, toWire(each)]);
+  return Object.fromEntries(names); // defines, so an attribute may be called __proto__
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,110 @@
+/** One request and its answer on a connection of Node: reads the body within bounds, writes what every answer has. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { crc32 } from 'node:zlib';
+import { endpointLimits } from './limits.ts';
+import { bodyTooLarge, type Refusal, tooBusy } from './refusal.ts';
+
+/** What the exchanges of an endpoint have in common. */
+export interface Shared {
+  /** Bytes they keep in memory together. */
+  heldBytes: number;
+  /** Each answer is the last on its connection. */
+  isClosing: boolean;
+}
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+  readonly #response: ServerResponse;
+  readonly #shared: Shared;
+  #heldBytes = 0;
+  #isAnswered = false;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { requestId, shared }: { requestId: string; shared: Shared },
+  ) {
+    this.request = request;
+    this.#response = response;
+    this.requestId = requestId;
+    this.#shared = shared;
+  }
+
+  /** Calls back exactly once: with the body, or with undefined when there is none to answer any more. */
+  readBody(done: (body: Buffer | undefined) => void): void {
+    const { request } = this;
+    if (Number(request.headers['content-length'] ?? 0) > endpointLimits.bodyBytesMax) {
+      this.refuse(bodyTooLarge(endpointLimits.bodyBytesMax));
+      return done(undefined);
+    }
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let isDone = false;
+    const finish = (body: Buffer | undefined) => {
+      if (isDone) return;
+      isDone = true;
+      done(body);
+    };
+    request.on('data', (chunk: Buffer) => {
+      if (this.#isAnswered) return;
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes <= endpointLimits.smallBytes) return;
+      this.#hold(bytes - this.#heldBytes);
+      const isFull = this.#shared.heldBytes > endpointLimits.heldBytesMax;
+      if (bytes <= endpointLimits.bodyBytesMax && !isFull) return;
+      chunks.length = 0;
+      this.refuse(isFull ? tooBusy() : bodyTooLarge(endpointLimits.bodyBytesMax));
+      finish(undefined);
+    });
+    request.on('end', () => finish(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes)));
+    request.on('close', () => finish(undefined)); // Whoever asked has gone.
+  }
+
+  refuse({ status, body }: Refusal, contentType?: string): void {
+    this.answer(status, JSON.stringify(body), contentType ?? 'application/json');
+  }
+
+  /** The second answer to one request is none. */
+  answer(status: number, body: string, contentType: string | undefined, extra: readonly string[] = []): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    const bytes = Buffer.byteLength(body);
+    if (bytes > endpointLimits.smallBytes) this.#hold(bytes);
+    const headers = ['x-amzn-RequestId', this.requestId];
+    if (bytes > 0) headers.push('x-amz-crc32', String(crc32(body)));
+    if (contentType !== undefined) headers.push('Content-Type', contentType);
+    headers.push('Content-Length', String(bytes), ...extra);
+    if (this.request.headers.origin !== undefined && status !== 403) headers.push('Access-Control-Allow-Origin', '*');
+    if (this.#shared.isClosing) headers.push('Connection', 'close');
+    this.#response.writeHead(status, headers);
+    if (this.request.complete) {
+      this.#response.end(body);
+      return;
+    }
+    if (body === '') this.#response.flushHeaders();
+    else this.#response.write(body);
+    this.#discardRest();
+  }
+
+  /** Who is still sending must be let finish, or may see a broken connection instead of the answer; up to a bound. */
+  #discardRest(): void {
+    let bytes = 0;
+    this.request.on('end', () => this.#response.end());
+    this.request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > endpointLimits.refusedBodyBytesMax) this.request.destroy();
+    });
+  }
+
+  #hold(bytes: number): void {
+    if (this.#heldBytes === 0) {
+      this.#response.once('close', () => {
+        this.#shared.heldBytes -= this.#heldBytes;
+      });
+    }
+    this.#heldBytes += bytes;
+    this.#shared.heldBytes += bytes;
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * AWS Signature Version 4, checked with DynamoDB's words for what is wrong. Source: AWS "Create a signed AWS API
+ * request". Everything but the signature itself is checked before a body is read, so a stranger cannot make us read one.
+ */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../../kernel/clock.ts';
+import { type Claim, type RequestHead, splitPair } from './authorization.ts';
+import { endpointLimits } from './limits.ts';
+import { incompleteSignature, invalidSignature, type Refusal, unrecognizedClient } from './refusal.ts';
+
+export interface SignatureOptions {
+  /** Secrets by access key id. */
+  readonly credentials: ReadonlyMap<string, string>;
+  readonly clock: Clock;
+  /** Signatures for other regions are refused; undefined: any is good. */
+  readonly region: string | undefined;
+}
+
+/** A claim whose form, date and key are good; its signature is still to be compared. */
+export interface CheckedClaim {
+  readonly claim: Claim;
+  readonly keyId: string;
+  readonly secret: string;
+  /** ISO 8601 basic, as signed. */
+  readonly timestamp: string;
+  /** `date/region/dynamodb/aws4_request` */
+  readonly scope: string;
+}
+
+const algorithm = 'AWS4-HMAC-SHA256';
+const termination = 'aws4_request';
+
+export class SignatureCheck {
+  readonly #options: SignatureOptions;
+  /** By scope and key id. */
+  readonly #signingKeys = new Map<string, Buffer>();
+
+  constructor(options: SignatureOptions) {
+    this.#options = options;
+  }
+
+  /** All that needs no body. */
+  checkClaim(claim: Claim): CheckedClaim | Refusal {
+    const timestamp = timestampOf(claim.date ?? '');
+    if (timestamp === undefined) {
+      return incompleteSignature(
+        `Date must be in ISO-8601 'basic format'. Got '${claim.date}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+      );
+    }
+    const late = this.#checkAge(timestamp, claim.expiresSeconds) ?? checkSignedHeaders(claim);
+    if (late) return late;
+    if (claim.algorithm !== algorithm) {
+      return incompleteSignature(`Unsupported AWS 'algorithm': '${claim.algorithm}' (only ${algorithm} for now). `);
+    }
+    const pieces = claim.credential.replace(/\/+$/, '').split('/');
+    if (pieces.length !== 5) {
+      return incompleteSignature(
+        `Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '${claim.credential}'`,
+      );
+    }
+    const [keyId, ...scope] = pieces;
+    const misplaced = this.#checkScope(scope, timestamp);
+    if (misplaced) return misplaced;
+    const secret = this.#options.credentials.get(keyId);
+    if (secret === undefined) return unrecognizedClient('The security token included in the request is invalid.');
+    // Only temporary credentials have one, and we give out none.
+    if (claim.securityToken) return unrecognizedClient('The security token included in the request is invalid');
+    return { claim, keyId, secret, timestamp, scope: scope.join('/') };
+  }
+
+  checkSignature(head: RequestHead, body: Buffer, checked: CheckedClaim): Refusal | undefined {
+    const { claim, timestamp, scope } = checked;
+    const headers = canonicalHeaders(head.rawHeaders, claim.signedHeaders);
+    // The path is `/`: there is no other.
+    const parts = [head.method, '/', canonicalQuery(head.url), headers, claim.signedHeaders, sha256(body)];
+    const canonical = parts.join('\n');
+    // Node reads header bytes as latin1, so this gives back those that were signed.
+    const toSign = `${algorithm}\n${timestamp}\n${scope}\n${sha256(Buffer.from(canonical, 'latin1'))}`;
+    const expected = createHmac('sha256', this.#signingKey(checked)).update(toSign).digest('hex');
+    const given = Buffer.from(claim.signature);
+    const isRight = given.length === expected.length && timingSafeEqual(given, Buffer.from(expected));
+    if (isRight) return undefined;
+    return invalidSignature(
+      'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
+    );
+  }
+
+  #checkAge(timestamp: string, expiresSeconds: string | undefined): Refusal | undefined {
+    const { signatureAgeMsMax, presignedSecondsMax } = endpointLimits;
+    const nowMs = this.#options.clock.nowMs();
+    const signedMs = millisecondsOf(timestamp);
+    const now = basicFormat(nowMs);
+    if (signedMs > nowMs + signatureAgeMsMax) {
+      const latest = basicFormat(nowMs + signatureAgeMsMax);
+      return invalidSignature(
+        `Signature not yet current: ${timestamp} is still later than ${latest} (${now} + 15 min.)`,
+      );
+    }
+    if (expiresSeconds !== undefined) {
+      const seconds = /^\d{1,6}$/.test(expiresSeconds) ? Number(expiresSeconds) : Number.NaN;
+      if (!(seconds >= 1 && seconds <= presignedSecondsMax)) {
+        return incompleteSignature(`X-Amz-Expires must be a number of seconds from 1 to ${presignedSecondsMax}.`);
+      }
+      if (signedMs + seconds * 1_000 >= nowMs) return undefined;
+      return invalidSignature(
+        `Signature expired: ${basicFormat(signedMs + seconds * 1_000)} is now earlier than ${now}`,
+      );
+    }
+    if (signedMs >= nowMs - signatureAgeMsMax) return undefined;
+    const earliest = basicFormat(nowMs - signatureAgeMsMax);
+    return invalidSignature(`Signature expired: ${timestamp} is now earlier than ${earliest} (${now} - 15 min.)`);
+  }
+
+  #checkScope([date, region, service, term]: string[], timestamp: string): Refusal | undefined {
+    const expectedRegion = this.#options.region;
+    let wrong = '';
+    if (region === '' || (expectedRegion !== undefined && region !== expectedRegion)) {
+      wrong += `Credential should be scoped to a valid region, not '${region}'. `;
+    }
+    if (service !== 'dynamodb') wrong += "Credential should be scoped to correct service: 'dynamodb'. ";
+    if (term !== termination) {
+      wrong += `Credential should be scoped with a valid terminator: '${termination}', not '${term}'. `;
+    }
+    const day = timestamp.slice(0, 8);
+    if (date !== day) {
+      wrong += `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${date}' != '${day}', from '${timestamp}'. `;
+    }
+    return wrong === '' ? undefined : invalidSignature(wrong.trimEnd());
+  }
+
+  #signingKey({ keyId, secret, scope }: CheckedClaim): Buffer {
+    const name = `${keyId} ${scope}`;
+    let key = this.#signingKeys.get(name);
+    if (key === undefined) {
+      const [date, region, service, term] = scope.split('/');
+      key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), term);
+      if (this.#signingKeys.size >= endpointLimits.signingKeysMax) this.#signingKeys.clear();
+      this.#signingKeys.set(name, key);
+    }
+    return key;
+  }
+}
+
+/** What is not signed could be exchanged by whoever carries the request; the operation must not be. */
+function checkSignedHeaders({ signedHeaders, query }: Claim): Refusal | undefined {
+  const names = signedHeaders.toLowerCase().split(';');
+  const notSigned = (name: string) => invalidSignature(`'${name}' must be a 'SignedHeader' in the AWS Authorization.`);
+  if (!names.includes('host')) return notSigned('Host');
+  if (query === undefined && !names.includes('x-amz-target')) return notSigned('X-Amz-Target');
+  return undefined;
+}
+
+/** ISO 8601 basic format of a header's date, which may also be that of HTTP; undefined: neither. */
+function timestampOf(date: string): string | undefined {
+  if (/^\d{8}T\d{6}Z$/.test(date)) return Number.isNaN(millisecondsOf(date)) ? undefined : date;
+  if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(date)) return undefined;
+  const ms = Date.parse(date);
+  return Number.isNaN(ms) ? undefined : basicFormat(ms);
+}
+
+function millisecondsOf(timestamp: string): number {
+  return Date.parse(timestamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+
+function basicFormat(ms: number): string {
+  return new Date(ms).toISOString().replace(/[-:]|\.\d+/g, '');
+}
+
+/** Sorted by name, then value, each encoded as RFC 3986 has it; without the signature itself. */
+function canonicalQuery(url: string): string {
+  const at = url.indexOf('?');
+  if (at < 0) return '';
+  const pairs: [name: string, value: string][] = [];
+  for (const pair of url.slice(at + 1).split('&')) {
+    const [name, value] = splitPair(pair);
+    if (name !== '' && name !== 'X-Amz-Signature') pairs.push([encoded(name), encoded(value)]);
+  }
+  const compare = (left: string, right: string) => (left < right ? -1 : left > right ? 1 : 0);
+  pairs.sort((left, right) => compare(left[0], right[0]) || compare(left[1], right[1]));
+  return pairs.map(([name, value]) => `${name}=${value}`).join('&');
+}
+
+function encoded(text: string): string {
+  return encodeURIComponent(text).replaceAll(/[!'()*]/g, each => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** `name:value` a line, in the order they were signed: spaces outside trimmed, inside taken together. */
+function canonicalHeaders(rawHeaders: readonly string[], signedHeaders: string): string {
+  const values = new Map<string, string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at].toLowerCase();
+    const value = rawHeaders[at + 1].trim().replaceAll(/ +/g, ' ');
+    const before = values.get(name);
+    values.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  let lines = '';
+  for (const name of signedHeaders.split(';')) lines += `${name}:${values.get(name.toLowerCase()) ?? ''}\n`;
+  return lines;
+}
+
+function hmac(key: string | Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
