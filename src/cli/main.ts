@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { factsOf } from '../local/iot-bridge.ts';
 import { brokerCommand } from './broker.ts';
+import { dynamoDbCommand } from './dynamodb.ts';
 import { passwdCommand } from './passwd.ts';
 import { startCommand } from './start.ts';
 import { thingsCommand } from './things.ts';
@@ -15,6 +16,7 @@ const program = new Command('mimamori')
   .version(version)
   .addCommand(startCommand())
   .addCommand(brokerCommand())
+  .addCommand(dynamoDbCommand())
   .addCommand(passwdCommand())
   .addCommand(tokenCommand())
   .addCommand(thingsCommand())

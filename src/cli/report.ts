@@ -55,7 +55,8 @@ function textReporter(latencies: Latencies, measure: Measure): Reporter {
   return {
     started: urls => {
       print('Mimamori is watching over your devices.\n');
-      for (const [name, url] of Object.entries(urls)) print(`  ${name.padEnd(5)} ${url}`);
+      const width = Math.max(...Object.keys(urls).map(name => name.length));
+      for (const [name, url] of Object.entries(urls)) print(`  ${name.padEnd(width)} ${url}`);
       print('\nCtrl-C stops it.\n');
     },
     announce: announcement => {
