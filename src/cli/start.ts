@@ -6,7 +6,21 @@ import { systemClock } from '../kernel/clock.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
 import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { type Backend, findAppModule, findSimulation, loadApp, moduleBeside, startBackend } from '../local/index.ts';
+import {
+  type Backend,
+  type BackendOptions,
+  findAppModule,
+  findSimulation,
+  loadApp,
+  moduleBeside,
+  startBackend,
+} from '../local/index.ts';
+import {
+  addEndpointCredentialOptions,
+  credentialSourcesOf,
+  dynamoDbPortDefault,
+  type EndpointCredentialOptions,
+} from './dynamodb-options.ts';
 import { dataOption, jsonOption, port } from './options.ts';
 import { type Reporter, reporterFor } from './report.ts';
 import { listenForHangups, stopOnSignal } from './signals.ts';
@@ -15,7 +29,7 @@ import { addTlsFileOptions, checkTlsOptions, type TlsFileOptions } from './tls-o
 /** The household that the simulation lives in; its page opens without a token. */
 const simulatedUser = 'demo-household';
 
-interface StartOptions extends TlsFileOptions {
+interface StartOptions extends TlsFileOptions, EndpointCredentialOptions {
   readonly data: string;
   readonly host: string;
   readonly httpPort: number;
@@ -24,6 +38,8 @@ interface StartOptions extends TlsFileOptions {
   readonly tlsPort?: number;
   readonly iotTlsPort?: number;
   readonly limits: 'generous' | 'aws';
+  readonly dynamodb: boolean;
+  readonly dynamodbPort?: number;
   readonly simulate: boolean;
   readonly json?: true;
 }
@@ -67,12 +83,22 @@ export function startCommand(): Command {
         .choices(['generous', 'aws'])
         .default('generous'),
     )
+    .addOption(
+      new Option(
+        '--dynamodb-port <n>',
+        `the table as DynamoDB, for tools; default ${dynamoDbPortDefault}, or a free one if that is taken; 0 picks a free one`,
+      )
+        .argParser(port)
+        .env('MIMAMORI_DYNAMODB_PORT'),
+    )
+    .addOption(new Option('--no-dynamodb', 'do not serve the table as DynamoDB (MIMAMORI_DYNAMODB=0)'))
     .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
     .addOption(jsonOption());
+  addEndpointCredentialOptions(command);
   return addTlsFileOptions(command)
     .addHelpText(
       'after',
-      '\nThings may show a certificate signed for their name instead of a password. SIGHUP reads certificates again.',
+      '\nThings may show a certificate signed for their name instead of a password. SIGHUP reads certificates again.\nThe table is served to this machine only, and with credentials wherever --host says.',
     )
     .action((app: string, options: StartOptions) => start(app, options));
 }
@@ -93,6 +119,7 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     mqttPort: options.mqttPort,
     // Whoever wants a free port for MQTT does not expect a fixed one beside it.
     iotPort: options.iotPort ?? (options.mqttPort === 0 ? 0 : iotPortDefault),
+    dynamoDb: endpointOf(options),
     limits: options.limits,
     tls: tls && { ...tls, mqttPort: tlsPort, iotPort: iotTlsPort },
     demoUser: simulationUrl && simulatedUser,
@@ -112,10 +139,25 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     await backend.close();
     reporter.stopped();
   });
-  const { httpUrl: http, mqttUrl: mqtt, iotUrl: iot, webSocketUrl: ws } = backend;
-  reporter.started({ http, mqtt, iot, ws, ...backend.tlsUrls, page: `${http}/`, docs: `${http}/docs` });
+  const { httpUrl: http, mqttUrl: mqtt, iotUrl: iot, webSocketUrl: ws, dynamoDbUrl } = backend;
+  const table: Record<string, string> = dynamoDbUrl === undefined ? {} : { dynamodb: dynamoDbUrl };
+  reporter.started({ http, mqtt, iot, ws, ...backend.tlsUrls, ...table, page: `${http}/`, docs: `${http}/docs` });
   hangups.handle(() => void reloadCertificates(backend, reporter));
   if (simulationUrl) simulation = await simulate(simulationUrl, appUrl, options, backend, reporter);
+}
+
+function endpointOf(options: StartOptions): BackendOptions['dynamoDb'] {
+  if (!options.dynamodb || process.env.MIMAMORI_DYNAMODB === '0') return undefined;
+  const credentials = credentialSourcesOf(options);
+  const hasCredentials = Object.values(credentials).some(source => source !== undefined);
+  return {
+    host: hasCredentials ? options.host : '127.0.0.1',
+    // Whoever wants a free port for HTTP does not expect a fixed one beside it.
+    port: options.dynamodbPort ?? (options.httpPort === 0 ? 0 : dynamoDbPortDefault),
+    orFreePort: options.dynamodbPort === undefined,
+    credentials,
+    region: options.region,
+  };
 }
 
 async function reloadCertificates(backend: Backend, reporter: Reporter): Promise<void> {

@@ -2,15 +2,18 @@
 export interface ConnectionShares {
   readonly mqtt: number;
   readonly http: number;
+  /** The DynamoDB endpoint beside an app. */
+  readonly table: number;
 }
 
 export const descriptorsReserved = 256; // ours: storage, listeners, modules, threads
 const descriptorsAssumed = 1_024; // where the system does not say, the usual soft limit
 
-/** Three quarters of what the soft limit leaves for devices, one for HTTP. */
+/** Three quarters of what the soft limit leaves for devices, the rest for HTTP and a little of it for tools. */
 export function connectionShares(softLimit: number): ConnectionShares {
   const available = Math.max(softLimit - descriptorsReserved, Math.floor(softLimit / 2));
-  return { mqtt: Math.floor(available * 0.75), http: Math.floor(available * 0.25) };
+  const [mqtt, http, table] = [0.75, 0.2, 0.05].map(share => Math.floor(available * share));
+  return { mqtt, http, table };
 }
 
 /** The soft limit of open files of this process. */

@@ -7,7 +7,7 @@ import { MimamoriError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 import { answerIotCall } from './iot-bridge.ts';
-import type { AppThreadData, SuspectRange, ToApp, ToGateway } from './messages.ts';
+import type { AppAddresses, AppThreadData, SuspectRange, ToApp, ToGateway } from './messages.ts';
 import type { GatewayView } from './shared-state.ts';
 
 export interface SupervisorOptions {
@@ -46,7 +46,8 @@ export class AppSupervisor {
   #iot: Iot | undefined;
   #consumers: readonly string[] = [];
   #suspects: ReadonlyMap<string, SuspectRange> = new Map();
-  #httpPort: number;
+  /** Those of the first thread: a restarted app comes back on the same. */
+  #addresses: AppAddresses | undefined;
   #watch: Timer | undefined;
   #loading: Timer | undefined;
   #failures = 0;
@@ -54,16 +55,15 @@ export class AppSupervisor {
   /** Before, LMDB may be loading, and a thread ended inside of that takes the process with it. */
   #opened = false;
   #stopping = false;
-  #whenReady: { resolve: (httpPort: number) => void; reject: (error: Error) => void } | undefined;
+  #whenReady: { resolve: (addresses: AppAddresses) => void; reject: (error: Error) => void } | undefined;
   #whenStopped: (() => void) | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#httpPort = options.threadData.httpPort;
   }
 
-  /** Resolves with the HTTP port once the app serves; rejects when its first start fails. */
-  start(): Promise<number> {
+  /** Resolves once the app serves; rejects when its first start fails. */
+  start(): Promise<AppAddresses> {
     return new Promise((resolve, reject) => {
       this.#whenReady = { resolve, reject };
       this.#launch();
@@ -98,7 +98,7 @@ export class AppSupervisor {
     this.#loading?.cancel();
     this.#loading = this.#options.clock.setTimer(supervisorLimits.loadMs, () => this.#loadsTooLong());
     const worker = new Worker(moduleBeside('app-thread'), {
-      workerData: { ...threadData, httpPort: this.#httpPort, suspects: this.#suspects },
+      workerData: { ...at(threadData, this.#addresses), suspects: this.#suspects },
       resourceLimits: {
         maxOldGenerationSizeMb: heapMegabytesMax,
         maxYoungGenerationSizeMb: supervisorLimits.youngMegabytesMax,
@@ -134,9 +134,9 @@ export class AppSupervisor {
         this.#watchHeartbeat();
         return;
       case 'ready':
-        this.#httpPort = message.httpPort; // A restarted app comes back on the same port.
+        this.#addresses = message;
         this.#readyAtMs = this.#options.clock.monotonicMs();
-        this.#whenReady?.resolve(message.httpPort);
+        this.#whenReady?.resolve(message);
         this.#whenReady = undefined;
         return;
       case 'iotCall':
@@ -242,6 +242,17 @@ export class AppSupervisor {
     }
     return next;
   }
+}
+
+function at(
+  data: SupervisorOptions['threadData'],
+  addresses: AppAddresses | undefined,
+): SupervisorOptions['threadData'] {
+  if (addresses === undefined) return data;
+  const { httpPort, dynamoDbUrl } = addresses;
+  if (data.dynamoDb === undefined || dynamoDbUrl === undefined) return { ...data, httpPort };
+  const port = Number(new URL(dynamoDbUrl).port);
+  return { ...data, httpPort, dynamoDb: { ...data.dynamoDb, port } };
 }
 
 /** A module of this folder, as it runs here: from source or compiled. */

@@ -3,19 +3,22 @@
  * crash; the gateway thread ends it and starts another.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { appTable, consumerNames, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
+import { consumerNames, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
+import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
+import { codeOf } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
-import { openLog } from '../kernel/log.ts';
+import { type Log, openLog } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
-import { openEmbeddedTable } from '../platform/table/index.ts';
+import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
 import { loadApp } from './app-module.ts';
 import { healthOf } from './health.ts';
 import { factsOf, IotClient } from './iot-bridge.ts';
-import type { AppThreadData, ToApp, ToGateway } from './messages.ts';
+import type { AppThreadData, TableEndpointOptions, ToApp, ToGateway } from './messages.ts';
 import { AppView } from './shared-state.ts';
 
 const heartbeatMs = 100;
@@ -46,7 +49,8 @@ async function start(): Promise<void> {
   const { dataDirectory } = data;
   const log = openLog(data.logLevel);
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'table'), durability: 'sync' });
-  const table = await openEmbeddedTable({ store, clock: systemClock, tables: tablesOf(app) });
+  const engine = await openEngine({ store, clock: systemClock, random: systemRandom, tables: tablesOf(app) });
+  const table = tableOn(engine);
   const feed = new Feed();
   const names = consumerNames(app);
   const alone = oneAtATime();
@@ -77,13 +81,34 @@ async function start(): Promise<void> {
   const api = makeApi({ runtime, tokens, feed, log, demoUser: data.demoUser, health });
   await runtime.start();
   const listener = await listenHttp(api, { host: data.httpHost, port: data.httpPort });
+  const endpoint = data.dynamoDb && (await serveTable(engine, data.dynamoDb, log));
   stop = async () => {
-    await listener.close();
+    await Promise.all([listener.close(), endpoint?.close()]);
     await runtime.close();
     clearInterval(heart);
     await table.close();
   };
-  post({ type: 'ready', httpPort: listener.port });
+  post({ type: 'ready', httpPort: listener.port, dynamoDbUrl: endpoint?.url });
+}
+
+async function serveTable(engine: Engine, options: TableEndpointOptions, log: Log): Promise<EndpointListener> {
+  const { host, port, orFreePort, region, credentials } = options;
+  const listen = (port: number) =>
+    listenDynamoDb({
+      service: tableService(engine),
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      host,
+      port,
+      region,
+      credentials,
+      connectionsMax: connectionShares(descriptorLimit()).table,
+    });
+  return listen(port).catch(error => {
+    if (orFreePort && codeOf(error) === 'dynamodb.portInUse') return listen(0);
+    throw error;
+  });
 }
 
 function suspectsOf(consumer: string, alone: Suspects['alone']): Suspects | undefined {

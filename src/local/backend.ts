@@ -16,8 +16,9 @@ import { systemRandom } from '../kernel/random.ts';
 import { systemSockets } from '../kernel/sockets.ts';
 import { EmbeddedStream } from '../platform/stream/index.ts';
 import { AppSupervisor } from './app-supervisor.ts';
+import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
-import type { AppThreadData } from './messages.ts';
+import type { AppThreadData, TableEndpointOptions } from './messages.ts';
 import { GatewayView, newSharedState } from './shared-state.ts';
 import { readTls, type TlsFiles } from './tls-files.ts';
 
@@ -33,6 +34,8 @@ export interface BackendOptions {
   readonly iotPort?: number;
   /** The same two doors over TLS, each if its port is given. */
   readonly tls?: TlsFiles & { readonly mqttPort?: number; readonly iotPort?: number };
+  /** Serves the app's table over DynamoDB's protocol too. Default: not. */
+  readonly dynamoDb?: Omit<TableEndpointOptions, 'credentials'> & { readonly credentials?: CredentialSources };
   /** What devices may do; `aws`: the quotas and refusals of AWS IoT Core. Default: generous. */
   readonly limits?: 'generous' | 'aws';
   /** A user whose data anybody may look at. */
@@ -50,6 +53,8 @@ export interface Backend {
   readonly mqttUrl: string;
   readonly mqttPort: number;
   readonly iotUrl: string;
+  /** Undefined: the table is not served. */
+  readonly dynamoDbUrl: string | undefined;
   readonly webSocketUrl: string;
   /** By scheme: mqtts, https and wss, as far as they are open. */
   readonly tlsUrls: Readonly<Record<string, string>>;
@@ -65,6 +70,7 @@ export interface Backend {
  */
 export async function startBackend(options: BackendOptions): Promise<Backend> {
   const { dataDirectory, host } = options;
+  const credentials = await readCredentials(options.dynamoDb?.credentials ?? {});
   await systemFiles.makeDirectory(dataDirectory);
   const lock = await lockDataDirectory(dataDirectory);
   const log = openLog(options.logLevel);
@@ -117,6 +123,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       memory,
       httpHost: host,
       httpPort: options.httpPort,
+      dynamoDb: options.dynamoDb && { ...options.dynamoDb, credentials },
       demoUser: options.demoUser,
       logLevel: options.logLevel ?? 'warn',
     },
@@ -138,7 +145,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await lock.release();
   };
   try {
-    const httpPort = await supervisor.start();
+    const { httpPort, dynamoDbUrl } = await supervisor.start();
     if (!gateway) throw new Error('The app is ready, so its gateway exists.');
     // Devices come last: nothing may arrive before whoever handles it is there.
     const forDevices = connectionShares(descriptorLimit()).mqtt;
@@ -162,6 +169,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       httpUrl: `http://${name}:${httpPort}`,
       mqttUrl: `mqtt://${name}:${mqttPort}`,
       mqttPort,
+      dynamoDbUrl,
       iotUrl: `http://${name}:${iotPort}`,
       webSocketUrl: `ws://${name}:${iotPort}/mqtt`,
       tlsUrls,

@@ -10,10 +10,24 @@ export interface AppThreadData {
   readonly memory: SharedArrayBuffer;
   readonly httpHost: string;
   readonly httpPort: number;
+  /** Undefined: the table is not served. */
+  readonly dynamoDb: TableEndpointOptions | undefined;
   readonly demoUser: string | undefined;
   readonly logLevel: 'info' | 'warn' | 'error' | 'silent';
   /** By consumer: what was in flight when the thread before this one had to be ended. */
   readonly suspects: ReadonlyMap<string, SuspectRange>;
+}
+
+/** Where and to whom the app's table is served over DynamoDB's protocol. */
+export interface TableEndpointOptions {
+  readonly host: string;
+  readonly port: number;
+  /** When the port is taken, a free one is good too. */
+  readonly orFreePort: boolean;
+  /** Secrets by access key id; without them the host is this machine. */
+  readonly credentials?: ReadonlyMap<string, string>;
+  /** What signatures must be for; undefined: any is good. */
+  readonly region?: string;
 }
 
 export interface SuspectRange {
@@ -33,6 +47,12 @@ export type ToApp =
   | { readonly type: 'iotAnswer'; readonly id: number; readonly value: unknown }
   | { readonly type: 'iotRefusal'; readonly id: number; readonly error: ErrorFacts };
 
+/** Where an app thread has come to serve; the next one takes the same. */
+export interface AppAddresses {
+  readonly httpPort: number;
+  readonly dynamoDbUrl: string | undefined;
+}
+
 /** From the app thread to the gateway thread. */
 export type ToGateway =
   | {
@@ -43,7 +63,7 @@ export type ToGateway =
     }
   /** Storage is open and the heart beats: from here on the thread may be ended at any instant. */
   | { readonly type: 'opened' }
-  | { readonly type: 'ready'; readonly httpPort: number }
+  | ({ readonly type: 'ready' } & AppAddresses)
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorFacts }
   | { readonly type: 'announced'; readonly audience: string; readonly announcement: Announcement }
