@@ -2,18 +2,12 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { isTooDeep } from '../json.ts';
 import { endpointLimits } from './limits.ts';
-import { notSerial, Refusal } from './refusal.ts';
+import { notSerial, type Refusal } from './refusal.ts';
 
 export type Input = Record<string, unknown>;
 
-export function readBody(body: Buffer): Input | Refusal {
-  const parsed = parseJson(body);
-  if (parsed instanceof Refusal) return parsed;
-  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Input; // a cast: it is an object
-  return Array.isArray(parsed) ? notSerial('Start of list found where not expected') : notSerial();
-}
-
-function parseJson(body: Buffer): unknown {
+/** What the bytes say in JSON; whether that is a request comes later, as for DynamoDB. */
+export function parseBody(body: Buffer): { readonly parsed: unknown } | Refusal {
   if (!isUtf8(body)) return notSerial();
   const text = body.toString(isAscii(body) ? 'latin1' : 'utf8');
   // Deeper ones would overflow the stack of whoever walks them; a shorter text cannot be so deep.
@@ -22,8 +16,13 @@ function parseJson(body: Buffer): unknown {
     return notSerial(`The request is nested deeper than ${jsonDepthMax} levels.`);
   }
   try {
-    return JSON.parse(text);
+    return { parsed: JSON.parse(text) };
   } catch {
     return notSerial();
   }
+}
+
+export function inputOf(parsed: unknown): Input | Refusal {
+  if (Array.isArray(parsed)) return notSerial('Start of list found where not expected');
+  return typeof parsed === 'object' && parsed !== null ? (parsed as Input) : notSerial(); // a cast: it is an object
 }

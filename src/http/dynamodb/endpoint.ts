@@ -5,7 +5,7 @@ import type { Log } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/random.ts';
 import { encodeOutput, refusalOf } from './answer.ts';
 import { type RequestHead, readClaim } from './authorization.ts';
-import { readBody } from './body.ts';
+import { inputOf, parseBody } from './body.ts';
 import { Exchange, type Shared } from './exchange.ts';
 import { endpointLimits } from './limits.ts';
 import { isForeign, preflightHeaders } from './origins.ts';
@@ -101,7 +101,7 @@ export class Endpoint {
   }
 
   /**
-   * In DynamoDB's order: JSON, operation, signature, empty body. With credentials the signature comes first of all, so
+   * In DynamoDB's order: JSON, operation, signature, what the JSON is. With credentials the signature comes first of all, so
    * that nobody else makes us parse anything.
    */
   #judge(
@@ -111,15 +111,16 @@ export class Endpoint {
   ): { operation: Operation; input: Record<string, unknown> } | Refusal {
     const wrong = claim && this.#signatures?.checkSignature(head, body, claim);
     if (wrong) return wrong;
-    const input = body.length > 0 ? readBody(body) : undefined;
-    if (input instanceof Refusal) return input;
+    const json = body.length > 0 ? parseBody(body) : undefined;
+    if (json instanceof Refusal) return json;
     const operation = this.#service.operations.get(String(head.headers['x-amz-target']));
     if (operation === undefined) return unknownOperation();
     if (!claim) {
       const unsigned = readClaim(head);
       if (unsigned instanceof Refusal) return unsigned;
     }
-    return input === undefined ? notSerial() : { operation, input };
+    const input = json === undefined ? notSerial() : inputOf(json.parsed);
+    return input instanceof Refusal ? input : { operation, input };
   }
 
   #checkClaim(head: RequestHead): CheckedClaim | Refusal | undefined {

@@ -70,7 +70,7 @@ export function send(
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString();
         const { 'x-amz-crc32': crc } = response.headers;
-        if (crc !== undefined && Number(crc) !== crc32(text))
+        if (crc !== undefined && method !== 'HEAD' && Number(crc) !== crc32(text))
           reject(new Error(`The checksum ${crc} is not of: ${text}`));
         const isJson = response.headers['content-type']?.includes('json');
         const json = isJson ? JSON.parse(text) : undefined;
