@@ -3,7 +3,7 @@
  * crash; the gateway thread ends it and starts another.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { consumerNames, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
+import { appTable, consumerNames, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
