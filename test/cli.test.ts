@@ -14,7 +14,7 @@ function mimamori(...args: string[]): { code: number | null; out: string; compla
 describe('the mimamori command', () => {
   it('explains itself, and each of its commands', () => {
     assert.match(mimamori('--help').out, /start[\s\S]*token[\s\S]*things/);
-    for (const command of [['start'], ['token'], ['things'], ['things', 'create']]) {
+    for (const command of [['start'], ['dynamodb'], ['token'], ['things'], ['things', 'create']]) {
       const { code, out } = mimamori(...command, '--help');
       assert.equal(code, 0);
       assert.match(out, /Usage: mimamori/);

@@ -80,7 +80,8 @@ async function run(options: Options, isDataGiven: boolean): Promise<void> {
     await running.close();
     reporter.stopped();
   });
-  reporter.started({ dynamodb: running.url });
+  const where = options.memory ? 'in memory, until it is stopped' : `in ${options.data}`;
+  reporter.started({ dynamodb: running.url }, `Mimamori keeps your tables ${where}.`);
 }
 
 const optionsNotValid = (message: string, fix: string) =>

@@ -3,7 +3,7 @@ import { factsOf } from '../local/iot-bridge.ts';
 
 /** What `start` tells its reader, in lines for a person or in JSON for a program. */
 export interface Reporter {
-  started(urls: Record<string, string>): void;
+  started(urls: Record<string, string>, headline?: string): void;
   announce(announcement: Announcement): void;
   summary(counters: Record<string, number>): void;
   note(text: string): void;
@@ -53,8 +53,8 @@ function jsonReporter(latencies: Latencies, measure: Measure): Reporter {
 function textReporter(latencies: Latencies, measure: Measure): Reporter {
   const print = (line: string) => console.log(line);
   return {
-    started: urls => {
-      print('Mimamori is watching over your devices.\n');
+    started: (urls, headline = 'Mimamori is watching over your devices.') => {
+      print(`${headline}\n`);
       const width = Math.max(...Object.keys(urls).map(name => name.length));
       for (const [name, url] of Object.entries(urls)) print(`  ${name.padEnd(width)} ${url}`);
       print('\nCtrl-C stops it.\n');

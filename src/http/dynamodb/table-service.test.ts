@@ -192,6 +192,39 @@ describe('the table over HTTP, with the real SDK', () => {
     assert(Math.abs(Number(dynamodb?.ApproximateCreationDateTime) - Date.now()) < 60_000);
   });
 
+  it('understands parameters from before expressions', async t => {
+    const { client, documents } = await openTable(t);
+    await documents.put({ TableName, Item: { ...key('1'), n: 1, owner: 'o' } });
+    const Key = { PK: { S: 'p' }, SK: { S: '1' } };
+    const { Item } = await client.send(new GetItemCommand({ TableName, Key, AttributesToGet: ['n'] }));
+    assert.deepEqual(Item, { n: { N: '1' } });
+    const Expected = { n: { ComparisonOperator: 'GT' as const, AttributeValueList: [{ N: '1' }] } };
+    await assert.rejects(client.send(new PutItemCommand({ TableName, Item: Key, Expected })), {
+      name: 'ConditionalCheckFailedException',
+    });
+  });
+
+  it('keeps hostile names as attributes, and refuses depth in words (hostile H04, H05)', async t => {
+    const { url } = await openTable(t);
+    const call = (operation: string, body: string) =>
+      send(url, { headers: { ...signed, 'x-amz-target': `DynamoDB_20120810.${operation}` }, body });
+    const hostile = '"__proto__":{"M":{"__proto__":{"S":"x"},"constructor":{"M":{"prototype":{"S":"y"}}}}}';
+    const Key = '"PK":{"S":"p"},"SK":{"S":"h"}';
+    const put = await call('PutItem', `{"__proto__":{"a":1},"TableName":"logs","Item":{${Key},${hostile}}}`);
+    assert.equal(put.text, '{}');
+    const got = await call('GetItem', `{"TableName":"logs","Key":{${Key}}}`);
+    assert(got.text.includes(hostile), got.text);
+    assert.deepEqual([Object.hasOwn(Object.prototype, 'S'), Object.hasOwn(Object.prototype, 'a')], [false, false]);
+    for (const levels of [40, 100, 490]) {
+      const deep = `${'{"M":{"a":'.repeat(levels)}{"S":""}${'}}'.repeat(levels)}`;
+      for (const operation of ['PutItem', 'GetItem']) {
+        const body = `{"TableName":"logs","${operation === 'PutItem' ? 'Item' : 'Key'}":{${Key},"deep":${deep}}}`;
+        const refused = await call(operation, body);
+        assert.deepEqual([refused.status, refused.json.__type], [400, 'com.amazon.coral.validate#ValidationException']);
+      }
+    }
+  });
+
   it('serves items of 400 KB, and many callers at once', async t => {
     const { documents: table } = await openTable(t);
     const large = 'x'.repeat(399 * 1024);
