@@ -404,6 +404,31 @@ describe('the bounds of the endpoint', () => {
     let status = 503;
     while (status !== 200) ({ status } = await send(url, { headers: signed, body: '{}' }));
   });
+
+  it('keep large answers that nobody takes below the same limit, and get them back', async t => {
+    const large = 'x'.repeat(16 * 1024 * 1024);
+    const { port, url } = await openTestEndpoint(t, { ListTables: ({ small }) => (small ? {} : { large }) });
+    const head = Object.entries(signed).map(([name, value]) => `${name}: ${value}\r\n`);
+    const request = `POST / HTTP/1.1\r\nHost: x\r\n${head.join('')}Content-Length: 2\r\n\r\n{}`;
+    const sockets: net.Socket[] = [];
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const ask = async () => (await send(url, { headers: signed, body: '{"small":true}' })).status;
+    while ((await ask()) === 200) {
+      assert(sockets.length * large.length < 2 * endpointLimits.heldBytesMax);
+      const socket = net.connect({ host: '127.0.0.1', port });
+      sockets.push(socket);
+      socket.on('error', () => {});
+      await new Promise<void>(resolve => {
+        socket.once('readable', () => resolve()); // The first bytes are here, and nobody reads on.
+        socket.write(request);
+      });
+    }
+    assert(sockets.length * large.length >= endpointLimits.heldBytesMax);
+    for (const socket of sockets) socket.destroy();
+    while ((await ask()) !== 200);
+  });
 });
 
 describe('an endpoint that is closed', () => {
