@@ -311,8 +311,9 @@ class JournaledStore implements KeyValueStore {
     else this.#scheduleStart();
   }
 
-  /** Brings what is frozen into the base, then drops the journal files before the one being written. */
+  /** Brings what is frozen into the base, then drops the journal files that were full when it was frozen. */
   async #checkpoint(frozen: Overlay): Promise<void> {
+    const covered = this.#journal?.olderFiles ?? 0;
     const slots = frozen.slots();
     let committed = 0;
     await commitAll(this.#base, changesOf(slots), changes => {
@@ -320,8 +321,8 @@ class JournaledStore implements KeyValueStore {
       this.#frozenDone = committed / slots.length;
       this.#scheduleStart();
     });
-    this.#frozen = undefined;
-    await this.#journal?.removeOlder();
+    await this.#journal?.removeOldest(covered);
+    this.#frozen = undefined; // the last step: until then nothing else is frozen, and no other checkpoint is due
   }
 
   /** After the last write: the base gets everything and the journal goes, so that the next start has nothing to replay. */

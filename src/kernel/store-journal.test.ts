@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { blockHeaderBytes, ChangeGroup } from './change-group.ts';
 import { codeOf } from './errors.ts';
+import type { Files } from './files.ts';
 import { type JournaledStoreLimits, openJournaledStore } from './journaled-store.ts';
 import { seededRandom } from './random.ts';
 import type { KeyValueStore } from './store.ts';
@@ -21,10 +22,10 @@ class World {
   readonly base = new TestBase(this.clock, this.random);
 
   /** A process that starts; one that still runs is killed. */
-  open(limits?: Partial<JournaledStoreLimits>): Promise<KeyValueStore> {
+  open(limits?: Partial<JournaledStoreLimits>, spoil = (files: Files) => files): Promise<KeyValueStore> {
     this.disk.kill();
     this.base.kill();
-    const journal = { files: this.disk.mount(), random: this.random, directory };
+    const journal = { files: spoil(this.disk.mount()), random: this.random, directory };
     return this.clock.until(openJournaledStore({ base: this.base.mount(), journal, durability: 'sync', limits }));
   }
 
@@ -153,6 +154,27 @@ describe('the journal of a store', () => {
     await world.clock.advance(20);
     const store = await world.open();
     for (const name of ['a', 'b', 'c']) assert.equal(read(store, name), `value of ${name}`);
+  });
+
+  it('drops no file that holds what the base lacks, however long it takes to drop one', async () => {
+    const world = new World();
+    const slowToRemove = (files: Files): Files => ({
+      ...files,
+      remove: async filePath => {
+        await new Promise<void>(resolve => void world.clock.setTimer(100, resolve));
+        await files.remove(filePath);
+      },
+    });
+    const store = await world.open({ journalFileBytesMax: blockHeaderBytes + 9 }, slowToRemove); // more than one group
+    const written: string[] = [];
+    for (let count = 0; count < 40; count++) {
+      await world.put(store, `n${count}`);
+      written.push(`n${count}`);
+      await world.clock.advance(count % 20);
+      if (count === 10) world.base.latencyMs = 10_000;
+    }
+    const reopened = await world.open();
+    for (const name of written) assert.equal(read(reopened, name), name);
   });
 
   it('is gone after a close, and grows no further than its limits while it is open', async () => {

@@ -77,9 +77,9 @@ export class StoreJournal {
     return this.#fileBytes;
   }
 
-  /** Whether files stand before the one that is being written. */
-  get hasOlderFiles(): boolean {
-    return this.#journalFiles.length > 1;
+  /** How many files stand before the one that is being written. */
+  get olderFiles(): number {
+    return this.#journalFiles.length - 1;
   }
 
   /** The group and its successors go into a new file. Throws `store.full`, `store.failed`. */
@@ -125,31 +125,27 @@ export class StoreJournal {
     });
   }
 
-  /** Drops the files before the one being written: the base has all that is in them. */
-  removeOlder(): Promise<void> {
-    return this.#remove(1);
+  /** Drops that many of the files, oldest first: the base has all that is in them. */
+  async removeOldest(count: number): Promise<void> {
+    const { files, directory } = this.#place;
+    for (let removed = 0; removed < count; removed++) {
+      await files.remove(this.#journalFiles[0].path);
+      // One by one: a power cut that brought an older one back without the next would leave a gap.
+      await files.syncDirectory(directory);
+      this.#journalFiles.shift();
+    }
   }
 
   /** Drops every file: the base has all. */
   async removeAll(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
-    await this.#remove(0);
+    await this.removeOldest(this.#journalFiles.length);
   }
 
   async close(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
-  }
-
-  async #remove(keep: number): Promise<void> {
-    const { files, directory } = this.#place;
-    while (this.#journalFiles.length > keep) {
-      await files.remove(this.#journalFiles[0].path);
-      // One by one, oldest first: a power cut that brought an older one back without the next would leave a gap.
-      await files.syncDirectory(directory);
-      this.#journalFiles.shift();
-    }
   }
 
   /** Disk full leaves the journal as it was. After anything else it is over. */
