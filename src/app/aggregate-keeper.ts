@@ -1,16 +1,19 @@
 /** Keeps the aggregates of an app: takes the changes of its table into the groups they matter to, once each. */
+import assert from 'node:assert/strict';
 import type { Clock } from '../kernel/clock.ts';
-import type { Selected, StreamRecord } from '../platform/stream/index.ts';
-import type { DocumentChange, Table } from '../platform/table/index.ts';
+import type { Outcome, Selected, StreamRecord } from '../platform/stream/index.ts';
+import type { ChangeFeed, DocumentChange, Table } from '../platform/table/index.ts';
 import {
   type AggregateDefinition,
   type Declared,
   declaredAggregates,
   declaredKey,
   emptyGroup,
+  epochPrefix,
   extremePrefix,
   groupKey,
   groupSortKey,
+  groupsPrefix,
   nameOf,
   readGroup,
   type StoredGroup,
@@ -18,7 +21,6 @@ import {
 } from './aggregates.ts';
 import { addExactly } from './decimal-sum.ts';
 import type { App } from './define-app.ts';
-import { appTable } from './entities.ts';
 import { baseRecordsOf, type ChangeConsumer, type ChangeFilter, selectChange } from './table-changes.ts';
 
 /** The consumer that keeps aggregates; functions of the app cannot have this name. */
@@ -44,147 +46,215 @@ interface GroupWork {
   readonly contributions: Contribution[];
 }
 
+interface RecordOfTable extends Record<string, unknown> {
+  readonly PK: string;
+  readonly SK: string;
+}
+
 /** What a change of a counted entity is before it is known to which groups it matters. */
 export interface CountedChange {
   readonly entity: string;
   readonly change: DocumentChange;
 }
 
-/** The consumer that keeps the aggregates of an app. */
-export async function aggregateConsumer(
-  app: Pick<App, 'model'>,
-  { table, clock }: { readonly table: Table; readonly clock: Clock },
-): Promise<ChangeConsumer<CountedChange>> {
-  const keeper = new AggregateKeeper(app, { table, tableName: appTable.tableName, clock });
-  await keeper.start();
-  return {
-    wants: keeper.wants,
-    select: record => keeper.select(record),
-    run: async batch => {
-      await keeper.apply(batch);
-      return { failed: new Map(), skipped: new Set() };
-    },
-    limits: { batchRecordsMax: aggregateLimits.batchRecordsMax },
-  };
+export interface AggregateKeeperOptions {
+  readonly table: Table;
+  readonly tableName: string;
+  readonly clock: Clock;
+  /** The changes of the table; needed only by an app that declares aggregates. */
+  readonly changes: ChangeFeed | undefined;
 }
 
-export class AggregateKeeper {
-  readonly #declared: readonly Declared[];
-  readonly #table: Table;
-  readonly #tableName: string;
-  readonly #clock: Clock;
-  /** By aggregate: what `Since` says. */
-  readonly #since = new Map<Declared, string>();
+/** As an aggregate is noted in the table once it is built. */
+interface StoredDeclaration {
+  readonly SK: string;
+  readonly Definition: string;
+  readonly Epoch: string;
+  /** The changes up to here are in it since it was built. */
+  readonly UpTo: string;
+  /** Changes were trimmed before it could take them in: it is built again at the next start. */
+  readonly IsIncomplete?: boolean;
+}
 
-  constructor(app: Pick<App, 'model'>, { table, tableName, clock }: { table: Table; tableName: string; clock: Clock }) {
+interface Epoch {
+  readonly name: string;
+  readonly upTo: bigint;
+}
+
+export class AggregateKeeper implements ChangeConsumer<CountedChange> {
+  readonly limits = { batchRecordsMax: aggregateLimits.batchRecordsMax };
+  readonly #declared: readonly Declared[];
+  readonly #options: AggregateKeeperOptions;
+  readonly #epochs = new Map<Declared, Epoch>();
+
+  constructor(app: Pick<App, 'model'>, options: AggregateKeeperOptions) {
     this.#declared = declaredAggregates(app);
-    this.#table = table;
-    this.#tableName = tableName;
-    this.#clock = clock;
+    this.#options = options;
   }
 
-  /** Notes what is declared; before the first change is given to `apply`. */
+  /**
+   * Builds what is declared and not there yet from the entities there are, and forgets what is declared no more. Nothing
+   * else may write to the table meanwhile. Interrupted, it begins again at the next start.
+   */
   async start(): Promise<void> {
-    const answer = await this.#table.query({
-      TableName: this.#tableName,
-      KeyConditionExpression: 'PK = :pk',
-      ExpressionAttributeValues: { ':pk': declaredKey },
-    });
-    const known = new Map((answer.Items ?? []).map(item => [String(item.SK), item]));
+    const known = await this.#knownDeclarations();
+    const missing: Declared[] = [];
     for (const declared of this.#declared) {
-      const SK = nameOf(declared);
-      const found = known.get(SK);
-      known.delete(SK);
-      const Definition = textOf(declared.definition);
-      const isSame = found?.Definition === Definition;
-      const Since = isSame ? String(found.Since) : new Date(this.#clock.nowMs()).toISOString();
-      this.#since.set(declared, Since);
-      const Item = { PK: declaredKey, SK, Definition, Since };
-      if (!isSame) await this.#table.put({ TableName: this.#tableName, Item });
+      const found = known.get(nameOf(declared));
+      if (found?.Definition === textOf(declared.definition) && found.IsIncomplete !== true) {
+        this.#epochs.set(declared, { name: found.Epoch, upTo: BigInt(found.UpTo) });
+        known.delete(found.SK);
+      } else missing.push(declared);
     }
-    for (const SK of known.keys()) {
-      await this.#table.delete({ TableName: this.#tableName, Key: { PK: declaredKey, SK } });
+    const { table, tableName: TableName } = this.#options;
+    for (const SK of known.keys()) await table.delete({ TableName, Key: { PK: declaredKey, SK } });
+    if (missing.length > 0) await this.#build(missing);
+  }
+
+  /** Changes were trimmed before they could be taken in. */
+  async noteIncomplete(): Promise<void> {
+    const { table, tableName: TableName } = this.#options;
+    for (const declared of this.#declared) {
+      const Key = { PK: declaredKey, SK: nameOf(declared) };
+      const ExpressionAttributeValues = { ':yes': true };
+      await table.update({ TableName, Key, UpdateExpression: 'SET IsIncomplete = :yes', ExpressionAttributeValues });
     }
   }
 
   readonly wants: ChangeFilter = key => this.#declared.some(({ entity }) => baseRecordsOf(entity)(key));
 
-  select(record: StreamRecord): CountedChange | undefined {
+  readonly select = (record: StreamRecord): CountedChange | undefined => {
     const change = selectChange(record, this.wants);
     return change && { entity: String(change.keys.SK), change };
-  }
+  };
 
   /** Takes a batch in. Given again, in whole or in part, it changes nothing more. */
-  async apply(batch: readonly Selected<CountedChange>[]): Promise<void> {
-    const waiting = this.#groupsOf(batch).entries(); // One iterator for all: each takes the next group.
+  readonly run = async (batch: readonly Selected<CountedChange>[]): Promise<Outcome> => {
+    const groups = new Map<string, GroupWork>();
+    for (const { record, event } of batch) {
+      for (const [declared, { upTo }] of this.#epochs) {
+        if (declared.entity !== event.entity || record.sequenceNumber <= upTo) continue;
+        const { keys, oldImage, newImage } = event.change;
+        const common = { sequenceNumber: record.sequenceNumber, entityKey: `${keys.PK} ${keys.SK}` };
+        this.#count(groups, declared, oldImage, { ...common, sign: -1 });
+        this.#count(groups, declared, newImage, { ...common, sign: 1 });
+      }
+    }
+    await this.#applyAll(groups);
+    return { failed: new Map(), skipped: new Set() };
+  };
+
+  async #knownDeclarations(): Promise<Map<string, StoredDeclaration>> {
+    const { table, tableName: TableName } = this.#options;
+    const answer = await table.query({
+      TableName,
+      KeyConditionExpression: 'PK = :pk',
+      ExpressionAttributeValues: { ':pk': declaredKey },
+      ConsistentRead: true,
+    });
+    const found = (answer.Items ?? []) as StoredDeclaration[]; // As `#build` put them there.
+    return new Map(found.map(each => [each.SK, each]));
+  }
+
+  async #build(missing: readonly Declared[]): Promise<void> {
+    const { table, tableName: TableName, clock, changes } = this.#options;
+    assert(changes !== undefined); // whoever starts an app with aggregates gives it the changes
+    const upTo = changes.lastSequenceNumber();
+    // What an interrupted attempt has written is a change, so no two have the same name.
+    const epoch = { name: `${new Date(clock.nowMs()).toISOString()}.${upTo}`, upTo };
+    for (const declared of missing) this.#epochs.set(declared, epoch);
+    const current = [...this.#epochs].map(([declared, { name }]) => epochPrefix(declared, name));
+    let ExclusiveStartKey: Record<string, unknown> | undefined;
+    do {
+      const page = await table.scan({ TableName, ExclusiveStartKey, ConsistentRead: true });
+      const items = (page.Items ?? []) as RecordOfTable[]; // The keys of `appTable` are two strings.
+      await this.#buildFrom(items, missing, upTo);
+      const isLeftOver = ({ PK }: RecordOfTable) =>
+        PK.startsWith(groupsPrefix) && !current.some(prefix => PK.startsWith(prefix));
+      for (const { PK, SK } of items.filter(isLeftOver)) await table.delete({ TableName, Key: { PK, SK } });
+      ExclusiveStartKey = page.LastEvaluatedKey;
+    } while (ExclusiveStartKey !== undefined);
+    for (const declared of missing) {
+      const Definition = textOf(declared.definition);
+      const Item = { PK: declaredKey, SK: nameOf(declared), Definition, Epoch: epoch.name, UpTo: String(upTo) };
+      await table.put({ TableName, Item });
+    }
+  }
+
+  async #buildFrom(items: readonly RecordOfTable[], missing: readonly Declared[], upTo: bigint): Promise<void> {
+    const groups = new Map<string, GroupWork>();
+    for (const item of items) {
+      for (const declared of missing) {
+        if (!baseRecordsOf(declared.entity)(item)) continue;
+        this.#count(groups, declared, item, { sequenceNumber: upTo, entityKey: `${item.PK} ${item.SK}`, sign: 1 });
+      }
+    }
+    await this.#applyAll(groups, upTo);
+  }
+
+  /** Adds what an image means to the group it counts in, if it does. */
+  #count(
+    groups: Map<string, GroupWork>,
+    declared: Declared,
+    image: Record<string, unknown> | undefined,
+    rest: Omit<Contribution, 'attributes'>,
+  ): void {
+    if (image === undefined) return;
+    const { definition } = declared;
+    const attributes = image.Data as Record<string, unknown>; // As the repository put it there.
+    const isMember = definition.by.every(name => attributes[name] !== undefined);
+    if (!isMember || !(definition.when?.(attributes) ?? true)) return;
+    const epoch = this.#epochs.get(declared);
+    assert(epoch !== undefined); // `start` comes first
+    const PK = groupKey(declared, epoch.name, attributes);
+    const group = groups.get(PK) ?? { definition, contributions: [] };
+    groups.set(PK, group);
+    group.contributions.push({ ...rest, attributes });
+  }
+
+  async #applyAll(groups: ReadonlyMap<string, GroupWork>, builtUpTo?: bigint): Promise<void> {
+    const waiting = groups.entries(); // One iterator for all: each takes the next group.
     const work = async () => {
-      for (const [PK, group] of waiting) await this.#applyTo(PK, group);
+      for (const [PK, group] of waiting) await this.#applyTo(PK, group, builtUpTo);
     };
     await Promise.all(Array.from({ length: aggregateLimits.groupsAtOnceMax }, work));
   }
 
-  #groupsOf(batch: readonly Selected<CountedChange>[]): Map<string, GroupWork> {
-    const groups = new Map<string, GroupWork>();
-    for (const { record, event } of batch) {
-      for (const declared of this.#declared) {
-        if (declared.entity !== event.entity) continue;
-        const images = [
-          [event.change.oldImage, -1],
-          [event.change.newImage, 1],
-        ] as const;
-        for (const [image, sign] of images) {
-          const counted = this.#countedIn(declared, image);
-          if (counted === undefined) continue;
-          const { definition } = declared;
-          const group = groups.get(counted.PK) ?? { definition, contributions: [] };
-          groups.set(counted.PK, group);
-          const { sequenceNumber, partitionKey: entityKey } = record;
-          group.contributions.push({ sequenceNumber, sign, entityKey, attributes: counted.attributes });
-        }
-      }
-    }
-    return groups;
-  }
-
-  /** The group an image counts in, if it does. */
-  #countedIn(
-    declared: Declared,
-    image: Record<string, unknown> | undefined,
-  ): { PK: string; attributes: Record<string, unknown> } | undefined {
-    const since = this.#since.get(declared) ?? '';
-    if (image === undefined || String(image.CreatedAt) < since) return undefined;
-    const attributes = image.Data as Record<string, unknown>; // As the repository put it there.
-    const { by, when } = declared.definition;
-    if (by.some(name => attributes[name] === undefined) || !(when?.(attributes) ?? true)) return undefined;
-    return { PK: groupKey(declared, since, attributes), attributes };
-  }
-
-  async #applyTo(PK: string, { definition, contributions }: GroupWork): Promise<void> {
-    let stored = await readGroup(this.#table, this.#tableName, PK);
+  /** @param builtUpTo  while it is built: the entities are those of this change, and come once each */
+  async #applyTo(PK: string, { definition, contributions }: GroupWork, builtUpTo?: bigint): Promise<void> {
+    const { table, tableName: TableName } = this.#options;
+    let stored = await readGroup(table, TableName, PK);
     const upTo = BigInt(stored?.UpTo ?? 0);
-    const fresh = contributions.filter(({ sequenceNumber }) => sequenceNumber > upTo);
-    for (const chunk of chunksOf(fresh, definition)) {
+    const fresh =
+      builtUpTo === undefined ? contributions.filter(({ sequenceNumber }) => sequenceNumber > upTo) : contributions;
+    for (const chunk of chunksOf(fresh, definition, builtUpTo === undefined)) {
       const next = addAll(stored ?? emptyGroup, definition, chunk);
       const condition =
         stored === undefined
           ? { ConditionExpression: 'attribute_not_exists(PK)' }
           : { ConditionExpression: 'UpTo = :upTo', ExpressionAttributeValues: { ':upTo': stored.UpTo } };
-      const TableName = this.#tableName;
       const group = { Put: { TableName, Item: { PK, SK: groupSortKey, ...next }, ...condition } };
-      await this.#table.transactWrite({ TransactItems: [group, ...extremesOf(TableName, PK, definition, chunk)] });
+      await table.transactWrite({ TransactItems: [group, ...extremesOf(TableName, PK, definition, chunk)] });
       stored = next;
     }
   }
 }
 
-/** In pieces of one transaction each; what one change means to the group stays together. */
-function chunksOf(contributions: readonly Contribution[], { minMax = [] }: AggregateDefinition): Contribution[][] {
+/** In pieces of one transaction each; while changes are taken in, what one of them means to the group stays together. */
+function chunksOf(
+  contributions: readonly Contribution[],
+  { minMax = [] }: AggregateDefinition,
+  keepsTogether: boolean,
+): Contribution[][] {
   const most = Math.floor((aggregateLimits.transactionItemsMax - 1) / Math.max(1, minMax.length));
+  const wholes = keepsTogether
+    ? Map.groupBy(contributions, ({ sequenceNumber }) => sequenceNumber).values()
+    : contributions.map(each => [each]);
   const chunks: Contribution[][] = [];
-  for (const together of Map.groupBy(contributions, ({ sequenceNumber }) => sequenceNumber).values()) {
+  for (const whole of wholes) {
     const last = chunks.at(-1);
-    if (last === undefined || (minMax.length > 0 && last.length + together.length > most)) chunks.push([...together]);
-    else last.push(...together);
+    if (last === undefined || (minMax.length > 0 && last.length + whole.length > most)) chunks.push([...whole]);
+    else last.push(...whole);
   }
   return chunks;
 }

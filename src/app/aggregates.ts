@@ -3,11 +3,12 @@
  * few item reads, however many entities there are. Each change counts once: the record of a group holds the sequence
  * number of the last change it has taken in, and is written in one transaction with all that change moves.
  *
- *   declared   PK=Aggregates                        SK=<entity>-<name>   Definition, Since
- *   group      PK=Aggregate-<entity>-<name>-<since>-<values>#   SK=Aggregate            UpTo, Count, Sums
- *   extreme                                                     SK=<attribute>#<value in order>#<hash>   Value
+ *   declared   PK=$Aggregates                        SK=<entity>-<name>   Definition, Epoch, UpTo, IsIncomplete
+ *   group      PK=$Aggregate-<entity>-<name>-<epoch>-<values>#   SK=Aggregate                             UpTo, Count, Sums
+ *   extreme                                                      SK=<attribute>#<value in order>#<hash>   Value
  *
- * It counts the entities created since it was declared, a few milliseconds late. Declared anew or changed, it begins anew.
+ * It is a few milliseconds late. Declared anew or changed, it is built from the entities there are when the app starts,
+ * in an epoch of its own, so that nothing of an earlier or unfinished one can be mistaken for it.
  */
 import { createHash } from 'node:crypto';
 import type { Table } from '../platform/table/index.ts';
@@ -78,15 +79,22 @@ export async function readGroup(table: Table, TableName: string, PK: string): Pr
   return Item as StoredGroup | undefined; // As `AggregateKeeper` put it there.
 }
 
-export const declaredKey = 'Aggregates';
+export const declaredKey = '$Aggregates';
+
+/** What the partition keys of all groups begin with. No entity has such a name. */
+export const groupsPrefix = '$Aggregate-';
 
 export function nameOf({ entity, name }: Pick<Declared, 'entity' | 'name'>): string {
   return `${entity}-${name}`;
 }
 
-export function groupKey(declared: Declared, since: string, values: Record<string, unknown>): string {
+export function epochPrefix(declared: Declared, epoch: string): string {
+  return `${groupsPrefix}${nameOf(declared)}-${epoch}-`;
+}
+
+export function groupKey(declared: Declared, epoch: string, values: Record<string, unknown>): string {
   const parts = declared.definition.by.map(name => escaped(String(values[name])));
-  return `Aggregate-${nameOf(declared)}-${since}-${parts.map(part => `${part}#`).join('')}`;
+  return `${epochPrefix(declared, epoch)}${parts.map(part => `${part}#`).join('')}`;
 }
 
 export function extremePrefix(attribute: string): string {
@@ -113,7 +121,7 @@ export function makeAggregateReaders(
     const read = async (by: Record<string, unknown>) => {
       const Key = { PK: declaredKey, SK: nameOf(declared) };
       const { Item: known } = await table.get({ TableName, Key });
-      return readAggregate(table, TableName, definition, groupKey(declared, String(known?.Since), by));
+      return readAggregate(table, TableName, definition, groupKey(declared, String(known?.Epoch), by));
     };
     return [name, read] as const;
   });

@@ -26,7 +26,7 @@ import {
   type Suspects,
 } from '../platform/stream/index.ts';
 import type { ChangeFeed, Table } from '../platform/table/index.ts';
-import { aggregateConsumer, aggregatesConsumer } from './aggregate-keeper.ts';
+import { AggregateKeeper, aggregatesConsumer } from './aggregate-keeper.ts';
 import { declaredAggregates } from './aggregates.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
@@ -151,6 +151,10 @@ export class Runtime {
   }
 
   async start(): Promise<void> {
+    const { table, clock, changes } = this.#options;
+    const keeper = new AggregateKeeper(this.app, { table, tableName: appTable.tableName, clock, changes });
+    await keeper.start(); // before anything else may write
+    if (declaredAggregates(this.app).length > 0) this.#consumeChanges(aggregatesConsumer, keeper);
     this.#running.push(this.#tracker.resume().catch(error => this.#options.onFailure(error)));
     this.#consume(
       commandsConsumer,
@@ -167,9 +171,6 @@ export class Runtime {
       else if (declared.kind === 'entityChange') {
         this.#consumeChanges(name, entityChangeConsumer(name, declared, this.context));
       }
-    }
-    if (declaredAggregates(this.app).length > 0) {
-      this.#consumeChanges(aggregatesConsumer, await aggregateConsumer(this.app, this.context));
     }
   }
 
@@ -293,10 +294,15 @@ export class Runtime {
     this.#consumers.push(consumer);
   }
 
-  #consumeChanges<Event>(name: string, { wants, select, run, limits }: ChangeConsumer<Event>): void {
-    const { changes: feed } = this.#options;
+  #consumeChanges<Event>(name: string, consumer: ChangeConsumer<Event>): void {
+    const { changes: feed, onFailure } = this.#options;
     assert(feed !== undefined); // whoever starts an app that listens gives it the changes
-    const reader = new TableChangeReader({ feed, wants, onGap: missed => this.#noteMissed(name, missed) });
+    const { wants, select, run, limits } = consumer;
+    const onGap = (missed: bigint) => {
+      this.#noteMissed(name, missed);
+      consumer.noteIncomplete?.().catch(onFailure);
+    };
+    const reader = new TableChangeReader({ feed, wants, onGap });
     const deadLetter = (letter: DeadLetter) => this.#keepDeadChange(letter);
     this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
   }

@@ -172,6 +172,8 @@ export interface ChangeConsumer<Event> {
   readonly select: (record: StreamRecord) => Event | undefined;
   readonly run: (batch: Selected<Event>[]) => Promise<Outcome>;
   readonly limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
+  /** Changes were gone before it was given them. */
+  readonly noteIncomplete?: () => Promise<void>;
 }
 
 /** The consumer that a declared function is. Each invocation has a time limit. */

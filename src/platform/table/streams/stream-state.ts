@@ -111,22 +111,21 @@ export function openStreamOf(reader: StoreReader, tableId: number): StoredStream
 /**
  * Gives the table a stream with these images, or none. Content when it is so already; another view type begins another
  * stream, as each keeps its own. The stream that ends stays readable for 24 hours.
- * @returns the label of the stream the table has then
  */
 export function setStream(
   transaction: StoreTransaction,
   table: Pick<TableLayout, 'id' | 'tableName' | 'keys'>,
   viewType: StreamViewType | undefined,
   nowMs: number,
-): string | undefined {
+): void {
   const state = readState(transaction, table.id);
   const open = openStreamOf(transaction, table.id);
   const isSame = open?.viewType === viewType && (open === undefined || open.tableName === table.tableName);
-  if (isSame) return open?.label;
+  if (isSame) return;
   if (open !== undefined) {
     putStream(transaction, { ...open, shards: closedShards(open.shards, state), disabledAtMs: nowMs });
   }
-  if (viewType === undefined) return undefined;
+  if (viewType === undefined) return;
   const createdAtMs = freeLabelMs(transaction, table, nowMs);
   const stream = {
     tableId: table.id,
@@ -141,7 +140,6 @@ export function setStream(
   const shards = [{ shardId: shardIdOf(stream, createdAtMs), first: String(state.last + 1n) }];
   putStream(transaction, { ...stream, shards });
   writeState(transaction, table.id, { ...state, streamNumber: stream.number, shardStartedAtMs: 0 });
-  return stream.label;
 }
 
 /** ARN and label of a table's newest stream while it can be read: what DescribeTable tells. */
