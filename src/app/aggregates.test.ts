@@ -217,6 +217,19 @@ describe('aggregates (covers S1-30)', () => {
     await world.backend.stop();
   });
 
+  it('are not changed by what had happened before they were built', async () => {
+    const world = await new ReadingsWorld().start();
+    await world.create('r1', 'attic', 1);
+    await world.settle();
+    await world.until(world.readings.update('r1', () => ({ room: 'cellar' })));
+    world.backend.powerCut(); // before that was taken in
+    await world.start(modelWith({ byRoom: { by: ['room'] } }));
+    await world.settle();
+    assert.equal((await world.readings.aggregate.byRoom({ room: 'attic' })).count, 0);
+    assert.equal((await world.readings.aggregate.byRoom({ room: 'cellar' })).count, 1);
+    await world.backend.stop();
+  });
+
   it('are built again when they have missed changes', async () => {
     const world = await new ReadingsWorld().start();
     await world.create('r1', 'attic', 1);

@@ -4,7 +4,7 @@ import { MemoryDisk } from '../kernel/memory-store.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { type OpenTable, openEmbeddedTable } from '../platform/table/index.ts';
 import { appTable } from './entities.ts';
-import { baseRecordsOf, changesShard, TableChangeReader } from './table-changes.ts';
+import { baseRecordsOf, changesShard, entityChangeConsumer, TableChangeReader } from './table-changes.ts';
 
 const hour = 3_600_000;
 
@@ -16,7 +16,7 @@ class ReaderWorld {
   table!: OpenTable; // `open` comes first
 
   async open(streamBytesMax?: number): Promise<TableChangeReader> {
-    const tables = [{ ...appTable, stream: 'NEW_AND_OLD_IMAGES' as const }];
+    const tables = [{ ...appTable, stream: 'NEW_AND_OLD_IMAGES' as const, ttlAttribute: 'ExpiresAt' }];
     const options = { store: this.disk.open(), clock: this.clock, tables, streamBytesMax };
     this.table = await this.clock.until(openEmbeddedTable(options));
     return new TableChangeReader({
@@ -112,6 +112,28 @@ describe('a reader of table changes', () => {
     const [[first]] = await world.read(reader, 0n);
     assert.ok(first > 10n, `${first}`);
     assert.deepEqual(world.missed, [first - 1n]);
+  });
+
+  it('tells a function what time to live has removed, and what somebody has deleted', async () => {
+    const world = new ReaderWorld();
+    const reader = await world.open();
+    const atSeconds = world.clock.nowMs() / 1_000 + 60;
+    const record = (id: string) => ({ PK: `Note-${id}`, SK: 'Note', ExpiresAt: atSeconds, Data: { noteId: id } });
+    const put = (id: string) => world.table.put({ TableName: appTable.tableName, Item: record(id) });
+    await world.clock.until(Promise.all([put('expires'), put('deleted')]));
+    const Key = { PK: 'Note-deleted', SK: 'Note' };
+    await world.clock.until(world.table.delete({ TableName: appTable.tableName, Key }));
+    await world.clock.advance(hour);
+    const removals = await reader.read(changesShard, null, 1e6);
+    const listen = { kind: 'entityChange', entity: 'Note', options: {}, handler: { each: async () => {} } } as const;
+    const { select } = entityChangeConsumer('listen', listen, world);
+    assert.deepEqual(
+      removals.map(select).flatMap(change => (change?.type === 'REMOVE' ? [[change.oldImage, change.isExpired]] : [])),
+      [
+        [{ noteId: 'deleted' }, false],
+        [{ noteId: 'expires' }, true],
+      ],
+    );
   });
 
   it('refuses a checkpoint that the table has not come to', async () => {
