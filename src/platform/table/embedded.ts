@@ -8,7 +8,7 @@ import type { operations } from './operations/index.ts';
 import type { Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
 import type { OperationName } from './requests/index.ts';
 import { type EngineOptions, openEngine } from './storage/open-engine.ts';
-import { operations as streamOperations } from './streams/index.ts';
+import type { operations as streamOperations } from './streams/index.ts';
 import type { ChangeFeed } from './streams/table-changes.ts';
 import { documentFormat } from './values/document-format.ts';
 
@@ -47,12 +47,7 @@ export function tableOn(engine: Engine): OpenTable {
     transactWrite: input => call('TransactWriteItems', input),
     close: () => engine.close(),
     admin: adminOn(engine),
-    streams: {
-      listStreams: input => streamOperations.ListStreams(engine, input),
-      describeStream: input => streamOperations.DescribeStream(engine, input),
-      getShardIterator: input => streamOperations.GetShardIterator(engine, input),
-      getRecords: input => streamOperations.GetRecords(engine, input),
-    },
+    streams: streamsOn(engine),
     changesOf: tableName => engine.changes.feedOf(engine.catalog.table(tableName).id),
   };
 }
@@ -62,6 +57,18 @@ const anonymousDoor: Door = { format: documentFormat };
 function doorOf({ meter }: Engine): Door {
   const caller = meter === noMeter ? undefined : currentCaller();
   return caller === undefined ? anonymousDoor : { format: documentFormat, caller };
+}
+
+function streamsOn(engine: Engine): TableStreams {
+  // The casts: a call's answer is that of its operation.
+  const call = <Name extends keyof typeof streamOperations>(name: Name, input: object) =>
+    callOperation(engine, name, input, doorOf(engine)) as ReturnType<(typeof streamOperations)[Name]>;
+  return {
+    listStreams: input => call('ListStreams', input),
+    describeStream: input => call('DescribeStream', input),
+    getShardIterator: input => call('GetShardIterator', input),
+    getRecords: input => call('GetRecords', input),
+  };
 }
 
 function adminOn(engine: Engine): TableAdmin {

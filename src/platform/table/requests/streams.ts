@@ -3,7 +3,7 @@ import { indexName, type Member, type RequestDescription, type TextShape, text }
 
 const streamArn: TextShape = { type: 'string', lengthMin: 37, lengthMax: 1_024 };
 const shardId: TextShape = { type: 'string', lengthMin: 28, lengthMax: 65 };
-const pageSize: Member = { type: 'integer', min: 1 };
+const pageSize: Member = { type: 'integer', min: 1, max: 100 };
 
 export const streamRequests = {
   ListStreams: {

@@ -384,7 +384,7 @@ function refusalPromises(promise: (text: string, body: Body) => void): void {
     const good = await client.iterator(both, { ShardIteratorType: 'LATEST' });
     const changed = good.slice(0, -6) + (good.at(-6) === 'A' ? 'B' : 'A') + good.slice(-5);
     const moved = good.replace(`table/${both}`, 'table/OLD_IMAGE');
-    for (const ShardIterator of ['nonsense', '', `${good}|`, changed, moved, good.replace('|1|', '|2|')]) {
+    for (const ShardIterator of ['nonsense', `${good}|`, changed, moved, good.replace('|1|', '|2|')]) {
       await assert.rejects(streams.getRecords({ ShardIterator }), {
         name: 'ValidationException',
         message: 'Invalid ShardIterator',
@@ -394,14 +394,14 @@ function refusalPromises(promise: (text: string, body: Body) => void): void {
 
   promise('what is no ARN is refused, and what names no stream is not found', async ({ streams }, client) => {
     const good = await client.arnOf(both);
-    await assert.rejects(streams.describeStream({ StreamArn: 'nonsense' }), {
+    await assert.rejects(streams.describeStream({ StreamArn: 'nonsense'.repeat(8) }), {
       name: 'ValidationException',
       message: 'Invalid StreamArn',
     });
     const StreamArn = good.replace(/stream\/.*$/, 'stream/2001-01-01T00:00:00.000');
     const message = `Requested resource not found: Stream: ${StreamArn} not found`;
     await assert.rejects(streams.describeStream({ StreamArn }), { name: 'ResourceNotFoundException', message });
-    const latest = { ShardId: 'x', ShardIteratorType: 'LATEST' } as const;
+    const latest = { ShardId: 'x'.repeat(28), ShardIteratorType: 'LATEST' } as const;
     await assert.rejects(streams.getShardIterator({ StreamArn, ...latest }), {
       name: 'ResourceNotFoundException',
       message,
@@ -410,6 +410,26 @@ function refusalPromises(promise: (text: string, body: Body) => void): void {
       name: 'ResourceNotFoundException',
       message: 'Requested resource not found: Shard does not exist',
     });
+  });
+
+  promise('what is out of bounds is refused before anything is looked at', async ({ streams }, client) => {
+    const StreamArn = await client.arnOf(both);
+    const ShardIterator = await client.iterator(both, { ShardIteratorType: 'LATEST' });
+    const place = { StreamArn, ShardId: 'short', ShardIteratorType: 'LATEST' } as const;
+    const refused = [
+      () => streams.listStreams({ Limit: 0 }),
+      () => streams.listStreams({ Limit: 101 }),
+      () => streams.describeStream({ StreamArn, Limit: 0 }),
+      () => streams.describeStream({ StreamArn, Limit: 101 }),
+      () => streams.describeStream({ StreamArn: 'short' }),
+      () => streams.getShardIterator(place),
+      () => streams.getRecords({ ShardIterator, Limit: 0 }),
+      () => streams.getRecords({ ShardIterator, Limit: 1_001 }),
+      () => streams.getRecords({ ShardIterator: '' }),
+    ];
+    for (const each of refused) {
+      await assert.rejects(each, { name: 'ValidationException', message: /^1 validation error detected: / });
+    }
   });
 
   promise('a sequence number is given where it is needed, fits, and is given nowhere else', async (world, client) => {
