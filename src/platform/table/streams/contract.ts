@@ -247,6 +247,10 @@ function shardPromises(promise: (text: string, body: Body) => void): void {
     assert.match(Shards[0].SequenceNumberRange?.StartingSequenceNumber ?? '', /^\d{21,40}$/);
     assert.equal(Shards[0].SequenceNumberRange?.EndingSequenceNumber, undefined);
     assert.deepEqual(await world.streams.listStreams({ TableName: 'plain' }), { Streams: [] });
+    const TableName = StreamArn?.split('/stream/')[0]; // A table may be named by its ARN.
+    assert.deepEqual(await world.streams.listStreams({ TableName }), {
+      Streams: [{ StreamArn, StreamLabel, TableName: both }],
+    });
   });
 
   promise('lists all streams in pages', async ({ streams }) => {

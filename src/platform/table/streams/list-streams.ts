@@ -1,5 +1,5 @@
 import type { ListStreamsCommandInput, ListStreamsCommandOutput } from '@aws-sdk/client-dynamodb-streams';
-import { streamArnPattern } from '../arn.ts';
+import { streamArnPattern, tableArn } from '../arn.ts';
 import type { Engine } from '../engine.ts';
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
@@ -15,7 +15,7 @@ export async function listStreams(
   if (start !== undefined && !streamArnPattern.test(start)) throw invalid('Invalid StreamArn');
   const limit = Math.min(Limit ?? tableLimits.listStreamsMax, tableLimits.listStreamsMax);
   const all = listStored(store)
-    .filter(({ tableName }) => TableName === undefined || tableName === TableName)
+    .filter(({ tableName }) => [undefined, tableName, tableArn(tableName)].includes(TableName))
     .map(stream => ({ StreamArn: arnOf(stream), TableName: stream.tableName, StreamLabel: stream.label }))
     .filter(({ StreamArn }) => start === undefined || StreamArn > start)
     .sort((left, right) => (left.StreamArn < right.StreamArn ? -1 : 1));
