@@ -91,16 +91,20 @@ export function checkKeyValue({ name, type }: KeyAttribute, value: Value, isPart
   if (type === 'N') return;
   const bytes = keyValueBytes(value);
   if (bytes === 0) throw emptyKey(type, name);
-  if (isPartitionKey && bytes > tableLimits.partitionKeyBytesMax) {
-    throw invalid(
-      `One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ${tableLimits.partitionKeyBytesMax} bytes`,
-    );
-  }
-  if (!isPartitionKey && bytes > tableLimits.sortKeyBytesMax) {
-    throw invalid(
-      `One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of ${tableLimits.sortKeyBytesMax} bytes`,
-    );
-  }
+  if (isPartitionKey && bytes > tableLimits.partitionKeyBytesMax) throw hashKeyTooLarge();
+  if (!isPartitionKey && bytes > tableLimits.sortKeyBytesMax) throw rangeKeyTooLarge();
+}
+
+function hashKeyTooLarge() {
+  return invalid(
+    `One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ${tableLimits.partitionKeyBytesMax} bytes`,
+  );
+}
+
+function rangeKeyTooLarge() {
+  return invalid(
+    `One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of ${tableLimits.sortKeyBytesMax} bytes`,
+  );
 }
 
 function keyValueBytes(value: Value): number {
@@ -111,6 +115,19 @@ function keyValueBytes(value: Value): number {
 /** Refuses the whole write when an index key is present but unfit. */
 export function checkIndexKeys(index: IndexLayout, item: Item): void {
   for (const key of keyAttributes(index.keys)) checkIndexKey(index, key, ownValue(item, key.name));
+  checkAggregatedSizes(index, item);
+}
+
+/** Attributes that are a key together share its limit (that it is shared is unverified for indexes). */
+export function checkAggregatedSizes({ keys }: IndexLayout, item: Item): void {
+  if (keys.partitionKeys.length > 1 && sizeOf(keys.partitionKeys, item) > tableLimits.partitionKeyBytesMax) {
+    throw hashKeyTooLarge();
+  }
+  if (keys.sortKeys.length > 1 && sizeOf(keys.sortKeys, item) > tableLimits.sortKeyBytesMax) throw rangeKeyTooLarge();
+}
+
+function sizeOf(attributes: readonly KeyAttribute[], item: Item): number {
+  return attributes.reduce((bytes, { name }) => bytes + keyValueBytes(ownValue(item, name) ?? null), 0);
 }
 
 export function checkIndexKey({ indexName, keys }: IndexLayout, key: KeyAttribute, value: Value | undefined): void {

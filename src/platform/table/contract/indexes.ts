@@ -195,6 +195,13 @@ export function indexPromises(test: Test): void {
     const names = ['PK', 'city', 'country', 'floor', 'room', 'tenant'];
     assert.deepEqual(Object.keys(page.LastEvaluatedKey ?? {}).sort(), names);
     assert.equal(await find(place, {}, { ExclusiveStartKey: page.LastEvaluatedKey }), '24');
+    const longest = { PK: '7', tenant: 't', country: 'ch', city: 'c'.repeat(600), floor: 1, room: 'r'.repeat(424) };
+    await table.put({ TableName: 'several', Item: longest });
+    const longer = table.put({ TableName: 'several', Item: { ...longest, room: 'r'.repeat(425) } });
+    await assert.rejects(
+      longer,
+      refusal('Aggregated size of all range keys has exceeded the size limit of 1024 bytes'),
+    );
     const gap = find(`${place} AND floor = :f`, { ':f': 2 });
     await assert.rejects(gap, refusal('RANGE key attributes city must have equality conditions specified'));
     const half = table.query({

@@ -13,7 +13,7 @@ import type { Predicate } from '../expressions/condition.ts';
 import { tableLimits } from '../limits.ts';
 import { applyWrite } from '../storage/apply-write.ts';
 import { type IndexLayout, itemKey, type KeySchema, keyAttributes, type TableLayout } from '../storage/layout.ts';
-import { checkIndexKey, checkIndexKeys, checkItemKeys, checkKey } from '../validate.ts';
+import { checkAggregatedSizes, checkIndexKey, checkIndexKeys, checkItemKeys, checkKey } from '../validate.ts';
 import { toAttributeValues } from '../values/attribute-value.ts';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
@@ -228,7 +228,9 @@ function unsupportedIndexKey() {
 /** An update answers only for the keys it changes: others can be unfit only when they are older than the index. */
 function checkTouchedIndexKeys(index: IndexLayout, item: Item, { compiled }: ReadUpdate): void {
   for (const key of keyAttributes(index.keys)) {
-    if (compiled.targets.some(([first]) => first === key.name)) checkIndexKey(index, key, ownValue(item, key.name));
+    if (!compiled.targets.some(([first]) => first === key.name)) continue;
+    checkIndexKey(index, key, ownValue(item, key.name));
+    checkAggregatedSizes(index, item);
   }
 }
 
