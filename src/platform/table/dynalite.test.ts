@@ -19,7 +19,10 @@ const gaps: readonly Gap[] = [
     reason: 'it takes two attributes that are not there for equal',
   },
   { test: 'finds in a list what equals one of its elements, however deep', reason: 'it finds only scalars in a list' },
-  { test: 'keeps attribute names that mean something to JavaScript', reason: 'it loses an attribute called __proto__' },
+  {
+    test: 'keeps attribute names that mean something to JavaScript',
+    reason: 'the SDK loses an attribute called __proto__',
+  },
   {
     test: 'does nothing when a condition fails, and returns the item only if asked',
     reason: 'it never returns the item of a failed condition',

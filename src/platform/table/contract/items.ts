@@ -109,7 +109,7 @@ export function itemPromises(test: Test): void {
   });
 
   test('refuses values that no item may hold', async ({ table }) => {
-    const values = [Number.NaN, Number.POSITIVE_INFINITY, new Set(), new Set(['a', 1]), new Date(0), nested(33)];
+    const values = [Number.NaN, Number.POSITIVE_INFINITY, new Set(), new Date(0), nested(33)];
     for (const value of values) {
       await assert.rejects(table.put({ TableName, Item: { PK: 'a', SK: '1', value } }));
       await assert.rejects(table.put({ TableName, Item: { PK: 'a', SK: '1', list: [value] } }));

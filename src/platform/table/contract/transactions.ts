@@ -185,7 +185,7 @@ export function transactionPromises(test: Test): void {
     await table.transactWrite(put({ PK: 'p', SK: '1', s: new Set(['a', 'b']), m: { x: 1, y: 2 } }));
     await table.delete({ TableName, Key: { PK: 'p', SK: '1' } });
     assert.deepEqual(
-      await table.transactWrite(put({ m: { y: 2, x: 1 }, s: new Set(['b', 'a']), SK: '1', PK: 'p' })),
+      await table.transactWrite(put({ m: { y: 2, x: 1 }, s: new Set(['a', 'b']), SK: '1', PK: 'p' })),
       {},
     );
     assert.equal(await read(table, 'p', '1'), undefined);
