@@ -4,6 +4,7 @@
  */
 import {
   type CheckedRequest,
+  measureByResult,
   type OperationName,
   rewordedRefusal,
   type TableError,
@@ -61,7 +62,8 @@ function translate(request: CheckedRequest, wording: Wording): CheckedRequest {
     expressions.ProjectionExpression = projectionOf(AttributesToGet as readonly string[], aliases);
   }
   const given = Object.entries(expressions).filter(([, expression]) => expression !== undefined);
-  return { ...kept, ...Object.fromEntries(given), ...aliases.parameters() };
+  const translated = { ...kept, ...Object.fromEntries(given), ...aliases.parameters() };
+  return AttributeUpdates === undefined ? translated : measureByResult(translated);
 }
 
 /** Names of attributes, whatever is in them: a dot is no path here. */

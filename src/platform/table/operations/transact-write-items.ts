@@ -70,7 +70,7 @@ function readAction(item: TransactItem, door: Door): Action {
   const tableName = given[0].TableName;
   if (put !== undefined) return { tableName, isCheck, read: readPut(put.Item, put, door) };
   if (update !== undefined) {
-    return { tableName, isCheck, read: readUpdateWrite(update.Key, update, door, { isAlone: false }) };
+    return { tableName, isCheck, read: readUpdateWrite(update.Key, update, door, { measuresStatement: false }) };
   }
   if (deletion !== undefined) return { tableName, isCheck, read: readDelete(deletion.Key, deletion, door) };
   return { tableName, isCheck, read: readConditionCheck(check?.Key, check ?? {}, door) };

@@ -19,15 +19,27 @@ const operandCost = 1;
 const operandElementCost = 14; // each name or index of a path that is read; what stands there is free
 const operatorCosts = { plus: 34, minus: 37, if_not_exists: 39, list_append: 37 } as const;
 
-/** An expression of 4 KB has fewer uses of values than this, so small values need not be added up. */
-const usesMax = 820;
-const pathsBytesMax = 60_000; // 4,096 one-letter names at 14 bytes each, and the clauses around them
-const smallValuesBytesMax = Math.floor((tableLimits.itemBytesMax - pathsBytesMax) / usesMax);
+/** An expression of 4 KB uses aliases fewer times than this, so that short ones need not be added up. */
+const usesMax = 1_400;
+const restBytesMax = 60_000; // 4,096 characters, each of them a name of its own at 14 bytes
+const shortAliasesBytesMax = Math.floor((tableLimits.itemBytesMax - restBytesMax) / usesMax);
 
-/** @param valueBytes  size of all values of the request */
-export function refuseHeavyUpdate(actions: readonly UpdateAction[], aliases: Aliases, valueBytes: number): void {
-  if (valueBytes <= smallValuesBytesMax) return;
+/** @param aliasBytes  size of all values of the request and of all names its aliases stand for */
+export function refuseHeavyUpdate(actions: readonly UpdateAction[], aliases: Aliases, aliasBytes: number): void {
+  if (aliasBytes <= shortAliasesBytesMax) return;
   if (updateBytes(actions, aliases) > tableLimits.itemBytesMax) throw updateTooLarge();
+}
+
+const measuredByResult = new WeakSet<object>();
+
+/** Says of an UpdateItem that it was sent as AttributeUpdates: DynamoDB measures what comes of those, no statement. */
+export function measureByResult<Request extends object>(request: Request): Request {
+  measuredByResult.add(request);
+  return request;
+}
+
+export function isMeasuredByResult(request: object): boolean {
+  return measuredByResult.has(request);
 }
 
 export function updateTooLarge() {

@@ -3,13 +3,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { systemClock } from '../../../kernel/clock.ts';
 import { MemoryDisk } from '../../../kernel/memory-store.ts';
-import { callOperation } from '../call.ts';
+import { type CallOptions, callOperation } from '../call.ts';
 import type { Meter, Use } from '../capacity/meter.ts';
 import { contractTables } from '../contract/world.ts';
 import { ThrottledError } from '../errors.ts';
+import { tableLimits } from '../limits.ts';
 import type { OperationName } from '../requests/index.ts';
 import { openEngine } from '../storage/open-engine.ts';
 import { wireFormat } from '../values/wire-format.ts';
+import { measureByResult } from './update-size.ts';
 
 const TableName = 'shown';
 
@@ -24,8 +26,8 @@ const meter: Meter = {
 async function openWire() {
   const store = new MemoryDisk({ clock: systemClock, syncMs: 0 }).open();
   const engine = await openEngine({ store, clock: systemClock, tables: contractTables, meter });
-  return (name: OperationName, input: object) =>
-    callOperation(engine, name, structuredClone(input), { format: wireFormat });
+  return (name: OperationName, input: object, options: CallOptions = {}) =>
+    callOperation(engine, name, structuredClone(input), { format: wireFormat }, options);
 }
 
 describe('operations over the wire', () => {
@@ -110,5 +112,22 @@ describe('operations over the wire', () => {
     assert.deepEqual(await call('TransactGetItems', { TransactItems: gets }), {
       Responses: [{ Item: { l: { L: [{ NULL: true }] } } }, {}],
     });
+  });
+
+  it('measure an update by its result when it was not sent as an expression', async () => {
+    const call = await openWire();
+    const pad = 'x'.repeat(tableLimits.itemBytesMax - 'PKkb'.length);
+    const update = {
+      TableName: 'single',
+      Key: { PK: { S: 'k' } },
+      UpdateExpression: 'SET b = :pad',
+      ExpressionAttributeValues: { ':pad': { S: pad } },
+    };
+    const tooLarge = { code: 'table.itemTooLarge' };
+    await assert.rejects(call('UpdateItem', update), tooLarge);
+    const translate: CallOptions['translate'] = (_name, request) => measureByResult({ ...request });
+    assert.deepEqual(await call('UpdateItem', update, { translate }), {});
+    const larger = { ...update, ExpressionAttributeValues: { ':pad': { S: `${pad}x` } } };
+    await assert.rejects(call('UpdateItem', larger, { translate }), tooLarge);
   });
 });

@@ -129,19 +129,21 @@ export interface ReadUpdateWrite extends ReadWrite {
   readonly update: ReadUpdate | undefined;
 }
 
-/** @param isAlone  whether it is an UpdateItem; the Update of a transaction may bring more. */
+/** @param measuresStatement  whether what is asked counts into the size, besides what comes of it */
 export function readUpdateWrite(
   input: unknown,
   parameters: WriteParameters & { readonly UpdateExpression?: string },
   door: Door,
-  { isAlone }: { readonly isAlone: boolean },
+  { measuresStatement }: { readonly measuresStatement: boolean },
 ): ReadUpdateWrite {
   const { item: key, bytes } = door.format.readItem(input);
   const { aliases, valueBytes } = readAliases(parameters, door);
   const update = readUpdate(parameters.UpdateExpression, aliases);
   const condition = readCondition('ConditionExpression', parameters.ConditionExpression, aliases);
   aliases.checkAllUsed();
-  if (isAlone && update !== undefined) refuseHeavyUpdate(update.actions, aliases, valueBytes);
+  if (measuresStatement && update !== undefined) {
+    refuseHeavyUpdate(update.actions, aliases, valueBytes + lengthOf(parameters.ExpressionAttributeNames));
+  }
   return {
     requestBytes: bytes + valueBytes,
     update,
@@ -153,6 +155,12 @@ export function readUpdateWrite(
       return { ...common(table, key, condition, parameters), next };
     },
   };
+}
+
+function lengthOf(names: Record<string, string> | undefined): number {
+  let length = 0;
+  for (const alias in names) length += names[alias].length;
+  return length;
 }
 
 function readOnlyCondition(parameters: WriteParameters, door: Door): ReadPredicate | undefined {
