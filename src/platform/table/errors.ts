@@ -169,6 +169,14 @@ export const formatTooNew = (version: number, known: number) =>
     fix: 'Start the release that wrote the data or a later one; formats are upgraded, never downgraded.',
   });
 
+export const indexDamaged = (itemKey: string) =>
+  new TableError({
+    name: 'InternalServerError',
+    code: 'table.indexDamaged',
+    message: `An index has an entry for an item that is not there (${itemKey}).`,
+    fix: 'Remove the index and add it again, which builds it from the items; or restore the store from a backup.',
+  });
+
 export const localIndexChanged = (tableName: string, indexName: string) =>
   new TableError({
     name: 'ValidationException',

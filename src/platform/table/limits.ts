@@ -22,6 +22,7 @@ export const tableLimits = {
   collectionItemsCountedMax: 10_000, // ours: bounds what an estimate of an item collection's size reads
   tokenCharactersMax: 36, // DynamoDB ClientRequestToken
   tokenKeptMs: 10 * 60_000, // DynamoDB ClientRequestToken
+  tablesMax: 2_500, // DynamoDB quota "tables per Region"
   localIndexesMax: 5, // DynamoDB quota "local secondary indexes per table"
   indexKeyAttributesMax: 4, // DynamoDB "multi-attribute keys": partition attributes, and sort attributes as well
   indexesMax: 20, // DynamoDB quota "global secondary indexes per table"
@@ -31,6 +32,8 @@ export const tableLimits = {
   upkeepItemsMax: 250, // ours: items in one step of the upkeep, which keeps others waiting for about 5 ms
   upkeepBytesMax: 1024 * 1024, // ours: bytes in one step of the upkeep
   upkeepRetryMs: 1_000, // ours: after the disk has refused a step
+  upgradeItemsMax: 5_000, // ours: items in one step of an upgrade, while nobody else uses the store
+  upgradeBytesMax: 8 * 1024 * 1024, // ours: the same, in bytes
   expiryCheckMs: 60_000, // ours: how late expiry may be after the wall clock was set forward
   laggingChangesMax: 100_000, // ours: bounds what an index lag keeps; beyond, the oldest are seen early
   laggingBytesMax: 64 * 1024 * 1024, // ours: the same, in bytes

@@ -6,6 +6,7 @@ import type {
   Projection,
   UpdateTableCommandInput,
 } from '@aws-sdk/client-dynamodb';
+import { tableOn } from '../embedded.ts';
 import { StorageWorld } from '../storage/storage-world.ts';
 import { verifyIndexes } from '../storage/verify-indexes.ts';
 import { operations } from './index.ts';
@@ -125,6 +126,20 @@ describe('table administration', () => {
     assert.deepEqual(Tags, [{ Key: 'team', Value: 'iot' }]);
   });
 
+  it('is checked and reached through the port', async () => {
+    const w = await world();
+    const { admin, ...table } = tableOn(w.engine);
+    const create = { TableName: 'things', KeySchema: [pk], AttributeDefinitions: [pkDefinition] };
+    await assert.rejects(admin.createTable(create), { name: 'ValidationException' });
+    await w.clock.until(admin.createTable({ ...create, BillingMode: 'PAY_PER_REQUEST' }));
+    const { Table } = await admin.describeTable({ TableName: 'things' });
+    await w.clock.until(table.put({ TableName: Table?.TableArn, Item: { pk: 'a' } }));
+    assert.deepEqual(await table.get({ TableName: 'things', Key: { pk: 'a' } }), { Item: { pk: 'a' } });
+    await w.clock.until(admin.deleteTable({ TableName: Table?.TableArn }));
+    assert.deepEqual(await admin.listTables({}), { TableNames: [] });
+    await assert.rejects(table.get({ TableName: 'things', Key: { pk: 'a' } }), { code: 'table.notFound' });
+  });
+
   it('refuses a table that exists, and one that does not', async () => {
     const w = await world();
     await w.create('things');
@@ -234,6 +249,39 @@ describe('table administration', () => {
     await w.clock.advance(500);
     await assert.rejects(w.describe('things'), { name: 'ResourceNotFoundException' });
     await w.create('things');
+  });
+});
+
+describe('a full disk', () => {
+  it('leaves the tables as they were, and what goes on in the background for later', async () => {
+    const w = await world();
+    await w.create('things');
+    for (let count = 0; count < 600; count++) {
+      void w.write('things', { pk: `${count}` }, { pk: `${count}`, owner: 'o' });
+    }
+    await w.clock.advance(1);
+    w.isFull = true;
+    const full = { code: 'store.full' };
+    await assert.rejects(w.create('others'), full);
+    await assert.rejects(w.remove('things'), full);
+    await assert.rejects(w.update('things', { DeletionProtectionEnabled: true }), full);
+    assert.deepEqual(await operations.ListTables(w.engine, {}), { TableNames: ['things'] });
+    assert.equal((await w.describe('things')).DeletionProtectionEnabled, undefined);
+    w.isFull = false;
+    const updating = w.update('things', {
+      AttributeDefinitions: [ownerDefinition],
+      GlobalSecondaryIndexUpdates: [{ Create: byOwner }],
+    });
+    w.isFull = true;
+    await updating;
+    await w.clock.advance(10_000);
+    assert.deepEqual(verifyIndexes(w.engine, 'things').differences, []);
+    assert.equal((await w.describe('things')).GlobalSecondaryIndexes?.[0].IndexStatus, 'CREATING');
+    w.isFull = false;
+    await w.clock.advance(1_010);
+    assert.equal((await w.describe('things')).GlobalSecondaryIndexes?.[0].IndexStatus, 'ACTIVE');
+    assert.equal(w.query('things', 'byOwner', 'o').length, 600);
+    assert.deepEqual(verifyIndexes(w.engine, 'things').differences, []);
   });
 });
 

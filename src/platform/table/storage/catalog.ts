@@ -1,6 +1,9 @@
 /** The tables of an engine by name: kept in the store, seen in memory, changed in one transaction of the store. */
+
+import { codeOf } from '../../../kernel/errors.ts';
 import type { KeyValueStore, StoreTransaction } from '../../../kernel/store.ts';
-import { tableNotFound, tableNotFoundByName } from '../errors.ts';
+import { limitExceeded, tableNotFound, tableNotFoundByName } from '../errors.ts';
+import { tableLimits } from '../limits.ts';
 import type { TableLayout } from './layout.ts';
 import { listRecords, recordKey, systemSpaces, writeRecord } from './records.ts';
 import { freeId, layoutOf, type StoredTable } from './stored-table.ts';
@@ -64,7 +67,11 @@ export class Catalog {
     return this.#deleted;
   }
 
+  /** Throws `table.limitExceeded`. */
   freeTableId(): number {
+    if (this.#byId.size >= tableLimits.tablesMax) {
+      throw limitExceeded(`Subscriber limit exceeded: There is a limit of ${tableLimits.tablesMax} tables`);
+    }
     return freeId('table', [...this.#byId.keys(), ...this.#deleted.map(({ id }) => id)]);
   }
 
@@ -76,8 +83,17 @@ export class Catalog {
     try {
       return await this.#store.write(transaction => work(this.#changeIn(transaction)));
     } catch (error) {
-      this.reload();
+      this.#takeBack();
       throw error;
+    }
+  }
+
+  /** Whoever closed the store meanwhile has taken the tables along. */
+  #takeBack(): void {
+    try {
+      this.reload();
+    } catch (error) {
+      if (!codeOf(error).startsWith('store.')) throw error;
     }
   }
 

@@ -8,6 +8,7 @@
 import type { Clock } from '../../../kernel/clock.ts';
 import { Fifo } from '../../../kernel/fifo.ts';
 import type { StoreEntry, StoreRange, StoreReader } from '../../../kernel/store.ts';
+import { indexDamaged } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { decodeItem, encodeItem } from '../values/item-encoding.ts';
 import { compareBytes } from '../values/value.ts';
@@ -100,10 +101,10 @@ function oldEntries(
   return entries;
 }
 
-/** Entries are written and deleted together with their items, so that the item is there. */
-export function itemOf(reader: StoreReader, { key, value: itemKey }: StoreEntry): Uint8Array {
+/** Entries are written and deleted together with their items, so that only damage parts them. */
+export function itemOf(reader: StoreReader, { value: itemKey }: StoreEntry): Uint8Array {
   const encoded = reader.get(itemKey);
-  if (encoded === undefined) throw new Error(`The index entry ${textOf(key)} has no item.`);
+  if (encoded === undefined) throw indexDamaged(Buffer.from(itemKey).toString('hex'));
   return encoded;
 }
 

@@ -81,11 +81,12 @@ export function nextEntries(
   start: Uint8Array,
   end: Uint8Array,
   itemsMax: number = tableLimits.upkeepItemsMax,
+  bytesMax: number = tableLimits.upkeepBytesMax,
 ): { entries: StoreEntry[]; isLast: boolean } {
   const entries: StoreEntry[] = [];
   let bytes = 0;
   for (const entry of reader.range({ start, end })) {
-    if (entries.length >= itemsMax || bytes >= tableLimits.upkeepBytesMax) return { entries, isLast: false };
+    if (entries.length >= itemsMax || bytes >= bytesMax) return { entries, isLast: false };
     entries.push(entry);
     bytes += entry.key.length + entry.value.length;
   }

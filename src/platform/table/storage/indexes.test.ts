@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { tableOn } from '../embedded.ts';
 import type { TableSchema } from '../port.ts';
 import type { Item } from '../values/value.ts';
 import { readCount } from './counters.ts';
 import { entriesOf, readableIndex } from './entries.ts';
 import { buildProgress } from './index-work.ts';
 import { afterPrefix, spacePrefix } from './key-encoding.ts';
+import { itemKey } from './layout.ts';
 import { StorageWorld } from './storage-world.ts';
 import { verifyIndexes } from './verify-indexes.ts';
 
@@ -126,6 +128,41 @@ describe('secondary indexes', () => {
     const { differences } = verifyIndexes(w.engine, 'things');
     assert.match(differences[0], /^index byOwner has no entry for item/);
     assert.match(differences[1], /^index byOwner has 0 entries, a rebuild would give 1/);
+  });
+
+  it('are never served with an entry whose item is gone', async () => {
+    const w = await world();
+    await w.put('things', { pk: 'a', sk: '1', owner: 'ada', rank: 2 });
+    const place = itemKey(w.engine.catalog.table('things'), { pk: 'a', sk: '1' });
+    await w.clock.until(w.engine.store.write(transaction => transaction.delete(place)));
+    assert.throws(() => w.query('things', 'byOwner', 'ada'), { code: 'table.indexDamaged' });
+  });
+
+  it('limit the length of several key attributes together, for puts and updates', async () => {
+    const w = await world();
+    const table = tableOn(w.engine);
+    const Item = { pk: 'a', sk: '1', owner: 'x'.repeat(2_000), rank: 1, rank2: 1, note: 'y'.repeat(1_024) };
+    await w.clock.until(table.put({ TableName: 'things', Item }));
+    assert.equal(w.query('things', 'many', Item.owner, 1).length, 1);
+    const joint: TableSchema = {
+      tableName: 'joint',
+      partitionKey: s('pk'),
+      indexes: [{ indexName: 'both', partitionKey: s('pk'), sortKey: [s('a'), s('b')] }],
+    };
+    await w.clock.until(w.engine.close());
+    await w.open({ tables: [joint] });
+    const reopened = tableOn(w.engine);
+    const [a, b] = ['x'.repeat(512), 'y'.repeat(512)];
+    await w.clock.until(reopened.put({ TableName: 'joint', Item: { pk: 'p', a, b } }));
+    const refused = {
+      name: 'ValidationException',
+      message:
+        'One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes',
+    };
+    await assert.rejects(reopened.put({ TableName: 'joint', Item: { pk: 'p', a, b: `${b}y` } }), refused);
+    const update = { TableName: 'joint', Key: { pk: 'p' }, UpdateExpression: 'SET b = :b' };
+    await assert.rejects(reopened.update({ ...update, ExpressionAttributeValues: { ':b': `${b}y` } }), refused);
+    assert.equal(w.query('joint', 'both', 'p').length, 1);
   });
 
   it('follow the declaration: others come and go, a local one stays as it is', async () => {

@@ -1,6 +1,8 @@
 /** An engine on a memory disk and a virtual clock, for tests of what lies below the operations. */
 import { MemoryDisk } from '../../../kernel/memory-store.ts';
 import { seededRandom } from '../../../kernel/random.ts';
+import type { KeyValueStore } from '../../../kernel/store.ts';
+import { storeFull } from '../../../kernel/store-errors.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import type { Engine } from '../engine.ts';
 import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
@@ -15,6 +17,8 @@ import { type EngineOptions, openEngine } from './open-engine.ts';
 export class StorageWorld {
   readonly clock = new VirtualClock();
   readonly disk = new MemoryDisk({ clock: this.clock });
+  /** The disk takes what is written, and then turns out to be full. */
+  isFull = false;
   #engine: Engine | undefined;
 
   get engine(): Engine {
@@ -23,7 +27,12 @@ export class StorageWorld {
   }
 
   async open(options: Partial<EngineOptions> = {}): Promise<Engine> {
-    const engine = openEngine({ store: this.disk.open(), clock: this.clock, random: seededRandom(1), ...options });
+    const engine = openEngine({
+      store: this.#refusing(this.disk.open()),
+      clock: this.clock,
+      random: seededRandom(1),
+      ...options,
+    });
     this.#engine = await this.clock.until(engine);
     return this.#engine;
   }
@@ -65,5 +74,20 @@ export class StorageWorld {
     const index = readableIndex(table, indexName);
     const start = partitionPrefix(table, index, partition);
     return [...entriesOf(this.engine, table, index, { start, end: afterPrefix(start) })].map(({ item }) => item);
+  }
+
+  #refusing(store: KeyValueStore): KeyValueStore {
+    return {
+      get: key => store.get(key),
+      range: range => store.range(range),
+      snapshot: () => store.snapshot(),
+      close: () => store.close(),
+      write: work =>
+        store.write(transaction => {
+          const result = work(transaction);
+          if (this.isFull) throw storeFull(new Error('no space left on device'));
+          return result;
+        }),
+    };
   }
 }

@@ -67,7 +67,7 @@ const afterOldTables = Uint8Array.of(oldTenant + 1);
 
 /** Brings what is stored up to this release. Throws `table.formatTooNew`. Before anything else is read. */
 export async function upgradeStore(store: KeyValueStore, options: UpgradeOptions): Promise<void> {
-  const { stepItemsMax = tableLimits.upkeepItemsMax } = options;
+  const { stepItemsMax = tableLimits.upgradeItemsMax } = options;
   const found = readRecord<FormatRecord>(store, formatKey);
   if (found !== undefined && found.version > formatVersion) throw formatTooNew(found.version, formatVersion);
   if (found === undefined) {
@@ -127,7 +127,7 @@ function moveSome(transaction: StoreTransaction, tables: ReadonlyMap<number, Tab
     transaction.delete(key);
   }
   if (tokens.length > 0) return true;
-  const { entries } = nextEntries(transaction, oldTables, afterOldTables, itemsMax);
+  const { entries } = nextEntries(transaction, oldTables, afterOldTables, itemsMax, tableLimits.upgradeBytesMax);
   for (const { key, value } of entries) {
     const table = tables.get((key[1] << 8) | key[2]);
     if (key[3] === 0 && table !== undefined) moveItem(transaction, table, value);

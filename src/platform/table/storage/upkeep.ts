@@ -105,13 +105,21 @@ export class Upkeep {
       if (tableNames !== undefined && !tableNames.includes(stored.tableName)) continue;
       const index = stored.indexes.find(({ status }) => statuses.includes(status));
       if (index === undefined) continue;
-      if (index.status === 'dropping') return change => dropStep(change, stored, index);
-      return change => {
-        buildStep(change, stored, index);
-        if (index.kind === 'expiry') this.#sweepAt(this.#parts.clock.nowMs());
-      };
+      return change => this.#step(change, stored.id, index.id);
     }
     return undefined;
+  }
+
+  /** Looks again, as the table may have changed between the choice of the step and its transaction. */
+  #step(change: CatalogChange, tableId: number, indexId: number): void {
+    const { catalog, clock } = this.#parts;
+    const stored = catalog.list().find(({ id }) => id === tableId);
+    const index = stored?.indexes.find(({ id }) => id === indexId);
+    if (stored === undefined || index === undefined) return;
+    if (index.status === 'dropping') dropStep(change, stored, index);
+    if (index.status !== 'building') return;
+    buildStep(change, stored, index);
+    if (index.kind === 'expiry') this.#sweepAt(clock.nowMs());
   }
 
   #nextDeletion(): Step | undefined {
