@@ -1,56 +1,9 @@
-/** What is refused before an engine looks at its data: names, keys, parameters. */
+/** What is refused of the keys of items and requests. */
 import { emptyIndexKey, emptyKey, invalid } from './errors.ts';
 import { tableLimits } from './limits.ts';
-import type { IndexSchema, KeyAttribute, TableSchema } from './port.ts';
-import { type IndexLayout, type KeySchema, keyAttributes, keySchemaOf } from './storage/layout.ts';
+import type { KeyAttribute } from './port.ts';
+import { type IndexLayout, type KeySchema, keyAttributes } from './storage/layout.ts';
 import { type Item, ownValue, textBytes, typeOf, type Value } from './values/value.ts';
-
-const namePattern = /^[A-Za-z0-9_.-]{3,255}$/;
-
-export function checkSchema(schema: TableSchema): void {
-  checkName('table', schema.tableName);
-  checkKeyAttributes(schema);
-  const indexes = schema.indexes ?? [];
-  if (indexes.length > tableLimits.indexesMax) {
-    throw invalid(`Table ${schema.tableName} has ${indexes.length} indexes; ${tableLimits.indexesMax} are allowed.`);
-  }
-  const names = new Set<string>();
-  for (const index of indexes) {
-    checkName('index', index.indexName);
-    checkKeyAttributes(index);
-    if (names.has(index.indexName)) throw invalid(`Index ${index.indexName} is declared twice.`);
-    names.add(index.indexName);
-  }
-  checkOneTypePerAttribute(schema);
-}
-
-function checkName(what: string, name: string): void {
-  if (!namePattern.test(name)) {
-    throw invalid(`The ${what} name "${name}" must have 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -.`);
-  }
-}
-
-function checkKeyAttributes(schema: IndexSchema | TableSchema): void {
-  const keys = keyAttributes(keySchemaOf(schema));
-  for (const key of keys) {
-    if (key.name.length === 0 || key.name.length > tableLimits.keyNameCharactersMax) {
-      throw invalid(`A key attribute's name must have 1 to ${tableLimits.keyNameCharactersMax} characters.`);
-    }
-  }
-  if (new Set(keys.map(({ name }) => name)).size < keys.length)
-    throw invalid('Both the Hash Key and the Range Key element in the KeySchema have the same name');
-}
-
-/** An attribute that is a key in several places has one definition. */
-function checkOneTypePerAttribute(schema: TableSchema): void {
-  const types = new Map<string, string>();
-  for (const declared of [schema, ...(schema.indexes ?? [])]) {
-    for (const { name, type } of keyAttributes(keySchemaOf(declared))) {
-      if ((types.get(name) ?? type) !== type) throw invalid(`Key attribute ${name} is declared with two types.`);
-      types.set(name, type);
-    }
-  }
-}
 
 /** Refuses an item without a fit key. Indexes are checked apart, as DynamoDB words it otherwise. */
 export function checkItemKeys(keys: KeySchema, item: Item): void {

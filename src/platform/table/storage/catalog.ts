@@ -57,10 +57,20 @@ export class Catalog {
     return this.#byId.get(tableId)?.layout;
   }
 
+  findById(tableId: number): StoredTable | undefined {
+    return this.#byId.get(tableId)?.stored;
+  }
+
+  /** In no order. */
+  *all(): Generator<StoredTable> {
+    for (const { stored } of this.#byId.values()) yield stored;
+  }
+
   /** In the order of their names' bytes. */
   list(): StoredTable[] {
-    const tables = [...this.#byName.values()].map(({ stored }) => stored);
-    return tables.sort((left, right) => Buffer.compare(Buffer.from(left.tableName), Buffer.from(right.tableName)));
+    return [...this.all()].sort((left, right) =>
+      Buffer.compare(Buffer.from(left.tableName), Buffer.from(right.tableName)),
+    );
   }
 
   deleted(): readonly DeletedTable[] {

@@ -32,7 +32,7 @@ interface Expiring {
 }
 
 function expiringTables({ catalog }: SweepParts): Expiring[] {
-  return catalog.list().flatMap(({ id }) => {
+  return [...catalog.all()].flatMap(({ id }) => {
     const table = catalog.current(id);
     return table?.expiry === undefined ? [] : [{ table, expiry: table.expiry }];
   });

@@ -101,7 +101,7 @@ export class Upkeep {
   }
 
   #nextStep(statuses: readonly StoredIndex['status'][], tableNames?: readonly string[]): Step | undefined {
-    for (const stored of this.#parts.catalog.list()) {
+    for (const stored of this.#parts.catalog.all()) {
       if (tableNames !== undefined && !tableNames.includes(stored.tableName)) continue;
       const index = stored.indexes.find(({ status }) => statuses.includes(status));
       if (index === undefined) continue;
@@ -113,7 +113,7 @@ export class Upkeep {
   /** Looks again, as the table may have changed between the choice of the step and its transaction. */
   #step(change: CatalogChange, tableId: number, indexId: number): void {
     const { catalog, clock } = this.#parts;
-    const stored = catalog.list().find(({ id }) => id === tableId);
+    const stored = catalog.findById(tableId);
     const index = stored?.indexes.find(({ id }) => id === indexId);
     if (stored === undefined || index === undefined) return;
     if (index.status === 'dropping') dropStep(change, stored, index);
