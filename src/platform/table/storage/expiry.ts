@@ -6,7 +6,7 @@
  * Its value is the store key of the item, as in every index.
  */
 import { type Item, ownValue, typeOf } from '../values/value.ts';
-import { concat, spacePrefix, tailOf } from './key-encoding.ts';
+import { concat, entryTail, spacePrefix } from './key-encoding.ts';
 import type { IndexLayout, TableLayout } from './layout.ts';
 
 /** What is older is taken for a mistake and left alone. DynamoDB, "Time to Live". */
@@ -27,7 +27,7 @@ export function expiryEntryKey(
   itemKey: Uint8Array,
 ): Uint8Array | undefined {
   const seconds = expirySecondsOf(keys.partitionKeys[0].name, item);
-  return seconds === undefined ? undefined : concat([expiryPosition(id, indexId, seconds), tailOf(itemKey)]);
+  return seconds === undefined ? undefined : concat([expiryPosition(id, indexId, seconds), entryTail(itemKey)]);
 }
 
 /** Entries of what has expired at `nowMs`: before now, but not longer ago than makes sense. */

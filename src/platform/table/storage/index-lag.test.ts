@@ -3,10 +3,10 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { tableLimits } from '../limits.ts';
 import type { TableSchema } from '../port.ts';
-import type { Item } from '../values/value.ts';
+import { compareBytes, type Item } from '../values/value.ts';
 import { entriesOf, readableIndex } from './entries.ts';
 import { afterPrefix } from './key-encoding.ts';
-import { partitionPrefix } from './layout.ts';
+import { indexEntryKey, partitionPrefix } from './layout.ts';
 import { StorageWorld } from './storage-world.ts';
 
 const things: TableSchema = {
@@ -85,7 +85,10 @@ describe('an index lag', () => {
           await w.clock.advance(passMs);
           const seenMs = w.clock.monotonicMs() - indexLagMs;
           const past = history.findLast(({ atMs }) => atMs <= seenMs)?.items ?? new Map();
-          const expected = [...past.values()].filter(each => each.owner === 'ada').sort(byRankAndKey);
+          const expected = sorted(
+            w,
+            [...past.values()].filter(each => each.owner === 'ada'),
+          );
           assert.deepEqual(read(w, false), expected);
           assert.deepEqual(read(w, true), expected.toReversed());
         }
@@ -119,8 +122,12 @@ const step = fc.record({
   passMs: fc.integer({ min: 0, max: 30 }),
 });
 
-function byRankAndKey(left: Item, right: Item): number {
-  return Number(left.rank) - Number(right.rank) || Number(left.sk) - Number(right.sk);
+/** As the index orders them. */
+function sorted({ engine }: StorageWorld, items: readonly Item[]): Item[] {
+  const table = engine.catalog.table('things');
+  const index = readableIndex(table, 'byOwner');
+  const keyed = items.map(each => ({ each, key: indexEntryKey(table, index, each) }));
+  return keyed.sort((left, right) => compareBytes(left.key, right.key)).map(({ each }) => each);
 }
 
 function read({ engine }: StorageWorld, reverse: boolean): Item[] {

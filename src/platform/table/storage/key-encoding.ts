@@ -2,11 +2,12 @@
  * Where items and index entries lie in the store, so that byte order is DynamoDB's order.
  *
  *   item         D  table  0      hash  partition  sort key
- *   index entry  D  table  index  hash  partition  sort keys, each ended  partition and sort key of the item
+ *   index entry  D  table  index  hash  partition  sort keys, each ended  hash, partition and sort key of the item
  *
  * Partitions lie in the order of their hash, so that a segment of a scan is one range of keys. Among each other they
- * need no order, so a long partition key is replaced by its SHA-256: every entry then fits, whatever its keys hold. An
- * index entry's value is the store key of its item.
+ * need no order, so a long partition key is replaced by its SHA-256: every entry then fits, whatever its keys hold.
+ * Entries of equal keys lie in the order of a hash over all of their item's key, as in DynamoDB. An entry's value is the
+ * store key of its item.
  *
  * Format 1 lay under T, without the hash and with longer numbers; see `upgrade.ts`.
  */
@@ -59,9 +60,17 @@ export function hashPosition(tableId: number, indexId: number, order: number): U
   return new Uint8Array(position);
 }
 
-/** What an index entry ends with: its item's key without the space and the hash. */
-export function tailOf(itemKey: Uint8Array): Uint8Array {
-  return itemKey.subarray(spaceBytes + hashBytes);
+/** What an index entry ends with: a hash of its item's key, and that key without the space and the hash it has there. */
+export function entryTail(itemKey: Uint8Array): Uint8Array {
+  const place = itemKey.subarray(spaceBytes + hashBytes);
+  const order = partitionHash(place.subarray(1)); // without its length the partition, then the sort key
+  const tail = new Uint8Array(hashBytes + place.length);
+  tail[0] = order >>> 24;
+  tail[1] = (order >>> 16) & 0xff;
+  tail[2] = (order >>> 8) & 0xff;
+  tail[3] = order & 0xff;
+  tail.set(place, hashBytes);
+  return tail;
 }
 
 /** The bytes of several partition attributes as one: all but the last with their lengths, so that no two are alike. */

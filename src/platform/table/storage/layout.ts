@@ -4,11 +4,11 @@ import { type Item, ownValue, type Value } from '../values/value.ts';
 import {
   concat,
   endedBytes,
+  entryTail,
   hashPosition,
   joinedBytes,
   orderedBytes,
   partitionKeyPrefix,
-  tailOf,
 } from './key-encoding.ts';
 
 /** One partition and at most one sort attribute; of a global index up to four of each. */
@@ -72,7 +72,7 @@ export function indexEntryKey(
   const { partitionKeys, sortKeys } = index.keys;
   const parts = [partitionKeyPrefix(table.id, index.id, partitionBytes(partitionKeys, item))];
   for (const { name, type } of sortKeys) parts.push(endedBytes(orderedBytes(type, item[name])));
-  parts.push(tailOf(keyOfItem));
+  parts.push(entryTail(keyOfItem));
   return concat(parts);
 }
 
