@@ -84,19 +84,19 @@ export function checkCondition(operatorName: string, values: readonly WireValue[
   checkBounds(operatorName, values, wording);
 }
 
-export function checkValueCount(operatorName: string, count: number, wording: Wording): void {
+function checkValueCount(operatorName: string, count: number, wording: Wording): void {
   const { valuesMin, valuesMax } = operators[operatorName];
   if (count >= valuesMin && count <= valuesMax) return;
   throw requestRefusal(`${notValid}Invalid number of argument(s) for the ${operatorName} ComparisonOperator`, wording);
 }
 
-export function checkOneType(values: readonly WireValue[], wording: Wording): void {
+function checkOneType(values: readonly WireValue[], wording: Wording): void {
   const types = new Set(values.map(value => Object.keys(value)[0]));
   if (types.size < 2) return;
   throw requestRefusal(`${notValid}AttributeValues inside AttributeValueList must be of same type`, wording);
 }
 
-export function checkBounds(operatorName: string, values: readonly WireValue[], wording: Wording): void {
+function checkBounds(operatorName: string, values: readonly WireValue[], wording: Wording): void {
   if (operatorName !== 'BETWEEN' || !isAbove(values[0], values[1])) return;
   throw requestRefusal(
     'The BETWEEN condition was provided a range where the lower bound is greater than the upper bound',

@@ -1,15 +1,6 @@
 /** Expected: what must hold of the item for a write to be done. */
 import { checkValue, requestRefusal, type Wording } from '../../../platform/table/index.ts';
-import {
-  checkBounds,
-  checkOneType,
-  checkValueCount,
-  conditionExpression,
-  isGiven,
-  joined,
-  notValid,
-  type WireValue,
-} from './conditions.ts';
+import { checkCondition, conditionExpression, isGiven, joined, notValid, type WireValue } from './conditions.ts';
 import type { FreshAliases } from './fresh-aliases.ts';
 
 export interface ExpectedAttribute {
@@ -51,9 +42,5 @@ function checkExpected(attribute: string, expected: ExpectedAttribute, wording: 
   if (operator !== 'NULL' && operator !== 'NOT_NULL' && list === undefined && value === undefined) {
     throw fail(`Value or AttributeValueList must be used with ComparisonOperator: ${operator}`);
   }
-  const values = list ?? (value === undefined ? [] : [value]);
-  for (const each of values) checkValue(each, wording);
-  checkValueCount(operator, values.length, wording);
-  checkOneType(values, wording);
-  checkBounds(operator, values, wording);
+  checkCondition(operator, list ?? (value === undefined ? [] : [value]), wording);
 }

@@ -95,3 +95,6 @@ export function rewordLegacy(request: CheckedRequest, error: TableError): TableE
   }
   return error;
 }
+
+/** For `callOperation`: how the endpoint has the old parameters. */
+export const legacyParameters = { translate: translateLegacy, reword: rewordLegacy };

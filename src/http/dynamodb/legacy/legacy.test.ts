@@ -179,6 +179,10 @@ const refusals: readonly (readonly [OperationName, object, string])[] = [
     ...put({ a: { ComparisonOperator: 'IN', AttributeValueList: [{ S: 'b' }, { N: '1' }] } }),
     one(`${notValid}AttributeValues inside AttributeValueList must be of same type`),
   ],
+  [
+    ...put({ a: { ComparisonOperator: 'LE', Value: { SS: ['x'] } } }),
+    one(`${notValid}ComparisonOperator LE is not valid for SS AttributeValue type`),
+  ],
   [...put({ a: { Value: { N: 'b' } } }), one('The parameter cannot be converted to a numeric value: b')],
   [
     ...update({ a: { Action: 'PUT' } }),
