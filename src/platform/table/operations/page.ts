@@ -31,40 +31,41 @@ export interface Page {
 }
 
 export function readPage(engine: Engine, plan: PlannedPage, consumption: Consumption | undefined, door: Door): Page {
-  const { part, filter, countsOnly } = plan;
+  const { part, fetches, filter, projection, countsOnly, consistency } = plan;
   const { table, index } = part;
-  const view = index === undefined || plan.fetches ? undefined : viewOf(table, index);
-  const isShownWhole = view === undefined || view.isWhole;
+  const view = index && viewOf(table, index);
+  const needsItems = !countsOnly || filter !== undefined || view?.isWhole === false;
   const items: Record<string, unknown>[] = [];
   let evaluated = 0;
   let matched = 0;
   let entryBytes = 0;
-  let pageBytes = 0;
+  let fetchedBytes = 0;
   let fetchedUnits = 0;
   let last: Item | undefined;
   consumption?.admit(part);
   for (const { encoded } of encodedEntries(engine, table, index, plan.range)) {
     const bytes = encodedItemBytes(encoded);
-    const whole = countsOnly && filter === undefined && isShownWhole && !plan.fetches ? undefined : decodeItem(encoded);
-    const seen = whole !== undefined && view !== undefined ? view.cut(whole) : whole;
+    const item = needsItems ? decodeItem(encoded) : undefined;
+    const shown = item !== undefined && view !== undefined && !fetches ? view.cut(item) : item;
     evaluated++;
-    if (index === undefined || whole === undefined) entryBytes += bytes;
-    else entryBytes += viewOf(table, index).measure(whole, bytes);
-    if (plan.fetches) fetchedUnits += readUnits(bytes, plan.consistency);
-    pageBytes = plan.fetches ? pageBytes + bytes : entryBytes;
-    if (seen === undefined || filter === undefined || filter.holds(seen)) {
+    entryBytes += item !== undefined && view !== undefined ? view.measure(item, bytes) : bytes;
+    if (fetches) {
+      fetchedBytes += bytes;
+      fetchedUnits += readUnits(bytes, consistency); // each is a read of its own
+    }
+    if (filter === undefined || (shown !== undefined && filter.holds(shown))) {
       matched++;
-      if (!countsOnly && seen !== undefined) {
-        items.push(door.format.writeItem(plan.projection === undefined ? seen : plan.projection.project(seen)));
+      if (!countsOnly && shown !== undefined) {
+        items.push(door.format.writeItem(projection === undefined ? shown : projection.project(shown)));
       }
     }
-    if (evaluated >= plan.limit || pageBytes >= tableLimits.pageBytesMax) {
-      last = whole ?? decodeItem(encoded);
+    if (evaluated >= plan.limit || Math.max(entryBytes, fetchedBytes) >= tableLimits.pageBytesMax) {
+      last = item ?? decodeItem(encoded);
       break;
     }
   }
-  if (index !== undefined) consumption?.charge({ ...part, index: undefined }, fetchedUnits);
-  consumption?.charge(part, readUnits(entryBytes, plan.consistency));
+  consumption?.charge(part, readUnits(entryBytes, consistency));
+  if (fetchedUnits > 0) consumption?.charge({ ...part, index: undefined }, fetchedUnits);
   return {
     ...(countsOnly ? {} : { Items: items }),
     Count: matched,

@@ -218,26 +218,19 @@ function updated(
   const item = update === undefined ? before : update.compiled.apply(before, stored === undefined);
   const bytes = measureItem(item);
   if (bytes > tableLimits.itemBytesMax) throw updateTooLarge();
-  for (const index of table.indexes) {
-    for (const { name, type } of keyAttributes(index.keys)) {
-      if (!update?.compiled.targets.some(([first]) => first === name)) continue;
-      const value = ownValue(item, name);
-      if (value !== undefined && typeOf(value) !== type) throw unsupportedIndexKey();
-    }
-    if (update !== undefined) checkTouchedIndexKeys(index, item, update);
-  }
+  if (update !== undefined) for (const index of table.indexes) checkTouchedIndexKeys(index, item, update);
   return { item, bytes, encoded: encodeItem(item, bytes) };
-}
-
-function unsupportedIndexKey() {
-  return invalid('The update expression attempted to update the secondary index key to unsupported type');
 }
 
 /** An update answers only for the keys it changes: others can be unfit only when they are older than the index. */
 function checkTouchedIndexKeys(index: IndexLayout, item: Item, { compiled }: ReadUpdate): void {
   for (const key of keyAttributes(index.keys)) {
     if (!compiled.targets.some(([first]) => first === key.name)) continue;
-    checkIndexKey(index, key, ownValue(item, key.name));
+    const value = ownValue(item, key.name);
+    if (value !== undefined && typeOf(value) !== key.type) {
+      throw invalid('The update expression attempted to update the secondary index key to unsupported type');
+    }
+    checkIndexKey(index, key, value);
     checkAggregatedSizes(index, item);
   }
 }
