@@ -1,15 +1,15 @@
 /** What the table promises in process it promises over the wire too, to the SDK; its tables are made by calls. */
 import { DynamoDB } from '@aws-sdk/client-dynamodb';
-import { systemClock } from '../../kernel/clock.ts';
-import { silentLog } from '../../kernel/log.ts';
-import { MemoryDisk } from '../../kernel/memory-store.ts';
-import { seededRandom } from '../../kernel/random.ts';
-import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { tableOverSdk } from '../../platform/table/contract/over-sdk.ts';
-import { createContractTables, tableContract } from '../../platform/table/contract.ts';
-import { openEngine } from '../../platform/table/index.ts';
-import { listenDynamoDb } from './server.ts';
-import { tableService } from './table-service.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { silentLog } from '../src/kernel/log.ts';
+import { MemoryDisk } from '../src/kernel/memory-store.ts';
+import { seededRandom } from '../src/kernel/random.ts';
+import { VirtualClock } from '../src/kernel/virtual-clock.ts';
+import { tableOverSdk } from '../src/platform/table/contract/over-sdk.ts';
+import { createContractTables, tableContract } from '../src/platform/table/contract.ts';
+import { openEngine } from '../src/platform/table/index.ts';
+import { listenDynamoDb } from '../src/http/dynamodb/server.ts';
+import { tableService } from '../src/http/dynamodb/table-service.ts';
 
 const makeWorld = async () => {
   const clock = new VirtualClock();
