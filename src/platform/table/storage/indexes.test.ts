@@ -9,6 +9,7 @@ import { entriesOf, readableIndex } from './entries.ts';
 import { buildProgress } from './index-work.ts';
 import { afterPrefix, spacePrefix } from './key-encoding.ts';
 import { itemKey } from './layout.ts';
+import { openEngine } from './open-engine.ts';
 import { StorageWorld } from './storage-world.ts';
 import { verifyIndexes } from './verify-indexes.ts';
 
@@ -191,7 +192,10 @@ describe('secondary indexes', () => {
         .sort(),
       ['byOwner', 'fresh', 'local'],
     );
-    await assert.rejects(w.open({ tables: [{ ...things, indexes: [byOwner] }] }), { code: 'table.schemaChanged' });
+    const store = w.disk.open();
+    const changed = openEngine({ store, clock: w.clock, tables: [{ ...things, indexes: [byOwner] }] });
+    await assert.rejects(w.clock.until(changed), { code: 'table.schemaChanged' });
+    assert.throws(() => store.get(Uint8Array.of(1)), { code: 'store.failed' }); // it was closed
     const other = { ...local, indexName: 'other' };
     await assert.rejects(w.open({ tables: [{ ...things, indexes: [local, other] }] }), { code: 'table.schemaChanged' });
   });

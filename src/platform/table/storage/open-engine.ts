@@ -17,7 +17,7 @@ import { upgradeStore } from './upgrade.ts';
 import { Upkeep } from './upkeep.ts';
 
 export interface EngineOptions {
-  /** Closed together with the engine. */
+  /** Closed together with the engine, and when it cannot be opened. */
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly random?: Random;
@@ -34,12 +34,32 @@ export interface EngineOptions {
 
 /** Resolves when the indexes that are declared are complete. Throws `table.schemaChanged`, `table.formatTooNew`. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { clock, random = systemRandom, tables = [], meter = noMeter, indexLagMs = 0, streamBytesMax } = options;
-  for (const schema of tables) checkSchema(schema);
-  await upgradeStore(options.store, { clock, random });
+  const { store, clock, random = systemRandom, tables = [] } = options;
+  try {
+    for (const schema of tables) checkSchema(schema);
+    await upgradeStore(store, { clock, random });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  const engine = makeEngine(options);
+  try {
+    await declareTables({ catalog: engine.catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
+    await engine.upkeep.completeIndexes(tables.map(({ tableName }) => tableName));
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  engine.upkeep.wake();
+  engine.upkeep.sweep();
+  return engine;
+}
+
+function makeEngine(options: EngineOptions): Engine {
+  const { clock, random = systemRandom, meter = noMeter, transitionMs = 0, indexLagMs = 0, streamBytesMax } = options;
   const changes = new TableChanges({ store: options.store, clock, streamBytesMax });
   const { store } = changes;
-  const transitions = new Transitions(clock, options.transitionMs ?? 0);
+  const transitions = new Transitions(clock, transitionMs);
   const catalog = new Catalog(store, tableName => transitions.isUsable(tableName));
   const upkeep = new Upkeep({ store, catalog, clock, sweep: () => sweepExpired(engine) });
   const engine: Engine = {
@@ -57,9 +77,5 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       await store.close();
     },
   };
-  await declareTables({ catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
-  await upkeep.completeIndexes(tables.map(({ tableName }) => tableName));
-  upkeep.wake();
-  upkeep.sweep();
   return engine;
 }

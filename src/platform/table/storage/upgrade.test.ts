@@ -126,9 +126,9 @@ describe('format of the store', () => {
     await disk.open().write(transaction => {
       writeRecord(transaction, recordKey(systemSpaces.format, 'format'), { version: 3 });
     });
-    await assert.rejects(openEmbeddedTable({ store: disk.open(), clock: systemClock, tables }), {
-      code: 'table.formatTooNew',
-    });
+    const store = disk.open();
+    await assert.rejects(openEmbeddedTable({ store, clock: systemClock, tables }), { code: 'table.formatTooNew' });
+    assert.throws(() => store.get(Uint8Array.of(1)), { code: 'store.failed' }); // it was closed
   });
 });
 
