@@ -39,7 +39,7 @@ class ReadingsWorld {
 
   /** Typed for any model; the tests that name groups use `room` and `warm`. */
   get readings() {
-    return this.backend.runtime.context.entities.Reading as ReturnType<typeof typedReadings>;
+    return this.backend.runtime.context.entities.Reading as unknown as ReturnType<typeof typedReadings>;
   }
 
   until<T>(promise: Promise<T>): Promise<T> {

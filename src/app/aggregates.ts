@@ -13,7 +13,7 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../platform/table/index.ts';
 import type { App } from './define-app.ts';
-import type { EntityDefinition } from './entities.ts';
+import type { EntityDefinition } from './entities/index.ts';
 
 export interface AggregateDefinition {
   /** Attributes whose values make a group; `[]` puts all into one. Who lacks one of them takes no part. */

@@ -8,7 +8,7 @@ import { openMemoryStore } from '../kernel/memory-store.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { openEmbeddedTable } from '../platform/table/index.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
-import { appTable } from './entities.ts';
+import { appTable } from './entities/index.ts';
 import type { CommandMap } from './model.ts';
 
 const blink = { request: z.object({ sessionId: z.string() }), response: z.object({ sessionId: z.string() }) };

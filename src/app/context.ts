@@ -3,7 +3,7 @@ import type { Iot } from '../iot/port.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Table } from '../platform/table/index.ts';
-import type { AttributesOf, EntityDefinition, EntityMap, Repositories } from './entities.ts';
+import type { AttributesOf, EntityDefinition, EntityMap, Repositories } from './entities/index.ts';
 import type { CommandDefinition, CommandMap, Model, RouteOptions, TelemetryMap, TelemetryTypes } from './model.ts';
 
 /** Everything a handler may touch. Time and ids come from here too, so that a test can own them. */

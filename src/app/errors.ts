@@ -16,42 +16,6 @@ export const commandNotKnown = (sessionId: string, thingName: string) =>
     fix: 'Answer with the sessionId of the request, on the same thing; the answer is kept as a dead letter.',
   });
 
-export const entityExists = (entity: string, id: string) =>
-  new MimamoriError({
-    code: 'entity.exists',
-    message: `There is a ${entity} ${id} already.`,
-    fix: 'Use another id, or update the one that is there.',
-  });
-
-export const entityNotFound = (entity: string, id: string) =>
-  new MimamoriError({
-    code: 'entity.notFound',
-    message: `There is no ${entity} ${id}.`,
-    fix: 'Check the id; it may have been deleted.',
-  });
-
-export const entityVersionConflict = (entity: string, id: string) =>
-  new MimamoriError({
-    code: 'entity.versionConflict',
-    message: `The ${entity} ${id} was changed by somebody else meanwhile.`,
-    fix: 'Read it again, apply the change to what is there now, and try again.',
-    retryable: true,
-  });
-
-export const entityNotValid = (entity: string, problems: string) =>
-  new MimamoriError({
-    code: 'entity.notValid',
-    message: `A ${entity} does not fit its schema: ${problems}.`,
-    fix: 'Correct the attributes; nothing was stored.',
-  });
-
-export const cursorNotValid = () =>
-  new MimamoriError({
-    code: 'entity.cursorNotValid',
-    message: 'The cursor does not belong to this list.',
-    fix: 'Pass `next` of the page before, unchanged, or leave it out to begin at the start.',
-  });
-
 /** A refusal with the HTTP status that tells it. */
 export class ApiError extends MimamoriError {
   readonly status: number;

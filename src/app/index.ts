@@ -1,7 +1,22 @@
 export type { Aggregate, AggregateDefinition } from './aggregates.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
 export { type App, appLimits, defineApp } from './define-app.ts';
-export { appTable, type EntityMap, entityIsThere, type Page } from './entities.ts';
+export {
+  type AccessPattern,
+  type AttributesOf,
+  appTable,
+  BatchIncompleteError,
+  defineEntity,
+  derivedKey,
+  type EntityDefinition,
+  type EntityMap,
+  entityIsThere,
+  type ListOptions,
+  type Page,
+  ScanBudgetError,
+  VersionConflictError,
+  type Versioned,
+} from './entities/index.ts';
 export { ApiError, notFound } from './errors.ts';
 export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, type TelemetryMap } from './model.ts';
 export { openApiOf, statusOf } from './openapi.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { AppContext, CommandResult, EntityChange, RouteAnswer, RouteRequest, TelemetryEvent } from './context.ts';
-import type { EntityMap } from './entities.ts';
+import type { EntityMap } from './entities/index.ts';
 import { appNotValid } from './errors.ts';
 
 /** The kinds of message of one context, by their last topic level: `dt/<application>/<context>/<thing>/<type>`. */

@@ -32,7 +32,7 @@ import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
 import { recordDeadLetter, resultDeadLetter } from './dead-letters.ts';
 import type { App } from './define-app.ts';
-import { appTable, type EntityMap, makeRepositories } from './entities.ts';
+import { appTable, type EntityMap, makeRepositories } from './entities/index.ts';
 import { commandNotKnown, telemetryNotValid } from './errors.ts';
 import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
 import { problemsOf } from './problems.ts';
@@ -55,6 +55,8 @@ export interface RuntimeOptions {
   readonly iot: Iot;
   readonly clock: Clock;
   readonly random: Random;
+  /** Secret, at least 16 bytes: what the cursors of lists are made with. */
+  readonly cursorKey: Uint8Array;
   readonly log: Log;
   readonly announce: (audience: string, announcement: Announcement) => void;
   /** For a watcher on another thread; absent in a test. */
@@ -131,7 +133,12 @@ export class Runtime {
     });
     const tracker = this.#tracker;
     this.context = {
-      entities: makeRepositories(app.model.entities, table, clock),
+      entities: makeRepositories(app.model.entities, {
+        table,
+        clock,
+        random: options.random,
+        cursorKey: options.cursorKey,
+      }),
       commands: Object.fromEntries(
         Object.keys(app.model.commands).map(command => [
           command,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { MemoryDisk } from '../kernel/memory-store.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { type OpenTable, openEmbeddedTable } from '../platform/table/index.ts';
-import { appTable } from './entities.ts';
+import { appTable } from './entities/index.ts';
 import { baseRecordsOf, changesShard, entityChangeConsumer, TableChangeReader } from './table-changes.ts';
 
 const hour = 3_600_000;

@@ -32,7 +32,7 @@ import {
 import { declaredAggregates } from './aggregates.ts';
 import { reasonOf } from './dead-letters.ts';
 import type { App } from './define-app.ts';
-import { appTable } from './entities.ts';
+import { appTable } from './entities/index.ts';
 import type { EntityChangeFunction } from './model.ts';
 
 /** All changes of the app's table; what AWS splits into shards is one here. */

@@ -1,7 +1,7 @@
 import { lifecycleTopics } from '../iot/mqtt/index.ts';
 import type { DevicePolicy } from '../iot/port.ts';
 import { thingOfClient } from '../iot/things/index.ts';
-import type { EntityMap } from './entities.ts';
+import type { EntityMap } from './entities/index.ts';
 import type { CommandMap, Model, TelemetryMap } from './model.ts';
 
 /** A model whose parts do not matter here. */

@@ -47,6 +47,7 @@ before(async () => {
     iot: unused,
     clock,
     random: seededRandom(2),
+    cursorKey: new Uint8Array(32),
     log: silentLog,
     announce: () => {},
     onFailure: error => assert.fail(String(error)),

@@ -3,7 +3,7 @@
  * crash; the gateway thread ends it and starts another.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { appTable, consumerNames, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
+import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -51,6 +51,7 @@ async function start(): Promise<void> {
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'table'), durability: 'sync' });
   const engine = await openEngine({ store, clock: systemClock, random: systemRandom, tables: tablesOf(app) });
   const table = tableOn(engine);
+  const key = await loadSigningKey(systemFiles, dataDirectory, systemRandom);
   const feed = new Feed();
   const names = consumerNames(app);
   const alone = oneAtATime();
@@ -63,6 +64,7 @@ async function start(): Promise<void> {
     iot,
     clock: systemClock,
     random: systemRandom,
+    cursorKey: derivedKey(key, 'mimamori cursors'),
     log,
     announce: (audience, announcement) => {
       feed.announce(audience, announcement);
@@ -75,7 +77,6 @@ async function start(): Promise<void> {
   const heart = setInterval(() => view.beat(runtime.consumedUpTo), heartbeatMs);
   view.beat(null);
   post({ type: 'opened' });
-  const key = await loadSigningKey(systemFiles, dataDirectory, systemRandom);
   const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
   const health = () => healthOf(runtime, iot);
   const api = makeApi({ runtime, tokens, feed, log, demoUser: data.demoUser, health });

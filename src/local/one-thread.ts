@@ -24,6 +24,7 @@ import { healthOf } from './health.ts';
 
 const streamDirectory = '/stream';
 const sessionsDirectory = '/sessions';
+const cursorKey = new Uint8Array(32); // a secret would be another in each test
 
 /** What outlives a restart, and what time and chance are. One per test. */
 export class TestWorld {
@@ -208,6 +209,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     iot: gateway,
     clock,
     random,
+    cursorKey,
     log,
     announce: (audience, announcement) => {
       announcements.push(announcement);

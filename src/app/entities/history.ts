@@ -1,0 +1,85 @@
+/** Versions before the current one, each a record of its own in the entity's partition. */
+import { appTable } from './app-table.ts';
+import { backOff, type EntityEnvironment } from './environment.ts';
+import { BatchIncompleteError } from './errors.ts';
+import { type QueryInput, readMerged } from './fan-in.ts';
+import { entityLimits } from './limits.ts';
+import { limitOf } from './reading.ts';
+import { idValues, ownKey, type RecordKey, type StoredEntity, versionKey } from './records.ts';
+import type { EntityShape } from './shape.ts';
+
+export interface HistoryOptions {
+  readonly limit?: number;
+  readonly cursor?: string;
+  readonly newestFirst?: boolean;
+}
+
+export async function readVersion(
+  { table }: EntityEnvironment,
+  shape: EntityShape,
+  id: unknown,
+  version: number,
+): Promise<StoredEntity | undefined> {
+  const Key = { ...versionKey(shape, idValues(shape, id), version) };
+  const { Item } = await table.get({ TableName: appTable.tableName, Key, ConsistentRead: true });
+  return Item as StoredEntity | undefined; // As `planUpdate` put it there.
+}
+
+export async function listVersions(
+  { table, cursors }: EntityEnvironment,
+  shape: EntityShape,
+  id: unknown,
+  { limit, cursor, newestFirst = false }: HistoryOptions,
+): Promise<{ records: StoredEntity[]; next?: string }> {
+  const binding = [shape.name, '#versions', ownKey(shape, idValues(shape, id)), newestFirst];
+  const last = cursor === undefined ? undefined : (cursors.open(binding, cursor) as RecordKey); // As sealed below.
+  const source = { input: versionsOf(shape, id, newestFirst), last, read: last, isDone: false, buffer: [] };
+  const { records, hasMore } = await readMerged(table, [source], {
+    limit: limitOf(limit),
+    newestFirst,
+    orderOf: ({ SK }) => SK,
+    keep: () => true,
+  });
+  const end = records.at(-1);
+  return hasMore && end ? { records, next: cursors.seal(binding, { PK: end.PK, SK: end.SK }) } : { records };
+}
+
+/** Before its entity goes: what is left of an interrupted deletion goes with the next attempt. */
+export async function deleteVersions(environment: EntityEnvironment, shape: EntityShape, id: unknown): Promise<void> {
+  let from: Record<string, unknown> | undefined;
+  do {
+    const page = await environment.table.query({
+      ...versionsOf(shape, id, false),
+      ProjectionExpression: 'PK, SK',
+      Limit: entityLimits.batchWriteItemsMax,
+      ExclusiveStartKey: from,
+    });
+    await deleteAll(environment, (page.Items ?? []) as RecordKey[]); // Those of a version have nothing else asked for.
+    from = page.LastEvaluatedKey;
+  } while (from);
+}
+
+async function deleteAll(environment: EntityEnvironment, keys: readonly RecordKey[]): Promise<void> {
+  const { tableName } = appTable;
+  let open = keys.map(({ PK, SK }) => ({ DeleteRequest: { Key: { PK, SK } } }));
+  for (let attempt = 1; open.length > 0; attempt++) {
+    if (attempt > entityLimits.batchAttemptsMax)
+      throw new BatchIncompleteError(
+        [],
+        open.map(({ DeleteRequest }) => DeleteRequest.Key),
+      );
+    const { UnprocessedItems } = await environment.table.batchWrite({ RequestItems: { [tableName]: open } });
+    open = (UnprocessedItems?.[tableName] ?? []) as typeof open; // Some of what was sent.
+    if (open.length > 0) await backOff(environment, entityLimits.batchDelayMs, attempt);
+  }
+}
+
+function versionsOf(shape: EntityShape, id: unknown, newestFirst: boolean): QueryInput {
+  return {
+    TableName: appTable.tableName,
+    KeyConditionExpression: 'PK = :partition AND begins_with(SK, :version)',
+    ExpressionAttributeValues: { ':partition': ownKey(shape, idValues(shape, id)), ':version': 'v' },
+    ScanIndexForward: !newestFirst,
+    ConsistentRead: true,
+  };
+}

@@ -1,0 +1,13 @@
+export { appTable, indexName } from './app-table.ts';
+export { derivedKey } from './cursors.ts';
+export {
+  type AccessPattern,
+  type AttributesOf,
+  defineEntity,
+  type EntityDefinition,
+  type EntityMap,
+  type Related,
+} from './definition.ts';
+export { BatchIncompleteError, entityNotValid, ScanBudgetError, VersionConflictError } from './errors.ts';
+export { entityIsThere, makeRepositories, type RepositoryOptions } from './repository.ts';
+export type { ListOptions, Page, Repositories, Repository, Versioned } from './repository-types.ts';
