@@ -29,8 +29,9 @@ export function missingReads(table: Table): Table {
       return table.update(input);
     },
     transactWrite: input => {
-      for (const { Put, Update } of (input.TransactItems ?? []) as TransactItem[])
-        remember(Put?.Item ?? Update?.Key ?? {});
+      for (const { Put, Update } of (input.TransactItems ?? []) as TransactItem[]) {
+        if (Put || Update) remember(Put?.Item ?? Update?.Key);
+      }
       return table.transactWrite(input);
     },
     batchGet: async ({ RequestItems = {} }) => {
