@@ -1,10 +1,12 @@
 /**
  * The copy of its last child that a parent keeps, so that a list of parents can bring the last child of each along in one
- * request. It is written in the transaction of the child. A child that comes late, older than the copy, leaves it alone.
+ * request. It is written in the transaction of the child. Who computes the copy anew, because the last child goes, has
+ * read other children: a stamp that every arrival raises, and checks on what was read, make that one step. Exact where the
+ * index does not lag; where it does, a child that has just come may be missing after the last one went.
  */
 import { appTable } from './app-table.ts';
 import { type EntityEnvironment, shapeOf } from './environment.ts';
-import type { Scalar } from './keys.ts';
+import { compareText, type Scalar } from './keys.ts';
 import { readPattern } from './reading.ts';
 import {
   type Attributes,
@@ -18,13 +20,16 @@ import {
   type StoredEntity,
 } from './records.ts';
 import type { EntityShape, KeptCopy, PatternShape } from './shape.ts';
-import { type Action, put, type Role, remove } from './writes.ts';
+import { type Action, type Role, versionIs } from './writes.ts';
 
 interface CopyRecord extends StoredEntity {
   readonly LastOrder: string;
   /** The partition key of the child's own records. */
   readonly LastOf: string;
 }
+
+/** When the last child has gone only the stamp is left. */
+type StoredCopy = RecordKey & { readonly Stamp: number } & Partial<CopyRecord>;
 
 /** Where the copy lies: in the partition of the parent itself. */
 export function copyKey(parent: EntityShape, parentId: readonly Scalar[], relation: string): RecordKey {
@@ -57,36 +62,95 @@ async function planCopy(
   const next = place(after);
   if (!old) return next ? [putIfNewer(next)] : [];
   const stays = next?.PK === old.PK;
+  const arrival = next && !stays ? [putIfNewer(next)] : [];
   const stored = await readCopy(environment, old);
-  if (stored?.LastOf !== old.LastOf) {
-    const isMoved = next && !(stays && next.LastOrder === old.LastOrder);
-    return isMoved ? [putIfNewer(next)] : [];
+  if (stored?.LastOf !== old.LastOf || stored.LastOrder === undefined) {
+    const isReordered = next && stays && next.LastOrder !== old.LastOrder;
+    return [isReordered ? putIfNewer(next) : checkIsOther(old), ...arrival];
   }
-  if (next && stays && next.LastOrder >= stored.LastOrder) return [putInstead(next, stored)];
+  if (next && stays && compareText(next.LastOrder, stored.LastOrder) >= 0) return [putInstead(next, stored)];
   const other = await newestOther(environment, shape, copy, old);
-  const winner = next && stays && (!other || next.LastOrder >= other.LastOrder) ? next : other;
-  const atOldPlace = winner ? putInstead(winner, stored) : remove(old, role(false), isStill(stored));
-  return next && !stays ? [atOldPlace, putIfNewer(next)] : [atOldPlace];
+  if (next && stays && (!other || compareText(next.LastOrder, other.LastOrder) >= 0)) return [putInstead(next, stored)];
+  if (!other) return [clear(stored), ...arrival];
+  return [putInstead(other, stored), checkIsUnchanged(shape, other), ...arrival];
 }
 
-const role = (optional: boolean): Role => ({ kind: 'copy', optional });
+const { tableName: TableName } = appTable;
+const required: Role = { kind: 'copy', optional: false };
 
 function putIfNewer(record: CopyRecord): Action {
-  return put(record, role(true), {
-    ConditionExpression: 'attribute_not_exists(PK) OR LastOrder <= :order',
-    ExpressionAttributeValues: { ':order': record.LastOrder },
-  });
+  const condition = 'attribute_not_exists(LastOrder) OR LastOrder <= :LastOrder';
+  return { ...putCopy(record, condition, {}), role: { kind: 'copy', optional: true }, instead: noteLate(record) };
 }
 
-function putInstead(record: CopyRecord, stored: CopyRecord): Action {
-  return put(record, role(false), isStill(stored));
+function putInstead(record: CopyRecord, { Stamp }: StoredCopy): Action {
+  return putCopy(record, 'Stamp = :seen', { ':seen': Stamp });
 }
 
-function isStill({ LastOf, Version }: CopyRecord) {
+function putCopy({ PK, SK, ...attributes }: CopyRecord, condition: string, values: Record<string, unknown>): Action {
+  const names = Object.keys(attributes);
   return {
-    ConditionExpression: 'LastOf = :of AND Version = :seen',
-    ExpressionAttributeValues: { ':of': LastOf, ':seen': Version },
+    role: required,
+    item: {
+      Update: {
+        TableName,
+        Key: { PK, SK },
+        UpdateExpression: `SET Stamp = if_not_exists(Stamp, :none) + :one, ${names.map(name => `#${name} = :${name}`).join(', ')}`,
+        ConditionExpression: condition,
+        ExpressionAttributeNames: Object.fromEntries(names.map(name => [`#${name}`, name])),
+        ExpressionAttributeValues: {
+          ':none': 0,
+          ':one': 1,
+          ...Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`:${name}`, value])),
+          ...values,
+        },
+      },
+    },
   };
+}
+
+/** A child that is not the last one tells whoever is about to compute the copy anew that there is one more. */
+function noteLate({ PK, SK, LastOrder, LastOf }: CopyRecord): Action {
+  return {
+    role: required,
+    item: {
+      Update: {
+        TableName,
+        Key: { PK, SK },
+        UpdateExpression: 'SET Stamp = Stamp + :one',
+        ConditionExpression: 'LastOrder > :order AND LastOf <> :of',
+        ExpressionAttributeValues: { ':one': 1, ':order': LastOrder, ':of': LastOf },
+      },
+    },
+  };
+}
+
+function clear({ PK, SK, Stamp }: StoredCopy): Action {
+  return {
+    role: required,
+    item: {
+      Update: {
+        TableName,
+        Key: { PK, SK },
+        UpdateExpression: 'SET Stamp = Stamp + :one REMOVE LastOrder, LastOf, #data',
+        ConditionExpression: 'Stamp = :seen',
+        ExpressionAttributeNames: { '#data': 'Data' },
+        ExpressionAttributeValues: { ':one': 1, ':seen': Stamp },
+      },
+    },
+  };
+}
+
+/** The child has not become the last one since the copy was read. */
+function checkIsOther({ PK, SK, LastOf }: CopyRecord): Action {
+  const condition = { ConditionExpression: 'LastOf <> :of', ExpressionAttributeValues: { ':of': LastOf } };
+  return { role: required, item: { ConditionCheck: { TableName, Key: { PK, SK }, ...condition } } };
+}
+
+/** The child that becomes the last one is still as it was read. */
+function checkIsUnchanged(shape: EntityShape, { Data, Version }: CopyRecord): Action {
+  const Key = { ...baseKey(shape, idValues(shape, Data)) };
+  return { role: required, item: { ConditionCheck: { TableName, Key, ...versionIs(Version) } } };
 }
 
 /** The child as the copy that it would be; undefined when it takes no part in the pattern. */
@@ -103,9 +167,9 @@ function placeOf(
   return { ...baseRecord(shape, data, meta), ...key, LastOrder: place.order, LastOf };
 }
 
-async function readCopy({ table }: EntityEnvironment, { PK, SK }: RecordKey): Promise<CopyRecord | undefined> {
+async function readCopy({ table }: EntityEnvironment, { PK, SK }: RecordKey): Promise<StoredCopy | undefined> {
   const { Item } = await table.get({ TableName: appTable.tableName, Key: { PK, SK }, ConsistentRead: true });
-  return Item as CopyRecord | undefined; // As `planCopies` put it there.
+  return Item as StoredCopy | undefined; // As `planCopies` put it there.
 }
 
 /** The child that is last when `old` is not counted. */

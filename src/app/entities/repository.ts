@@ -175,7 +175,7 @@ class TableRepository {
     return scanEntities(this.#environment, this.#shape, options);
   }
 
-  /** With the copies that still are to be written: one that turns out older than what is there is left out. */
+  /** A child that turns out not to be the last one leaves the copy alone. */
   async #send(id: Attributes, actions: readonly Action[], copies: readonly Action[]): Promise<Outcome> {
     const { table } = this.#environment;
     const outcome = await send(table, this.#shape, id, [...actions, ...copies]);
@@ -184,9 +184,9 @@ class TableRepository {
     const taken = outcome.roles.flatMap(role => (role.kind === 'unique' ? [role.unique] : []));
     if (taken.length > 0)
       throw entityNotUnique(this.#shape.name, [...new Set(taken.flatMap(({ attributes }) => attributes))]);
-    const isOld = ({ role }: Action) => role.kind === 'copy' && role.optional && outcome.roles.includes(role);
-    const rest = copies.filter(copy => !isOld(copy));
-    return rest.length < copies.length ? this.#send(id, actions, rest) : outcome;
+    if (outcome.roles.some(role => role.kind === 'copy' && !role.optional)) return outcome;
+    const rest = copies.map(copy => (copy.instead && outcome.roles.includes(copy.role) ? copy.instead : copy));
+    return this.#send(id, actions, rest);
   }
 
   /** Throws `entity.versionConflict` after the last attempt. */

@@ -26,13 +26,15 @@ export type Role =
   /** The entity is not as it was read. */
   | { readonly kind: 'base' }
   | { readonly kind: 'unique'; readonly unique: UniqueShape }
-  /** The copy of a last child: somebody else's is newer (`optional`), or it changed since it was read. */
+  /** The copy of a last child: it changed since it was read, or (`optional`) somebody else's is newer. */
   | { readonly kind: 'copy'; readonly optional: boolean }
   | { readonly kind: 'unconditional' };
 
 export interface Action {
   readonly item: TransactItem;
   readonly role: Role;
+  /** Goes in its place when its condition does not hold. */
+  readonly instead?: Action;
 }
 
 const TableName = appTable.tableName;
@@ -54,7 +56,7 @@ interface Condition {
 
 export const isAbsent: Condition = { ConditionExpression: 'attribute_not_exists(PK)' };
 
-export function versionIs(version: number): Condition {
+export function versionIs(version: number) {
   return { ConditionExpression: 'Version = :expected', ExpressionAttributeValues: { ':expected': version } };
 }
 
