@@ -14,6 +14,9 @@ export {
   type ListOptions,
   type Page,
   ScanBudgetError,
+  type SchemaReport,
+  schemaDocument,
+  schemaReport,
   VersionConflictError,
   type Versioned,
 } from './entities/index.ts';

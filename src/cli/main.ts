@@ -5,6 +5,7 @@ import { factsOf } from '../local/iot-bridge.ts';
 import { brokerCommand } from './broker.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { passwdCommand } from './passwd.ts';
+import { schemaCommand } from './schema.ts';
 import { startCommand } from './start.ts';
 import { thingsCommand } from './things.ts';
 import { tokenCommand } from './token.ts';
@@ -20,6 +21,7 @@ const program = new Command('mimamori')
   .addCommand(passwdCommand())
   .addCommand(tokenCommand())
   .addCommand(thingsCommand())
+  .addCommand(schemaCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {

@@ -12,3 +12,5 @@ export {
 export { BatchIncompleteError, entityNotValid, ScanBudgetError, VersionConflictError } from './errors.ts';
 export { entityIsThere, makeRepositories, type RepositoryOptions } from './repository.ts';
 export type { ListOptions, Page, Repositories, Repository, Versioned } from './repository-types.ts';
+export { schemaDocument } from './schema-document.ts';
+export { type SchemaReport, schemaReport } from './schema-report.ts';

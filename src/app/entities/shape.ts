@@ -94,13 +94,14 @@ export function shapesOf(entities: EntityMap): Shapes {
 /** How many records a write takes at most, in one transaction. */
 export function recordsAtMost(shape: EntityShape): { create: number; update: number; delete: number } {
   const lookups = lookupsOf(shape).length;
+  const moving = lookupsOf(shape).filter(({ by }) => by.length > 0).length; // the others keep their key, and are replaced
   const { length: guards } = shape.unique;
   const { length: copies } = shape.keptCopies;
   const history = shape.historyKeep === undefined ? 0 : shape.historyKeep === Number.POSITIVE_INFINITY ? 1 : 2;
   const ownCopies = [...shape.relations.values()].filter(({ kind }) => kind === 'last').length;
   return {
     create: 1 + lookups + guards + copies,
-    update: 1 + 2 * lookups + 2 * guards + history + 2 * copies,
+    update: 1 + lookups + moving + 2 * guards + history + 2 * copies,
     delete: 1 + lookups + guards + copies + ownCopies,
   };
 }
