@@ -5,7 +5,6 @@ import { VirtualClock } from '../../kernel/virtual-clock.ts';
 import { openEmbeddedTable, type Table } from '../../platform/table/index.ts';
 import { appTable } from './app-table.ts';
 import type { EntityMap } from './definition.ts';
-import { missingReads } from './missing-reads.ts';
 import type { StoredEntity } from './records.ts';
 import { makeRepositories, type RepositoryOptions } from './repository.ts';
 import type { Repositories } from './repository-types.ts';
@@ -32,9 +31,8 @@ export async function entityWorld<const E extends EntityMap>(
   const clock = new VirtualClock();
   const store = await openMemoryStore({ clock });
   const embedded = await clock.until(openEmbeddedTable({ store, clock, tables: [appTable] }));
-  const inner = missingReads(embedded);
   const calls: Call[] = [];
-  const table = counted(wrap(inner), calls);
+  const table = counted(wrap(embedded), calls);
   const options = { table, clock, random: seededRandom(1), cursorKey: Buffer.alloc(32, 7) };
   const until = <T>(promise: Promise<T>) => clock.until(promise);
   return {
@@ -48,7 +46,7 @@ export async function entityWorld<const E extends EntityMap>(
       const result = await until(work());
       return { calls: [...calls], result };
     },
-    records: () => until(allRecords(inner)),
+    records: () => until(allRecords(embedded)),
   };
 }
 

@@ -12,8 +12,8 @@ export interface EntityEnvironment {
   readonly random: Random;
   readonly cursors: Cursors;
   readonly shapes: Shapes;
-  /** Undefined when a pattern's lookup records are all there, else how many records the backfill has looked at. */
-  readonly buildingOf: (entity: string, pattern: string) => number | undefined;
+  /** Of a part, by `partName`: undefined when its records are all there, else how many the backfill has looked at. */
+  readonly buildingOf: (part: string) => number | undefined;
 }
 
 export function shapeOf({ shapes }: Pick<EntityEnvironment, 'shapes'>, name: string): EntityShape {

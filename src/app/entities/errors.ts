@@ -109,7 +109,7 @@ export const patternBuilding = (entity: string, pattern: string, scanned: number
   new MimamoriError({
     code: 'entity.patternBuilding',
     message: `The pattern ${entity}.${pattern} is being filled: ${scanned} records looked at so far.`,
-    fix: 'Try again when the backfill is done; `mimamori backfill` shows how far it is.',
+    fix: 'Try again when the backfill is done; the log of the app says how far it is.',
     retryable: true,
   });
 
@@ -158,4 +158,18 @@ export const definitionNotValid = (entity: string, message: string) =>
     code: 'entity.definitionNotValid',
     message: `The entity ${entity} is not declared right: ${message}.`,
     fix: 'Correct the definition in the model.',
+  });
+
+export const entityMoved = (entity: string) =>
+  new MimamoriError({
+    code: 'entity.moved',
+    message: `The id of ${entity}, or what it is within, is not what its stored records were made for.`,
+    fix: 'Take the change back, or give the entity another name and copy what is stored.',
+  });
+
+export const backfillSuperseded = () =>
+  new MimamoriError({
+    code: 'entity.backfillSuperseded',
+    message: 'Somebody else has started or continued the backfill meanwhile.',
+    fix: 'Let one app at a time bring a table up to its definitions; this one has stopped.',
   });

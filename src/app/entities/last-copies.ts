@@ -26,6 +26,8 @@ interface CopyRecord extends StoredEntity {
   readonly LastOrder: string;
   /** The partition key of the child's own records. */
   readonly LastOf: string;
+  /** The `madeFor` of the copy. */
+  readonly LastBy: string;
 }
 
 /** When the last child has gone only the stamp is left. */
@@ -34,6 +36,17 @@ type StoredCopy = RecordKey & { readonly Stamp: number } & Partial<CopyRecord>;
 /** Where the copy lies: in the partition of the parent itself. */
 export function copyKey(parent: EntityShape, parentId: readonly Scalar[], relation: string): RecordKey {
   return { PK: baseKey(parent, parentId).PK, SK: `${parent.name}#last#${relation}` };
+}
+
+/** For a child that was there before its parent kept copies. */
+export function planArrival(
+  environment: Pick<EntityEnvironment, 'shapes'>,
+  shape: EntityShape,
+  copy: KeptCopy,
+  child: NonNullable<ChildState>,
+): Action[] {
+  const record = placeOf(environment, shape, copy, child);
+  return record ? [putIfNewer(record)] : [];
 }
 
 /** A version of a child: `undefined` before it is created and after it is deleted. */
@@ -64,7 +77,7 @@ async function planCopy(
   const stays = next?.PK === old.PK;
   const arrival = next && !stays ? [putIfNewer(next)] : [];
   const stored = await readCopy(environment, old);
-  if (stored?.LastOf !== old.LastOf || stored.LastOrder === undefined) {
+  if (stored?.LastOf !== old.LastOf || stored.LastBy !== old.LastBy || stored.LastOrder === undefined) {
     const isReordered = next && stays && next.LastOrder !== old.LastOrder;
     return [isReordered ? putIfNewer(next) : checkIsOther(old), ...arrival];
   }
@@ -76,11 +89,11 @@ async function planCopy(
 }
 
 const { tableName: TableName } = appTable;
-const required: Role = { kind: 'copy', optional: false };
+const required: Role = { kind: 'required' };
 
 function putIfNewer(record: CopyRecord): Action {
-  const condition = 'attribute_not_exists(LastOrder) OR LastOrder <= :LastOrder';
-  return { ...putCopy(record, condition, {}), role: { kind: 'copy', optional: true }, instead: noteLate(record) };
+  const condition = 'attribute_not_exists(LastOrder) OR LastBy <> :LastBy OR LastOrder <= :LastOrder';
+  return { ...putCopy(record, condition, {}), role: { kind: 'optional' }, instead: noteLate(record) };
 }
 
 function putInstead(record: CopyRecord, { Stamp }: StoredCopy): Action {
@@ -110,7 +123,7 @@ function putCopy({ PK, SK, ...attributes }: CopyRecord, condition: string, value
 }
 
 /** A child that is not the last one tells whoever is about to compute the copy anew that there is one more. */
-function noteLate({ PK, SK, LastOrder, LastOf }: CopyRecord): Action {
+function noteLate({ PK, SK, LastOrder, LastOf, LastBy }: CopyRecord): Action {
   return {
     role: required,
     item: {
@@ -118,8 +131,8 @@ function noteLate({ PK, SK, LastOrder, LastOf }: CopyRecord): Action {
         TableName,
         Key: { PK, SK },
         UpdateExpression: 'SET Stamp = Stamp + :one',
-        ConditionExpression: 'LastOrder > :order AND LastOf <> :of',
-        ExpressionAttributeValues: { ':one': 1, ':order': LastOrder, ':of': LastOf },
+        ConditionExpression: 'LastOrder > :order AND LastOf <> :of AND LastBy = :by',
+        ExpressionAttributeValues: { ':one': 1, ':order': LastOrder, ':of': LastOf, ':by': LastBy },
       },
     },
   };
@@ -132,7 +145,7 @@ function clear({ PK, SK, Stamp }: StoredCopy): Action {
       Update: {
         TableName,
         Key: { PK, SK },
-        UpdateExpression: 'SET Stamp = Stamp + :one REMOVE LastOrder, LastOf, #data',
+        UpdateExpression: 'SET Stamp = Stamp + :one REMOVE LastOrder, LastOf, LastBy, #data',
         ConditionExpression: 'Stamp = :seen',
         ExpressionAttributeNames: { '#data': 'Data' },
         ExpressionAttributeValues: { ':one': 1, ':seen': Stamp },
@@ -142,8 +155,11 @@ function clear({ PK, SK, Stamp }: StoredCopy): Action {
 }
 
 /** The child has not become the last one since the copy was read. */
-function checkIsOther({ PK, SK, LastOf }: CopyRecord): Action {
-  const condition = { ConditionExpression: 'LastOf <> :of', ExpressionAttributeValues: { ':of': LastOf } };
+function checkIsOther({ PK, SK, LastOf, LastBy }: CopyRecord): Action {
+  const condition = {
+    ConditionExpression: 'LastOf <> :of OR LastBy <> :by',
+    ExpressionAttributeValues: { ':of': LastOf, ':by': LastBy },
+  };
   return { role: required, item: { ConditionCheck: { TableName, Key: { PK, SK }, ...condition } } };
 }
 
@@ -155,16 +171,16 @@ function checkIsUnchanged(shape: EntityShape, { Data, Version }: CopyRecord): Ac
 
 /** The child as the copy that it would be; undefined when it takes no part in the pattern. */
 function placeOf(
-  environment: EntityEnvironment,
+  environment: Pick<EntityEnvironment, 'shapes'>,
   shape: EntityShape,
-  { parent, relation, pattern }: KeptCopy,
+  { parent, relation, pattern, madeFor }: KeptCopy,
   { data, meta }: NonNullable<ChildState>,
 ): CopyRecord | undefined {
   const place = placeIn(shape, patternOf(shape, pattern), data);
   if (!place) return undefined;
   const key = copyKey(shapeOf(environment, parent), place.by, relation);
   const LastOf = ownKey(shape, idValues(shape, data));
-  return { ...baseRecord(shape, data, meta), ...key, LastOrder: place.order, LastOf };
+  return { ...baseRecord(shape, data, meta), ...key, LastOrder: place.order, LastOf, LastBy: madeFor };
 }
 
 async function readCopy({ table }: EntityEnvironment, { PK, SK }: RecordKey): Promise<StoredCopy | undefined> {
@@ -181,7 +197,9 @@ async function newestOther(
 ): Promise<CopyRecord | undefined> {
   const pattern = patternOf(shape, copy.pattern);
   const by = Object.fromEntries(pattern.by.map(name => [name, old.Data[name]]));
-  const { records } = await readPattern(environment, shape, pattern, { by, newestFirst: true, limit: 2 });
+  // While the pattern is being filled, so is the copy: what is not found now arrives with the backfill.
+  const reading = { ...environment, buildingOf: () => undefined };
+  const { records } = await readPattern(reading, shape, pattern, { by, newestFirst: true, limit: 2 });
   const other = records.find(({ Data }) => ownKey(shape, idValues(shape, Data)) !== old.LastOf);
   if (!other) return undefined;
   // The lookup may project, and lag: what counts is the record itself.

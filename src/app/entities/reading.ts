@@ -3,6 +3,7 @@ import { appTable, indexName } from './app-table.ts';
 import type { EntityEnvironment } from './environment.ts';
 import { patternBuilding, questionNotValid } from './errors.ts';
 import { type QueryInput, readMerged, type Source } from './fan-in.ts';
+import { partName } from './fingerprints.ts';
 import { isScalar, orderText, type Scalar } from './keys.ts';
 import { entityLimits } from './limits.ts';
 import { childEnd, childPrefix, lookupPartition, parentKey, type StoredEntity } from './records.ts';
@@ -34,7 +35,7 @@ export async function readPattern(
   pattern: PatternShape,
   question: Question,
 ): Promise<RecordPage> {
-  const scanned = environment.buildingOf(shape.name, pattern.name);
+  const scanned = environment.buildingOf(partName.pattern(shape.name, pattern.name));
   if (scanned !== undefined) throw patternBuilding(shape.name, pattern.name, scanned);
   const by = byValues(shape, pattern, question.by);
   const range = rangeOf(shape, pattern, question);

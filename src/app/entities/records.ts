@@ -5,9 +5,9 @@
  *   in parent  PK=Device-<id>   SK=Device#Reading#<rest of the id>             the same
  *   lookup     PK=Message-<id>  SK=Message-bySpeaker#<speakerId>  SortKey=<order>    Data, or what the pattern projects
  *   sharded                     SK=Message-bySpeaker~<shard>#<speakerId>
- *   unique     PK=Unique-User-email#<value>  SK=Unique                         Of=User-<id>
+ *   unique     PK=Unique-User-email#<value>  SK=Unique                         OfPK, OfSK: the entity's
  *   version    PK=Message-<id>  SK=v0000000001                                 as the base record was
- *   last copy  PK=Device-<id>   SK=Device#last#<relation>                      as the child's base record, LastOrder, LastOf
+ *   last copy  PK=Device-<id>   SK=Device#last#<relation>                      as the child's base record, LastOrder, LastOf, LastBy, Stamp
  */
 import { entityNotValid } from './errors.ts';
 import { isScalar, joinedKey, keyBytes, orderText, partOfKey, type Scalar, shardOf } from './keys.ts';
@@ -32,9 +32,10 @@ export interface StoredEntity extends RecordKey, Meta {
   readonly Data: Attributes;
 }
 
+/** Of a unique value; with the key of its owner. */
 export interface GuardRecord extends RecordKey {
-  /** The partition key of its owner's lookup records. */
-  readonly Of: string;
+  readonly OfPK: string;
+  readonly OfSK: string;
 }
 
 /** By one value, or by an object of values. */
@@ -164,14 +165,14 @@ export function lookupRecords(shape: EntityShape, data: Attributes, meta: Meta):
 
 /** One for each set of unique attributes that it has. */
 export function guardRecords(shape: EntityShape, data: Attributes): { record: GuardRecord; unique: UniqueShape }[] {
-  const Of = ownKey(shape, idValues(shape, data));
+  const { PK: OfPK, SK: OfSK } = baseKey(shape, idValues(shape, data));
   return shape.unique.flatMap(unique => {
     const takesPart = unique.when as ((attributes: Attributes) => boolean) | undefined; // As in `placeIn`.
     const values = takesPart && !takesPart(data) ? undefined : scalarsOf(shape, unique.attributes, data);
     if (!values) return [];
     const PK = `Unique-${shape.name}-${unique.name}#${joinedKey(values)}`;
     const checked = checkedKey(shape, unique.name, PK, entityLimits.partitionKeyBytesMax);
-    return [{ record: { PK: checked, SK: guardSortKey, Of }, unique }];
+    return [{ record: { PK: checked, SK: guardSortKey, OfPK, OfSK }, unique }];
   });
 }
 

@@ -229,7 +229,7 @@ describe('a scan (covers S1-21)', () => {
     let cursor: string | undefined;
     let rounds = 0;
     const scan = async () => {
-      for await (const { readingId } of Reading.scan({ readUnits: 60, cursor })) seen.push(readingId);
+      for await (const { readingId } of Reading.scan({ readUnits: 5, cursor })) seen.push(readingId);
     };
     for (;;) {
       rounds++;

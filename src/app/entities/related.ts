@@ -2,7 +2,8 @@
 import { appTable } from './app-table.ts';
 import { readAll } from './batches.ts';
 import { type EntityEnvironment, shapeOf } from './environment.ts';
-import { patternNotDeclared, relationNotDeclared } from './errors.ts';
+import { patternBuilding, patternNotDeclared, relationNotDeclared } from './errors.ts';
+import { partName } from './fingerprints.ts';
 import { isScalar } from './keys.ts';
 import { copyKey } from './last-copies.ts';
 import { entityLimits } from './limits.ts';
@@ -38,6 +39,10 @@ export async function addToPage(
   const relations = relationsOf(shape, names);
   const list = relations.find(([, { kind }]) => kind === 'list');
   if (list) throw relationNotDeclared(shape.name, list[0], 'a list of each of a list would be one request for each');
+  for (const [name, { kind }] of relations) {
+    const scanned = kind === 'last' ? environment.buildingOf(partName.lastCopy(shape.name, name)) : undefined;
+    if (scanned !== undefined) throw patternBuilding(shape.name, name, scanned);
+  }
   const keysOf = (item: Attributes) =>
     relations.map(([name, relation]): [string, RecordKey | undefined] => [
       name,

@@ -28,6 +28,7 @@ import { entityLimits } from './limits.ts';
 import { type Question, readPattern } from './reading.ts';
 import { type Attributes, baseKey, idValues, type StoredEntity } from './records.ts';
 import { addToPage, findWith, nameOf, wholeOf } from './related.ts';
+import { readLookups } from './repair.ts';
 import type { Page, Repositories } from './repository-types.ts';
 import { scanEntities } from './scan.ts';
 import { type EntityShape, type PatternShape, shapesOf } from './shape.ts';
@@ -81,7 +82,7 @@ class TableRepository {
     const meta = { Version: 1, CreatedAt: now, UpdatedAt: now };
     for (let attempt = 1; ; attempt++) {
       const copies = await planCopies(this.#environment, this.#shape, undefined, { data, meta });
-      const outcome = await this.#send(data, planCreate(this.#shape, data, meta), copies);
+      const outcome = await this.#send(data, [...planCreate(this.#shape, data, meta), ...copies]);
       if (outcome.kind === 'done') return data;
       if (isBaseRefused(outcome)) throw entityExists(this.#shape.name, nameOf(this.#shape, data));
       await this.#tryAgain(data, 0, attempt);
@@ -128,7 +129,7 @@ class TableRepository {
       const meta = { Version: stored.Version + 1, CreatedAt: stored.CreatedAt, UpdatedAt: this.#nowText() };
       const before = { data: stored.Data, meta: stored };
       const copies = await planCopies(this.#environment, this.#shape, before, { data, meta });
-      const outcome = await this.#send(data, planUpdate(this.#shape, stored, data, meta), copies);
+      const outcome = await this.#send(data, [...planUpdate(this.#shape, stored, data, meta), ...copies]);
       if (outcome.kind === 'done') return data;
       await this.#tryAgain(stored.Data, stored.Version, attempt);
     }
@@ -142,8 +143,9 @@ class TableRepository {
       if (this.#shape.historyKeep !== undefined) await deleteVersions(this.#environment, this.#shape, id);
       const before = { data: stored.Data, meta: stored };
       const copies = await planCopies(this.#environment, this.#shape, before, undefined);
-      const actions = [...planDelete(this.#shape, stored), ...this.#ownCopies(stored)];
-      const outcome = await this.#send(stored.Data, actions, copies);
+      const found = await readLookups(this.#environment, this.#shape, stored);
+      const actions = [...planDelete(this.#shape, stored, found), ...this.#ownCopies(stored), ...copies];
+      const outcome = await this.#send(stored.Data, actions);
       if (outcome.kind === 'done') return;
       await this.#tryAgain(stored.Data, stored.Version, attempt);
     }
@@ -175,18 +177,16 @@ class TableRepository {
     return scanEntities(this.#environment, this.#shape, options);
   }
 
-  /** A child that turns out not to be the last one leaves the copy alone. */
-  async #send(id: Attributes, actions: readonly Action[], copies: readonly Action[]): Promise<Outcome> {
-    const { table } = this.#environment;
-    const outcome = await send(table, this.#shape, id, [...actions, ...copies]);
-    if (outcome.kind !== 'refused') return outcome;
-    if (isBaseRefused(outcome)) return outcome;
-    const taken = outcome.roles.flatMap(role => (role.kind === 'unique' ? [role.unique] : []));
-    if (taken.length > 0)
-      throw entityNotUnique(this.#shape.name, [...new Set(taken.flatMap(({ attributes }) => attributes))]);
-    if (outcome.roles.some(role => role.kind === 'copy' && !role.optional)) return outcome;
-    const rest = copies.map(copy => (copy.instead && outcome.roles.includes(copy.role) ? copy.instead : copy));
-    return this.#send(id, actions, rest);
+  /** Again with what stands in for the optional actions that were refused. */
+  async #send(id: Attributes, actions: readonly Action[]): Promise<Outcome> {
+    const outcome = await send(this.#environment.table, this.#shape, id, actions);
+    if (outcome.kind !== 'refused' || isBaseRefused(outcome)) return outcome;
+    const { roles } = outcome;
+    const taken = roles.flatMap(role => (role.kind === 'unique' ? role.unique.attributes : []));
+    if (taken.length > 0) throw entityNotUnique(this.#shape.name, [...new Set(taken)]);
+    if (roles.some(({ kind }) => kind === 'required')) return outcome;
+    const rest = actions.flatMap(action => (roles.includes(action.role) ? (action.instead ?? []) : action));
+    return this.#send(id, rest);
   }
 
   /** Throws `entity.versionConflict` after the last attempt. */

@@ -1,4 +1,5 @@
 /** Definitions, checked and completed: what everything that runs works from. */
+import { createHash } from 'node:crypto';
 import type { AccessPattern, EntityDefinition, EntityMap, Related } from './definition.ts';
 import { definitionNotValid } from './errors.ts';
 import { entityLimits } from './limits.ts';
@@ -52,6 +53,8 @@ export interface KeptCopy {
   readonly relation: string;
   /** Of the child: its `by` is the parent's id. */
   readonly pattern: string;
+  /** Another one when another child may be the last: a copy made for another is none. */
+  readonly madeFor: string;
 }
 
 export type Shapes = ReadonlyMap<string, EntityShape>;
@@ -158,10 +161,16 @@ function keptCopiesOf(entities: EntityMap): (KeptCopy & { child: string })[] {
   return Object.entries(entities).flatMap(([parent, { related = {} }]) =>
     Object.entries(related).flatMap(([relation, value]) =>
       'pattern' in value && value.latest === 1
-        ? [{ parent, relation, pattern: value.pattern, child: value.entity }]
+        ? [{ parent, relation, pattern: value.pattern, child: value.entity, madeFor: madeFor(entities, value) }]
         : [],
     ),
   );
+}
+
+function madeFor(entities: EntityMap, { entity, pattern }: { entity: string; pattern: string }): string {
+  const { by, order, when } = entities[entity]?.patterns[pattern] ?? {}; // Checked afterwards, with words.
+  const text = JSON.stringify([entity, pattern, by, order ?? null, String(when)]);
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
 // --- Checks ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import { entityLimits } from './limits.ts';
 import {
   type Attributes,
   baseRecord,
+  type GuardRecord,
   guardRecords,
   idText,
   idValues,
@@ -26,14 +27,16 @@ export type Role =
   /** The entity is not as it was read. */
   | { readonly kind: 'base' }
   | { readonly kind: 'unique'; readonly unique: UniqueShape }
-  /** The copy of a last child: it changed since it was read, or (`optional`) somebody else's is newer. */
-  | { readonly kind: 'copy'; readonly optional: boolean }
+  /** What was read besides is not as it was. */
+  | { readonly kind: 'required' }
+  /** What it is for is not there, or somebody else's: `instead` goes in its place. */
+  | { readonly kind: 'optional' }
   | { readonly kind: 'unconditional' };
 
 export interface Action {
   readonly item: TransactItem;
   readonly role: Role;
-  /** Goes in its place when its condition does not hold. */
+  /** Of an optional one, when its condition does not hold. Default: nothing. */
   readonly instead?: Action;
 }
 
@@ -54,7 +57,7 @@ interface Condition {
   readonly ExpressionAttributeValues?: Record<string, unknown>;
 }
 
-export const isAbsent: Condition = { ConditionExpression: 'attribute_not_exists(PK)' };
+export const isAbsent = { ConditionExpression: 'attribute_not_exists(PK)' };
 
 export function versionIs(version: number) {
   return { ConditionExpression: 'Version = :expected', ExpressionAttributeValues: { ':expected': version } };
@@ -82,12 +85,26 @@ export function planUpdate(shape: EntityShape, before: StoredEntity, data: Attri
   ];
 }
 
-export function planDelete(shape: EntityShape, before: StoredEntity): Action[] {
+/** @param found  lookup records that are there: while a backfill runs some are of an older definition */
+export function planDelete(shape: EntityShape, before: StoredEntity, found: readonly RecordKey[]): Action[] {
+  const lookups = [...lookupRecords(shape, before.Data, before), ...found];
   return [
     remove(before, { kind: 'base' }, versionIs(before.Version)),
-    ...lookupRecords(shape, before.Data, before).map(record => remove(record)),
-    ...guardRecords(shape, before.Data).map(({ record }) => remove(record)),
+    ...[...new Map(lookups.map(record => [record.SK, record])).values()].map(record => remove(record)),
+    ...guardRecords(shape, before.Data).map(({ record }) => release(record)),
   ];
+}
+
+/** Only its own: a value that several had before it was to be unique is guarded for one of them. */
+function release(guard: GuardRecord): Action {
+  return remove(guard, { kind: 'optional' }, isOwn(guard));
+}
+
+export function isOwn({ OfPK, OfSK }: GuardRecord) {
+  return {
+    ConditionExpression: 'OfPK = :pk AND OfSK = :sk',
+    ExpressionAttributeValues: { ':pk': OfPK, ':sk': OfSK },
+  };
 }
 
 /** Sends only what has changed. */
@@ -127,7 +144,7 @@ function changeGuards(shape: EntityShape, before: Attributes, after: Attributes)
     ...next
       .filter(({ record }) => !has(old, record.PK))
       .map(({ record, unique }) => put(record, { kind: 'unique', unique }, isAbsent)),
-    ...old.filter(({ record }) => !has(next, record.PK)).map(({ record }) => remove(record)),
+    ...old.filter(({ record }) => !has(next, record.PK)).map(({ record }) => release(record)),
   ];
 }
 
