@@ -5,6 +5,8 @@ export {
   type AccessPattern,
   type AttributesOf,
   appTable,
+  Backfill,
+  type BackfillProgress,
   BatchIncompleteError,
   defineEntity,
   derivedKey,

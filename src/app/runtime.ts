@@ -32,7 +32,14 @@ import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
 import { recordDeadLetter, resultDeadLetter } from './dead-letters.ts';
 import type { App } from './define-app.ts';
-import { appTable, type EntityMap, makeRepositories } from './entities/index.ts';
+import {
+  appTable,
+  Backfill,
+  type BackfillProgress,
+  type EntityMap,
+  makeRepositories,
+  schemaReport,
+} from './entities/index.ts';
 import { commandNotKnown, telemetryNotValid } from './errors.ts';
 import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
 import { problemsOf } from './problems.ts';
@@ -101,6 +108,8 @@ type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed'>;
 /** The consumer that feeds the command tracker; functions of the app cannot have this name. */
 const commandsConsumer = '$commands';
 
+const backfillToldEveryMs = 10_000; // ours: often enough to see it move
+
 /** A running app half: its consumers, its commands, and the context its functions and routes work in. */
 export class Runtime {
   readonly app: App;
@@ -114,6 +123,7 @@ export class Runtime {
   readonly #readers: StreamReader[] = [];
   readonly #stop = new AbortController();
   #running: Promise<void>[] = [];
+  #backfill: Backfill | undefined;
 
   constructor(options: RuntimeOptions) {
     const { app, table, iot, clock, log } = options;
@@ -138,6 +148,7 @@ export class Runtime {
         clock,
         random: options.random,
         cursorKey: options.cursorKey,
+        buildingOf: part => this.#backfill?.scannedFor(part),
       }),
       commands: Object.fromEntries(
         Object.keys(app.model.commands).map(command => [
@@ -157,11 +168,36 @@ export class Runtime {
     };
   }
 
+  /** Functions run once the stored records are what the entities' definitions say; until then events wait in the stream. */
   async start(): Promise<void> {
-    const { table, clock, changes } = this.#options;
+    const { table, clock, random, log, changes } = this.#options;
     const keeper = new AggregateKeeper(this.app, { table, tableName: appTable.tableName, clock, changes });
     await keeper.start(); // before anything else may write
     if (declaredAggregates(this.app).length > 0) this.#consumeChanges(aggregatesConsumer, keeper);
+    const { application, entities } = this.app.model;
+    for (const warning of schemaReport(application, entities).warnings) log.warn({}, warning);
+    this.#backfill = await Backfill.open({ table, clock, random }, entities);
+    if (!this.#backfill.isDone) await this.#backfill.step(); // A table that is empty, or small, is done then.
+    if (this.#backfill.isDone) return this.#startFunctions();
+    const filling = this.#fill(this.#backfill).then(() => this.#startFunctions());
+    this.#running.push(filling.catch(error => this.#options.onFailure(error)));
+  }
+
+  async #fill(backfill: Backfill): Promise<void> {
+    const { clock, log } = this.#options;
+    let toldAtMs = Number.NEGATIVE_INFINITY;
+    const tell = (progress: BackfillProgress) => {
+      if (clock.monotonicMs() - toldAtMs < backfillToldEveryMs) return;
+      toldAtMs = clock.monotonicMs();
+      log.info({ ...progress, building: backfill.building }, 'Access patterns are being filled; functions wait.');
+    };
+    tell(backfill.progress);
+    await backfill.run(tell, this.#stop.signal);
+    if (backfill.isDone) log.info({ ...backfill.progress }, 'All access patterns are filled.');
+  }
+
+  async #startFunctions(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
     this.#running.push(this.#tracker.resume().catch(error => this.#options.onFailure(error)));
     this.#consume(
       commandsConsumer,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { factsOf } from '../local/iot-bridge.ts';
+import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { passwdCommand } from './passwd.ts';
@@ -22,6 +23,7 @@ const program = new Command('mimamori')
   .addCommand(tokenCommand())
   .addCommand(thingsCommand())
   .addCommand(schemaCommand())
+  .addCommand(backfillCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {

@@ -2,3 +2,4 @@ export { findAppModule, findSimulation, loadApp } from './app-module.ts';
 export { moduleBeside } from './app-supervisor.ts';
 export { type Backend, type BackendOptions, startBackend } from './backend.ts';
 export { type DataLock, lockDataDirectory } from './data-lock.ts';
+export { withStoppedTable } from './stopped-table.ts';

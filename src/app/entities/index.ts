@@ -1,4 +1,5 @@
 export { appTable, indexName } from './app-table.ts';
+export { Backfill, type BackfillProgress } from './backfill.ts';
 export { isThrottling } from './batches.ts';
 export { derivedKey } from './cursors.ts';
 export {

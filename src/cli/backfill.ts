@@ -1,0 +1,79 @@
+import { Command } from 'commander';
+import { appTable, Backfill, type BackfillProgress, type EntityMap } from '../app/index.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { systemFiles } from '../kernel/files.ts';
+import { systemRandom } from '../kernel/random.ts';
+import { findAppModule, loadApp, withStoppedTable } from '../local/index.ts';
+import { dataOption, jsonOption } from './options.ts';
+import { stopOnSignal } from './signals.ts';
+
+type BackfilledTable = Parameters<Parameters<typeof withStoppedTable>[1]>[0];
+
+const barCharacters = 30;
+
+/** Brings the stored records of a stopped backend up to the access patterns of its app; `start` does the same by itself. */
+export function backfillCommand(): Command {
+  return new Command('backfill')
+    .description('Fill new and changed access patterns while the backend is stopped. Safe to end at any moment.')
+    .argument('[app]', 'the app: a folder with app.ts, or a file', process.env.MIMAMORI_APP ?? 'apps/speaker')
+    .addOption(dataOption())
+    .addOption(jsonOption())
+    .action(async (appPath: string, options: { readonly data: string; readonly json?: true }) => {
+      const { model } = await loadApp(findAppModule(appPath).href);
+      const stop = new AbortController();
+      await systemFiles.makeDirectory(options.data);
+      const working = withStoppedTable(options.data, table =>
+        run(table, model.entities, { json: options.json === true, signal: stop.signal }),
+      );
+      stopOnSignal(() => {
+        stop.abort();
+        return working;
+      });
+      await working;
+    });
+}
+
+interface RunOptions {
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function run(table: BackfilledTable, entities: EntityMap, { json, signal }: RunOptions): Promise<void> {
+  const backfill = await Backfill.open({ table, clock: systemClock, random: systemRandom }, entities);
+  const print = (event: string) => console.log(JSON.stringify({ event, ...backfill.progress }));
+  if (backfill.isDone) return json ? print('upToDate') : console.log('Every access pattern is filled.');
+  if (json) await backfill.run(() => print('progress'), signal);
+  else if (process.stdout.isTTY) await runWithBar(backfill, await countRecords(table), signal);
+  else await backfill.run(undefined, signal);
+  const { scanned, repaired, notUnique } = backfill.progress;
+  if (json) print(backfill.isDone ? 'done' : 'interrupted');
+  else if (!backfill.isDone) console.log(`Interrupted after ${scanned} records; call it again to go on.`);
+  else console.log(`Done: ${scanned} records looked at, ${repaired} entities put right.`);
+  if (notUnique > 0 && !json)
+    console.error(`${notUnique} entities have a value that is to be unique and that another has already.`);
+  if (!backfill.isDone || notUnique > 0) process.exitCode = 1;
+}
+
+async function runWithBar(backfill: Backfill, total: number, signal: AbortSignal): Promise<void> {
+  const show = (progress: BackfillProgress) => process.stdout.write(`\r${bar(progress, total)}`);
+  show(backfill.progress);
+  await backfill.run(show, signal);
+  process.stdout.write('\n');
+}
+
+async function countRecords(table: BackfilledTable): Promise<number> {
+  let count = 0;
+  let from: Record<string, unknown> | undefined;
+  do {
+    const page = await table.scan({ TableName: appTable.tableName, Select: 'COUNT', ExclusiveStartKey: from });
+    count += page.Count ?? 0;
+    from = page.LastEvaluatedKey;
+  } while (from);
+  return count;
+}
+
+function bar({ scanned }: BackfillProgress, total: number): string {
+  const part = total === 0 ? 1 : Math.min(1, scanned / total);
+  const full = Math.round(part * barCharacters);
+  return `${'█'.repeat(full)}${'░'.repeat(barCharacters - full)} ${Math.floor(part * 100)}% of ${total} records`;
+}
