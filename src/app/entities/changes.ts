@@ -17,9 +17,14 @@ export function merged(current: Attributes, change: Attributes): Attributes {
 export function withoutUndefined(data: Attributes): Attributes {
   const result: Attributes = {};
   for (const [name, value] of Object.entries(data)) {
-    if (value !== undefined) setOwn(result, name, isMap(value) ? withoutUndefined(value) : value);
+    if (value !== undefined) setOwn(result, name, valueWithoutUndefined(value));
   }
   return result;
+}
+
+function valueWithoutUndefined(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(valueWithoutUndefined);
+  return isMap(value) ? withoutUndefined(value) : value;
 }
 
 /** A key called `__proto__` is an attribute like any other. */

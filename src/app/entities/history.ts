@@ -1,4 +1,7 @@
-/** Versions before the current one, each a record of its own in the entity's partition. */
+/**
+ * Versions before the current one, each a record of its own in the entity's partition. They are of the same life of the
+ * entity, told by `CreatedAt`: one that was deleted and made again begins with none.
+ */
 import { appTable } from './app-table.ts';
 import { backOff, type EntityEnvironment } from './environment.ts';
 import { BatchIncompleteError } from './errors.ts';
@@ -17,18 +20,19 @@ export interface HistoryOptions {
 export async function readVersion(
   { table }: EntityEnvironment,
   shape: EntityShape,
-  id: unknown,
+  current: StoredEntity,
   version: number,
 ): Promise<StoredEntity | undefined> {
-  const Key = { ...versionKey(shape, idValues(shape, id), version) };
+  const Key = { ...versionKey(shape, idValues(shape, current.Data), version) };
   const { Item } = await table.get({ TableName: appTable.tableName, Key, ConsistentRead: true });
-  return Item as StoredEntity | undefined; // As `planUpdate` put it there.
+  const stored = Item as StoredEntity | undefined; // As `planUpdate` put it there.
+  return stored?.CreatedAt === current.CreatedAt ? stored : undefined;
 }
 
 export async function listVersions(
   { table, cursors }: EntityEnvironment,
   shape: EntityShape,
-  id: unknown,
+  { Data: id, CreatedAt }: StoredEntity,
   { limit, cursor, newestFirst = false }: HistoryOptions,
 ): Promise<{ records: StoredEntity[]; next?: string }> {
   const binding = [shape.name, '#versions', ownKey(shape, idValues(shape, id)), newestFirst];
@@ -38,13 +42,28 @@ export async function listVersions(
     limit: limitOf(limit),
     newestFirst,
     orderOf: ({ SK }) => SK,
-    keep: () => true,
+    keep: record => record.CreatedAt === CreatedAt,
   });
   const end = records.at(-1);
   return hasMore && end ? { records, next: cursors.seal(binding, { PK: end.PK, SK: end.SK }) } : { records };
 }
 
-/** Before its entity goes: what is left of an interrupted deletion goes with the next attempt. */
+/** Keys of those that can go in one transaction with their entity. */
+export async function newestVersions(
+  { table }: EntityEnvironment,
+  shape: EntityShape,
+  id: unknown,
+): Promise<readonly RecordKey[]> {
+  if (shape.historyKeep === undefined) return [];
+  const { Items } = await table.query({
+    ...versionsOf(shape, id, true),
+    ProjectionExpression: 'PK, SK',
+    Limit: entityLimits.versionsWithEntityMax,
+  });
+  return (Items ?? []) as RecordKey[]; // Nothing else was asked for.
+}
+
+/** Of an entity that is gone. */
 export async function deleteVersions(environment: EntityEnvironment, shape: EntityShape, id: unknown): Promise<void> {
   let from: Record<string, unknown> | undefined;
   do {
@@ -54,7 +73,7 @@ export async function deleteVersions(environment: EntityEnvironment, shape: Enti
       Limit: entityLimits.batchWriteItemsMax,
       ExclusiveStartKey: from,
     });
-    await deleteAll(environment, (page.Items ?? []) as RecordKey[]); // Those of a version have nothing else asked for.
+    await deleteAll(environment, (page.Items ?? []) as RecordKey[]); // As above.
     from = page.LastEvaluatedKey;
   } while (from);
 }

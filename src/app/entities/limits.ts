@@ -16,6 +16,7 @@ export const entityLimits = {
   batchDelayMs: 20, // ours: doubled per attempt, half of it left to chance
   manyIdsMax: 1_000, // ours: ids in one getMany
   childrenMax: 100, // ours: children that come with one parent
+  versionsWithEntityMax: 50, // ours: old versions that go in one transaction with their entity; the others go after it
   changedPathsMax: 50, // ours: keeps the expression of an update below DynamoDB's 4 KB and 300 operators
   transactionItemsMax: tableLimits.transactionItemsMax,
   partitionKeyBytesMax: tableLimits.partitionKeyBytesMax,

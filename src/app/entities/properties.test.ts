@@ -8,6 +8,7 @@ import { defineEntity } from './definition.ts';
 import { entityWorld } from './entity-world.ts';
 import { compareText, orderText } from './keys.ts';
 import { baseKey, guardRecords, idValues, lookupRecords, type StoredEntity } from './records.ts';
+import { makeRepositories } from './repository.ts';
 import { shapesOf } from './shape.ts';
 
 const task = defineEntity(
@@ -144,7 +145,7 @@ function people(count: number) {
 
 describe('10,000 people (covers S0-17, S0-19)', async () => {
   const all = people(10_000);
-  const { entities, until } = await entityWorld({ Person: person });
+  const { entities, until, table, options } = await entityWorld({ Person: person });
   const { Person } = entities;
   for (let from = 0; from < all.length; from += 1_000)
     await until(Promise.all(all.slice(from, from + 1_000).map(each => Person.create(each))));
@@ -228,5 +229,37 @@ describe('10,000 people (covers S0-17, S0-19)', async () => {
       resumed,
       pages.slice(4).flatMap(({ items }) => items),
     );
+  });
+
+  it('are read to the end without gap or repetition when reads are cut off again and again (covers S1-31)', async () => {
+    const random = seededRandom(31);
+    const flaky = new Proxy(table, {
+      get: (target, name: keyof typeof table) => async (input: never) => {
+        if (name === 'query' && random.integer(40) === 0) throw new Error('cut off');
+        return target[name](input);
+      },
+    });
+    const { Person } = makeRepositories({ Person: person }, { ...options, table: flaky });
+    const found: { personId: string }[] = [];
+    let cursor: string | undefined;
+    let cuts = 0;
+    const readOn = async () => {
+      for await (const page of Person.list.byName.pages({}, { limit: 100, cursor })) {
+        found.push(...page.items);
+        cursor = page.next;
+      }
+    };
+    while (
+      !(await until(
+        readOn().then(
+          () => true,
+          () => false,
+        ),
+      ))
+    )
+      cuts++;
+    assert(cuts > 3);
+    assert.equal(found.length, all.length);
+    assert.deepEqual(idsOf(found), idsOf(all));
   });
 });

@@ -351,6 +351,23 @@ describe('the history of an entity (covers S0-21)', () => {
     assert.deepEqual(await records(), []);
   });
 
+  it('begins anew when an entity is deleted and made again, and stays when a deletion is refused', async () => {
+    const { entities, until, clock, table } = await entityWorld({ Page: page(true) });
+    const { Page } = entities;
+    await until(Page.create({ pageId: 'p', text: '1' }));
+    for (const text of ['2', '3']) await until(Page.update('p', { text }));
+    await assert.rejects(until(Page.delete('p', { version: 2 })), { code: 'entity.versionConflict' });
+    assert.equal((await until(Page.listHistory('p'))).items.length, 2);
+    await until(Page.delete('p'));
+    const left = { PK: 'Page-p', SK: 'v0000000001', Version: 1, CreatedAt: 'before', UpdatedAt: 'before', Data: {} };
+    await until(table.put({ TableName: 'app', Item: left })); // As after a power cut in the midst of a long deletion.
+    await clock.advance(1_000);
+    await until(Page.create({ pageId: 'p', text: 'new' }));
+    assert.deepEqual(await until(Page.listHistory('p')), { items: [] });
+    await until(Page.update('p', { text: 'newer' }));
+    assert.equal((await until(Page.readVersion('p', 1))).data.text, 'new');
+  });
+
   it('of any length goes with its entity', async () => {
     const { entities, until, records } = await entityWorld({ Page: page(true) });
     await until(entities.Page.create({ pageId: 'p', text: '' }));

@@ -22,7 +22,7 @@ import {
   questionNotValid,
   versionNotFound,
 } from './errors.ts';
-import { deleteVersions, type HistoryOptions, listVersions, readVersion } from './history.ts';
+import { deleteVersions, type HistoryOptions, listVersions, newestVersions, readVersion } from './history.ts';
 import { copyKey, planCopies } from './last-copies.ts';
 import { entityLimits } from './limits.ts';
 import { type Question, readPattern } from './reading.ts';
@@ -140,13 +140,17 @@ class TableRepository {
       const stored = await this.#load(id);
       if (!stored) return;
       this.#checkVersion(stored, version);
-      if (this.#shape.historyKeep !== undefined) await deleteVersions(this.#environment, this.#shape, id);
       const before = { data: stored.Data, meta: stored };
       const copies = await planCopies(this.#environment, this.#shape, before, undefined);
       const found = await readLookups(this.#environment, this.#shape, stored);
+      const versions = await newestVersions(this.#environment, this.#shape, id);
       const actions = [...planDelete(this.#shape, stored, found), ...this.#ownCopies(stored), ...copies];
-      const outcome = await this.#send(stored.Data, actions);
-      if (outcome.kind === 'done') return;
+      const room = Math.max(0, entityLimits.transactionItemsMax - actions.length);
+      const outcome = await this.#send(stored.Data, [...actions, ...versions.slice(0, room).map(key => remove(key))]);
+      if (outcome.kind === 'done') {
+        if (versions.length > 0) await deleteVersions(this.#environment, this.#shape, id); // Those there was no room for.
+        return;
+      }
       await this.#tryAgain(stored.Data, stored.Version, attempt);
     }
   }
@@ -154,13 +158,15 @@ class TableRepository {
   async readVersion(id: unknown, version: number) {
     const current = (await this.#load(id)) ?? this.#notFound(id);
     if (version === 0 || version === current.Version) return versioned(current);
-    const stored = await readVersion(this.#environment, this.#shape, id, version);
+    const stored = await readVersion(this.#environment, this.#shape, current, version);
     if (!stored) throw versionNotFound(this.#shape.name, nameOf(this.#shape, id), version);
     return versioned(stored);
   }
 
   async listHistory(id: unknown, options: HistoryOptions = {}) {
-    const { records, next } = await listVersions(this.#environment, this.#shape, id, options);
+    const current = await this.#load(id);
+    if (!current) return { items: [] };
+    const { records, next } = await listVersions(this.#environment, this.#shape, current, options);
     return { items: records.map(versioned), ...(next !== undefined && { next }) };
   }
 
@@ -200,7 +206,7 @@ class TableRepository {
     stored: StoredEntity,
     change: Attributes | ((current: Attributes) => Attributes | undefined),
   ): Attributes | undefined {
-    const changes = typeof change === 'function' ? change(structuredClone(stored.Data)) : change;
+    const changes = typeof change === 'function' ? change(withoutUndefined(stored.Data)) : change;
     if (changes === undefined) return undefined;
     const next = typeof change === 'function' ? { ...stored.Data, ...changes } : merged(stored.Data, changes);
     const data = this.#validate(next);

@@ -23,7 +23,7 @@ export function schemaDocument(application: string, entities: EntityMap): string
     '## Keys',
     keys(report),
     '## Writes',
-    'Records per write, with the changes of the index that follow, and write units while every record is up to 1 KB. *Update*: of an attribute in no key. *At most*: every key changes.',
+    'Records per write, with the changes of the index that follow, and write units while every record is up to 1 KB. *Update*: of an attribute in no key. *At most*: every key changes. Where all old versions are kept, a deletion deletes each of them too.',
     writes(report),
   ];
   return `${sections.join('\n\n')}\n`;

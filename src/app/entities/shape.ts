@@ -4,6 +4,8 @@ import type { AccessPattern, EntityDefinition, EntityMap, Related } from './defi
 import { definitionNotValid } from './errors.ts';
 import { entityLimits } from './limits.ts';
 
+const { versionsWithEntityMax } = entityLimits;
+
 export interface EntityShape {
   readonly name: string;
   readonly definition: EntityDefinition;
@@ -101,11 +103,14 @@ export function recordsAtMost(shape: EntityShape): { create: number; update: num
   const { length: guards } = shape.unique;
   const { length: copies } = shape.keptCopies;
   const history = shape.historyKeep === undefined ? 0 : shape.historyKeep === Number.POSITIVE_INFINITY ? 1 : 2;
+  // Without a bound there are as many as there were changes; those without room go afterwards.
+  const versions =
+    shape.historyKeep === Number.POSITIVE_INFINITY ? 0 : Math.min(shape.historyKeep ?? 0, versionsWithEntityMax);
   const ownCopies = [...shape.relations.values()].filter(({ kind }) => kind === 'last').length;
   return {
     create: 1 + lookups + guards + copies,
     update: 1 + lookups + moving + 2 * guards + history + 2 * copies,
-    delete: 1 + lookups + guards + copies + ownCopies,
+    delete: 1 + lookups + guards + copies + ownCopies + versions,
   };
 }
 
