@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import app from '../apps/speaker/app.ts';
 import { appTable } from '../src/app/index.ts';
 import { withStoppedTable } from '../src/local/index.ts';
 import { temporaryFolder } from './support.ts';
@@ -15,7 +16,7 @@ const speakers = 250;
 
 /** As the first version laid them: the `by` values in the sort key of the index. */
 async function fillAsBefore(data: string): Promise<void> {
-  await withStoppedTable(data, async table => {
+  await withStoppedTable(data, app, async table => {
     for (let index = 0; index < speakers; index++) {
       const speakerId = `s${index}`;
       const Data = { speakerId, name: 'Kitchen', owner: 'alice', createdAt: String(index), presence: 'unknown' };
@@ -40,7 +41,7 @@ describe('mimamori backfill', () => {
     const last = lines.at(-1);
     assert.deepEqual([last.event, last.repaired, last.notUnique], ['done', speakers, 0]);
     assert.match(backfill(data).stdout, /Every access pattern is filled/);
-    await withStoppedTable(data, async table => {
+    await withStoppedTable(data, app, async table => {
       const { Count } = await table.query({
         TableName: appTable.tableName,
         IndexName: 'GSI1',

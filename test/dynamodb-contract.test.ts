@@ -1,5 +1,7 @@
 /** What the table promises in process it promises over the wire too, to the SDK; its tables are made by calls. */
 import { DynamoDB } from '@aws-sdk/client-dynamodb';
+import { listenDynamoDb } from '../src/http/dynamodb/server.ts';
+import { tableService } from '../src/http/dynamodb/table-service.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { silentLog } from '../src/kernel/log.ts';
 import { MemoryDisk } from '../src/kernel/memory-store.ts';
@@ -8,8 +10,6 @@ import { VirtualClock } from '../src/kernel/virtual-clock.ts';
 import { tableOverSdk } from '../src/platform/table/contract/over-sdk.ts';
 import { createContractTables, tableContract } from '../src/platform/table/contract.ts';
 import { openEngine } from '../src/platform/table/index.ts';
-import { listenDynamoDb } from '../src/http/dynamodb/server.ts';
-import { tableService } from '../src/http/dynamodb/table-service.ts';
 
 const makeWorld = async () => {
   const clock = new VirtualClock();

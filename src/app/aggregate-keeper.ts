@@ -21,6 +21,9 @@ import {
 } from './aggregates.ts';
 import { addExactly } from './decimal-sum.ts';
 import type { App } from './define-app.ts';
+
+import { entityOfRecord } from './entities/index.ts';
+
 import { baseRecordsOf, type ChangeConsumer, type ChangeFilter, selectChange } from './table-changes.ts';
 
 /** The consumer that keeps aggregates; functions of the app cannot have this name. */
@@ -125,7 +128,9 @@ export class AggregateKeeper implements ChangeConsumer<CountedChange> {
 
   readonly select = (record: StreamRecord): CountedChange | undefined => {
     const change = selectChange(record, this.wants);
-    return change && { entity: String(change.keys.SK), change };
+    if (!change) return undefined;
+    const entity = entityOfRecord({ PK: String(change.keys.PK), SK: String(change.keys.SK) });
+    return entity === undefined ? undefined : { entity, change };
   };
 
   /** Takes a batch in. Given again, in whole or in part, it changes nothing more. */

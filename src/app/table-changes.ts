@@ -32,7 +32,7 @@ import {
 import { declaredAggregates } from './aggregates.ts';
 import { reasonOf } from './dead-letters.ts';
 import type { App } from './define-app.ts';
-import { appTable } from './entities/index.ts';
+import { appTable, entityOfRecord } from './entities/index.ts';
 import type { EntityChangeFunction } from './model.ts';
 
 /** All changes of the app's table; what AWS splits into shards is one here. */
@@ -64,7 +64,7 @@ function listensToChanges(app: App): boolean {
 
 /** The base records of an entity: each entity has one, beside its lookup records. */
 export function baseRecordsOf(entity: string): ChangeFilter {
-  return ({ PK, SK }) => SK === entity && PK.startsWith(`${entity}-`);
+  return key => entityOfRecord(key) === entity;
 }
 
 /** Reads the changes that `wants` wants. One consumer each. */

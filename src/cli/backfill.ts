@@ -7,7 +7,7 @@ import { findAppModule, loadApp, withStoppedTable } from '../local/index.ts';
 import { dataOption, jsonOption } from './options.ts';
 import { stopOnSignal } from './signals.ts';
 
-type BackfilledTable = Parameters<Parameters<typeof withStoppedTable>[1]>[0];
+type BackfilledTable = Parameters<Parameters<typeof withStoppedTable>[2]>[0];
 
 const barCharacters = 30;
 
@@ -19,11 +19,11 @@ export function backfillCommand(): Command {
     .addOption(dataOption())
     .addOption(jsonOption())
     .action(async (appPath: string, options: { readonly data: string; readonly json?: true }) => {
-      const { model } = await loadApp(findAppModule(appPath).href);
+      const app = await loadApp(findAppModule(appPath).href);
       const stop = new AbortController();
       await systemFiles.makeDirectory(options.data);
-      const working = withStoppedTable(options.data, table =>
-        run(table, model.entities, { json: options.json === true, signal: stop.signal }),
+      const working = withStoppedTable(options.data, app, table =>
+        run(table, app.model.entities, { json: options.json === true, signal: stop.signal }),
       );
       stopOnSignal(() => {
         stop.abort();

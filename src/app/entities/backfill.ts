@@ -10,9 +10,9 @@ import type { EntityMap } from './definition.ts';
 import type { EntityEnvironment } from './environment.ts';
 import { backfillSuperseded, entityMoved } from './errors.ts';
 import { type Fingerprints, fingerprintsOf, placesOf } from './fingerprints.ts';
-import { childPrefix, type GuardRecord, guardSortKey, type RecordKey, type StoredEntity } from './records.ts';
+import { entityOfRecord, type GuardRecord, guardSortKey, type RecordKey, type StoredEntity } from './records.ts';
 import { deleteStaleGuard, repairEntity } from './repair.ts';
-import { type EntityShape, type Shapes, shapesOf } from './shape.ts';
+import { type Shapes, shapesOf } from './shape.ts';
 
 export const backfillLimits = {
   pageRecordsMax: 200, // ours: what is done again after a crash
@@ -160,7 +160,7 @@ export class Backfill {
       await this.#environment.table.delete({ TableName, Key: { PK: record.PK, SK: record.SK } });
       return nothing;
     }
-    const shape = shapeOfRecord(this.#shapes, record);
+    const shape = this.#shapes.get(entityOfRecord(record) ?? '');
     return shape ? repairEntity(environment, shape, record, building) : nothing;
   }
 
@@ -185,13 +185,4 @@ export class Backfill {
 function isStaleCopy(shapes: Shapes, { SK }: RecordKey): boolean {
   const [parent, last, relation] = SK.split('#', 3);
   return last === 'last' && relation !== undefined && shapes.get(parent)?.relations.get(relation)?.kind !== 'last';
-}
-
-function shapeOfRecord(shapes: Shapes, { PK, SK }: RecordKey): EntityShape | undefined {
-  const alone = shapes.get(SK);
-  if (alone) return alone.parent ? undefined : alone;
-  const [, child] = SK.split('#', 2);
-  const shape = child === undefined ? undefined : shapes.get(child);
-  const isChild = shape?.parent && SK.startsWith(childPrefix(shape)) && PK.startsWith(`${shape.parent.name}-`);
-  return isChild ? shape : undefined;
 }

@@ -11,6 +11,7 @@ export {
   type Related,
 } from './definition.ts';
 export { BatchIncompleteError, entityNotValid, ScanBudgetError, VersionConflictError } from './errors.ts';
+export { entityOfRecord } from './records.ts';
 export { entityIsThere, makeRepositories, type RepositoryOptions } from './repository.ts';
 export type { ListOptions, Page, Repositories, Repository, Versioned } from './repository-types.ts';
 export { schemaDocument } from './schema-document.ts';

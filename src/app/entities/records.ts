@@ -90,6 +90,12 @@ export function childEnd({ name, parent }: EntityShape): string {
   return `${parent?.name}#${name}$`; // `$` follows `#`, and no sort key ends so
 }
 
+/** Whose record it is, when it is the entity itself and not one that belongs to it. */
+export function entityOfRecord({ PK, SK }: RecordKey): string | undefined {
+  const match = /^([A-Z][A-Za-z0-9]*)(?:#([A-Z][A-Za-z0-9]*)#.*)?$/s.exec(SK);
+  return match && PK.startsWith(`${match[1]}-`) ? (match[2] ?? match[1]) : undefined;
+}
+
 export function versionKey(shape: EntityShape, values: readonly Scalar[], version: number): RecordKey {
   return { PK: ownKey(shape, values), SK: `v${String(version).padStart(10, '0')}` };
 }
