@@ -175,6 +175,26 @@ describe('the table over HTTP, with the real SDK', () => {
     assert.equal(wrong.json.Message, 'TRUE_VALUE cannot be converted to String');
   });
 
+  it('takes the parameters from before expressions', async t => {
+    const { documents: table } = await openTable(t);
+    const update = {
+      TableName,
+      Key: key('1'),
+      AttributeUpdates: { n: { Action: 'ADD' as const, Value: 2 } },
+      Expected: { n: { Exists: false } },
+      ReturnValues: 'UPDATED_NEW' as const,
+    };
+    assert.deepEqual((await table.update(update)).Attributes, { n: 2 });
+    await assert.rejects(table.update(update), { name: 'ConditionalCheckFailedException' });
+    const page = await table.query({
+      TableName,
+      KeyConditions: { PK: { ComparisonOperator: 'EQ', AttributeValueList: ['p'] } },
+      QueryFilter: { n: { ComparisonOperator: 'IN', AttributeValueList: [2, 3] } },
+      AttributesToGet: ['n'],
+    });
+    assert.deepEqual(page.Items, [{ n: 2 }]);
+  });
+
   it('gives the changes through the API of streams, with times as dates', async t => {
     const { documents, streams } = await openTable(t);
     await documents.put({ TableName, Item: { ...key('1'), bytes: Uint8Array.of(1) } });

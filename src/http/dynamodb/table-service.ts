@@ -1,9 +1,7 @@
 /** A table engine as what the endpoint serves. */
 import { callOperation, type Engine, operationNames, wireFormat } from '../../platform/table/index.ts';
-import { rewordLegacy, translateLegacy } from './legacy/index.ts';
+import { legacyParameters } from './legacy/index.ts';
 import type { Operation, Service } from './service.ts';
-
-const legacy = { translate: translateLegacy, reword: rewordLegacy };
 
 /** The feed of changes is an API of its own. */
 const streamOperations: ReadonlySet<string> = new Set([
@@ -18,7 +16,7 @@ export function tableService(engine: Engine): Service {
   const door = { format: wireFormat };
   for (const name of operationNames) {
     const api = streamOperations.has(name) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810';
-    const call = (input: unknown) => callOperation(engine, name, input, door, legacy) as Promise<object>; // a cast: answers are
+    const call = (input: unknown) => callOperation(engine, name, input, door, legacyParameters) as Promise<object>; // a cast: answers are
     operations.set(`${api}.${name}`, { name, call });
   }
   return { operations };

@@ -41,7 +41,7 @@ export function checkCreateTable(given: Request, _context: CheckContext): void {
   const request = given as unknown as CreateTableRequest; // a cast: types were checked
   checkBilling(request);
   checkTableKeys(request);
-  const defined = request.AttributeDefinitions.map(({ AttributeName }) => AttributeName);
+  const defined = new Set(request.AttributeDefinitions.map(({ AttributeName }) => AttributeName));
   const names = new Set<string>();
   for (const index of localIndexes(request)) checkLocalIndex(index, request, defined, names);
   if ((request.LocalSecondaryIndexes?.length ?? 0) > tableLimits.localIndexesMax) {
@@ -89,8 +89,8 @@ function checkTableKeys({ KeySchema, AttributeDefinitions, ...request }: CreateT
       `1 validation error detected: Value ${quoted(tableKeySchema, KeySchema)} at 'keySchema' failed to satisfy constraint: Member must have length less than or equal to ${tableKeysMax}`,
     );
   }
-  const defined = AttributeDefinitions.map(({ AttributeName }) => AttributeName);
-  if (KeySchema.length > defined.length) {
+  const defined = new Set(AttributeDefinitions.map(({ AttributeName }) => AttributeName));
+  if (KeySchema.length > AttributeDefinitions.length) {
     throw fail('Invalid KeySchema: Some index key attribute have no definition');
   }
   refuseUndefined(KeySchema, defined);
@@ -102,11 +102,11 @@ function checkTableKeys({ KeySchema, AttributeDefinitions, ...request }: CreateT
   );
 }
 
-function refuseUndefined(keys: readonly KeyElement[], defined: readonly string[]): void {
-  if (keys.every(({ AttributeName }) => defined.includes(AttributeName))) return;
+function refuseUndefined(keys: readonly KeyElement[], defined: ReadonlySet<string>): void {
+  if (keys.every(({ AttributeName }) => defined.has(AttributeName))) return;
   const names = keys.map(({ AttributeName }) => AttributeName).join(', ');
   throw fail(
-    `${notValid}Some index key attributes are not defined in AttributeDefinitions. Keys: [${names}], AttributeDefinitions: [${defined.join(', ')}]`,
+    `${notValid}Some index key attributes are not defined in AttributeDefinitions. Keys: [${names}], AttributeDefinitions: [${[...defined].join(', ')}]`,
   );
 }
 
@@ -148,7 +148,7 @@ function localIndexes({ LocalSecondaryIndexes: indexes, KeySchema }: CreateTable
 function checkLocalIndex(
   index: Index,
   { KeySchema: [table] }: CreateTableRequest,
-  defined: readonly string[],
+  defined: ReadonlySet<string>,
   names: Set<string>,
 ): void {
   const { IndexName, KeySchema } = index;
@@ -175,7 +175,7 @@ function globalIndexes({ GlobalSecondaryIndexes: indexes }: CreateTableRequest):
 function checkGlobalIndex(
   index: Index,
   { BillingMode }: CreateTableRequest,
-  defined: readonly string[],
+  defined: ReadonlySet<string>,
   names: Set<string>,
 ): void {
   refuseUndefined(index.KeySchema, defined);
@@ -204,14 +204,14 @@ function refuseSameName(indexName: string, names: Set<string>): void {
   names.add(indexName);
 }
 
-function refuseUnusedDefinitions(request: CreateTableRequest, defined: readonly string[]): void {
+function refuseUnusedDefinitions(request: CreateTableRequest, defined: ReadonlySet<string>): void {
   const indexes = [...(request.LocalSecondaryIndexes ?? []), ...(request.GlobalSecondaryIndexes ?? [])];
   if (indexes.length === 0) return;
   const used = new Set<string>();
   for (const { KeySchema } of [request, ...indexes]) for (const { AttributeName } of KeySchema) used.add(AttributeName);
-  if (defined.every(name => used.has(name))) return;
+  if ([...defined].every(name => used.has(name))) return;
   throw fail(
-    `${notValid}Some AttributeDefinitions are not used. AttributeDefinitions: [${defined.join(', ')}], keys used: [${[...used].join(', ')}]`,
+    `${notValid}Some AttributeDefinitions are not used. AttributeDefinitions: [${[...defined].join(', ')}], keys used: [${[...used].join(', ')}]`,
   );
 }
 

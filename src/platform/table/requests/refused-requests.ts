@@ -196,21 +196,21 @@ export const refusedItemRequests: readonly RefusedRequest[] = [
   ],
   [...put({ a: { N: '' } }), enveloped('The parameter cannot be converted to a numeric value: ')],
   ['GetItem', { TableName, Key: { a: { N: ' 1' } } }, 'The parameter cannot be converted to a numeric value:  1'],
-  ...['0x10', '1e', 'NaN', 'Infinity', '1.2.3', '.', '-'].map(
+  ...['0x10', '1e', 'NaN', 'Infinity', '1.2.3', '.', '-', '1e9223372036854775808'].map(
     number =>
       [
         ...put({ a: { N: number } }),
         enveloped(`The parameter cannot be converted to a numeric value: ${number}`),
       ] as const,
   ),
-  ...['1e126', '-1e126', '1e2147483647', '1e99999999999', `1${'0'.repeat(126)}`].map(
+  ...['1e126', '-1e126', '0e126', '1e2147483647', '1e99999999999', `1${'0'.repeat(126)}`].map(
     number =>
       [
         ...put({ a: { N: number } }),
         enveloped('Number overflow. Attempting to store a number with magnitude larger than supported range'),
       ] as const,
   ),
-  ...['1e-131', '-1e-131', '1e-99999999999'].map(
+  ...['1e-131', '-1e-131', '0e-131', '1e-99999999999'].map(
     number =>
       [
         ...put({ a: { N: number } }),

@@ -5,6 +5,7 @@
  */
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
+import { withoutTrailingZeros } from '../values/decimal.ts';
 import type { Wording } from './shapes.ts';
 
 /** A map of attribute values as JSON carries them: an item, a key, expression values. */
@@ -88,11 +89,10 @@ const significantDigitsMax = 38;
 function numberFailure(text: string, wording: Wording): string | undefined {
   if (plainNumber.test(text)) return undefined;
   const parts = numberOf(text);
-  if (parts === undefined || (wording === 'older' && !Number.isSafeInteger(parts.power * 2 ** 20))) {
+  if (parts === undefined || Math.abs(parts.power) >= 2 ** (wording === 'older' ? 33 : 63)) {
     const colon = text === '' && wording === 'older' ? '' : `: ${text}`;
     return `The parameter cannot be converted to a numeric value${colon}`;
   }
-  if (parts.digits === '') return undefined;
   // The older layer counts in 32 bits, so that what is far too large wraps round to far too small.
   const magnitude = wording === 'older' ? parts.magnitude | 0 : parts.magnitude;
   if (magnitude > magnitudeMax) {
@@ -107,7 +107,7 @@ function numberFailure(text: string, wording: Wording): string | undefined {
 
 interface NumberParts {
   readonly sign: string;
-  /** Without outer zeros. */
+  /** Without outer zeros; none for zero. */
   readonly digits: string;
   /** ±0.digits × 10^magnitude. */
   readonly magnitude: number;
@@ -121,8 +121,9 @@ function numberOf(text: string): NumberParts | undefined {
   const all = integer + fraction;
   if (all === '') return undefined;
   const digits = all.replace(/^0+/, '');
-  const magnitude = integer.length + Number(power) - (all.length - digits.length);
-  return { sign: sign === '-' ? '-' : '', digits: digits.replace(/0+$/, ''), magnitude, power: Number(power) };
+  // A zero has the magnitude of a digit before the point.
+  const magnitude = digits === '' ? 1 + Number(power) : integer.length + Number(power) - (all.length - digits.length);
+  return { sign: sign === '-' ? '-' : '', digits: withoutTrailingZeros(digits), magnitude, power: Number(power) };
 }
 
 /** Equal for equal numbers, however they are written. */

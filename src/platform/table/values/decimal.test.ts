@@ -74,6 +74,7 @@ describe('numbers of up to 38 digits', () => {
       '1_000': none('1_000'),
       '1E126': 'Number overflow. Attempting to store a number with magnitude larger than supported range',
       '1E999999999': 'Number overflow. Attempting to store a number with magnitude larger than supported range',
+      '1E9999999999': 'Number overflow. Attempting to store a number with magnitude larger than supported range',
       '1E-131': 'Number underflow. Attempting to store a number with magnitude smaller than supported range',
       [`1${'0'.repeat(37)}1`]: 'Attempting to store more than 38 significant digits in a Number',
     };

@@ -46,7 +46,7 @@ export function parseNumber(text: string): Numeric {
 
 function readDigits(text: string): Digits {
   if (text === '') throw invalid('The parameter cannot be converted to a numeric value');
-  const match = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/.exec(text);
+  const match = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text);
   if (match === null || (match[2] === '' && (match[3] ?? '') === '')) {
     throw invalid(`The parameter cannot be converted to a numeric value: ${text}`);
   }
@@ -60,7 +60,7 @@ function readDigits(text: string): Digits {
 }
 
 /** A loop, since `/0+$/` takes quadratic time on zeros in the middle. */
-function withoutTrailingZeros(digits: string): string {
+export function withoutTrailingZeros(digits: string): string {
   let length = digits.length;
   while (length > 0 && digits.charCodeAt(length - 1) === 48) length--;
   return digits.slice(0, length);
