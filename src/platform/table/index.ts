@@ -11,6 +11,7 @@ export type { Request as CheckedRequest, Wording } from './requests/shapes.ts';
 export { checkValue, refusal as requestRefusal } from './requests/values.ts';
 export { isAbove } from './requests/wire-order.ts';
 export { type EngineOptions, openEngine } from './storage/open-engine.ts';
+export { type IndexReport, verifyIndexes } from './storage/verify-indexes.ts';
 export { changedAtMs } from './streams/change-record.ts';
 export { type DocumentChange, readChange, readChangedKey } from './streams/document-change.ts';
 export type { ChangeFeed, StoredChange } from './streams/table-changes.ts';
