@@ -1,5 +1,6 @@
 /** What follows from the definitions, as data: questions, keys, and what each write costs. */
 import type { z } from 'zod';
+import type { AggregateDefinition } from '../aggregates.ts';
 import { appTable, indexName } from './app-table.ts';
 import type { EntityMap } from './definition.ts';
 import { type EntityShape, lookupsOf, type PatternShape, recordsAtMost, shapesOf } from './shape.ts';
@@ -94,7 +95,11 @@ function reportOf(shape: EntityShape): EntityReport {
       kind: kinds[kind],
     })),
     within: shape.parent?.name,
-    patterns: [byId(shape), ...[...shape.patterns.values()].map(pattern => patternReport(shape, pattern))],
+    patterns: [
+      byId(shape),
+      ...[...shape.patterns.values()].map(pattern => patternReport(shape, pattern)),
+      ...Object.entries(definition.aggregates ?? {}).map(([aggregate, each]) => aggregateReport(name, aggregate, each)),
+    ],
     records: keysOf(shape),
     writes: writesOf(shape),
   };
@@ -134,6 +139,26 @@ function patternReport(shape: EntityShape, pattern: PatternShape): PatternReport
     scope: when ? 'some' : 'all',
     keeps: projected ? [...projected] : 'everything',
     requests: shards,
+  };
+}
+
+function aggregateReport(entity: string, name: string, aggregate: AggregateDefinition): PatternReport {
+  const { by, when, sum = [], minMax = [] } = aggregate;
+  const values = by.map(attribute => `<${attribute}>#`).join('');
+  return {
+    question: `${entity}.aggregate.${name}(${braces(by)})`,
+    keyCondition: `PK = $Aggregate-${entity}-${name}-<epoch>-${values}, SK = Aggregate`,
+    index: undefined,
+    order: '',
+    shards: 1,
+    isUnique: false,
+    scope: when ? 'some' : 'all',
+    keeps: [
+      'count',
+      ...sum.map(attribute => `sum of ${attribute}`),
+      ...minMax.map(attribute => `extremes of ${attribute}`),
+    ],
+    requests: 2 + 2 * minMax.length, // the epoch, the group, and both ends
   };
 }
 

@@ -35,6 +35,23 @@ describe('the schema document (covers S0-14, S2-11)', () => {
   });
 });
 
+describe('the questions in the schema document', () => {
+  it('include aggregates, with what they cost', () => {
+    const aggregates = { byRoom: { by: ['room'], sum: ['celsius'], minMax: ['celsius'] } };
+    const attributes = z.object({ id: z.string(), room: z.string(), celsius: z.number() });
+    const [{ patterns }] = schemaReport('app', {
+      Reading: { attributes, id: 'id', patterns: {}, aggregates },
+    }).entities;
+    const { question, requests, keeps } = patterns[1];
+    assert.deepEqual(
+      [question, requests, keeps],
+      ['Reading.aggregate.byRoom({ room })', 4, ['count', 'sum of celsius', 'extremes of celsius']],
+    );
+    const wrong = { Reading: { attributes, id: 'id', patterns: {}, aggregates: { byHouse: { by: ['house'] } } } };
+    assert.throws(() => schemaReport('app', wrong), { code: 'entity.definitionNotValid' });
+  });
+});
+
 const everything = {
   Parent: defineEntity(z.object({ parentId: z.string() }), {
     id: 'parentId',

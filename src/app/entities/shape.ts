@@ -62,7 +62,7 @@ export interface KeptCopy {
 export type Shapes = ReadonlyMap<string, EntityShape>;
 
 /** What else lies in the table under a partition key of its own. */
-const reservedNames = new Set(['Aggregate', 'Aggregates', 'Checkpoint', 'Command', 'DeadLetter', 'Schema', 'Unique']);
+const reservedNames = new Set(['Checkpoint', 'Command', 'DeadLetter', 'Schema', 'Unique']);
 
 /** Throws `entity.definitionNotValid`. */
 export function shapesOf(entities: EntityMap): Shapes {
@@ -202,6 +202,8 @@ function checkNames(name: string, definition: EntityDefinition): void {
     if (unique && by.length === 0) refuse(`the unique pattern ${patternName} has no attribute in by`);
     if (unique && definition.unique?.includes(patternName)) refuse(`${patternName} is unique twice`);
   }
+  for (const [aggregate, { by, sum = [], minMax = [] }] of Object.entries(definition.aggregates ?? {}))
+    for (const attribute of [...by, ...sum, ...minMax]) checkKnown(attribute, `aggregates.${aggregate}`);
   const { history, scan } = definition;
   if (typeof history === 'object' && !(Number.isInteger(history.keep) && history.keep >= 1))
     refuse('history.keep is not a whole number from 1');
