@@ -5,6 +5,7 @@ import type { Log } from '../kernel/log.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { AttributesOf, EntityDefinition, EntityMap, Repositories } from './entities/index.ts';
 import type { CommandDefinition, CommandMap, Model, RouteOptions, TelemetryMap, TelemetryTypes } from './model.ts';
+import type { ParallelOptions, Settled } from './parallel.ts';
 
 /** Everything a handler may touch. Time and ids come from here too, so that a test can own them. */
 export interface AppContext<C extends CommandMap, E extends EntityMap> {
@@ -16,6 +17,12 @@ export interface AppContext<C extends CommandMap, E extends EntityMap> {
   readonly clock: Clock;
   /** A new id that sorts by time. */
   readonly newId: () => string;
+  /** Work on many items, a few at a time; what fails is tried again, and told beside what succeeded. */
+  readonly inParallel: <Item, Result>(
+    items: readonly Item[],
+    work: (item: Item) => Promise<Result>,
+    options?: Omit<ParallelOptions, 'clock' | 'random'>,
+  ) => Promise<Settled<Result>[]>;
   readonly log: Log;
   /** Tells whoever watches `audience` (an open page, the terminal) what has just happened. Not stored. */
   readonly announce: (audience: string, announcement: Announcement) => void;

@@ -42,6 +42,7 @@ import {
 } from './entities/index.ts';
 import { commandNotKnown, telemetryNotValid } from './errors.ts';
 import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
+import { inParallel } from './parallel.ts';
 import { problemsOf } from './problems.ts';
 import {
   type ChangeConsumer,
@@ -163,6 +164,7 @@ export class Runtime {
       table,
       clock,
       newId: idMaker(clock, options.random),
+      inParallel: (items, work, how) => inParallel(items, work, { ...how, clock, random: options.random }),
       log,
       announce: options.announce,
     };
