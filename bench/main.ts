@@ -13,8 +13,9 @@ import { documentOf, formatReport } from './report.ts';
 import { route } from './route.ts';
 import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
 import { table } from './table.ts';
+import { tableGrowth } from './table-growth.ts';
 
-const benchmarks: readonly Benchmark[] = [ingest, route, fanout, connect, idle, match, table, ceiling];
+const benchmarks: readonly Benchmark[] = [ingest, route, fanout, connect, idle, match, table, tableGrowth, ceiling];
 
 function addBenchmark(benchmark: Benchmark): void {
   const command = program

@@ -101,8 +101,8 @@ async function serveMimamori(folder: string): Promise<TableServer> {
     folder,
     '--json',
   ]);
-  const { url } = JSON.parse(await server.firstLine(line => line.includes('"url"')));
-  return { pid: server.pid, url, stop: () => server.stop() };
+  const { urls } = JSON.parse(await server.firstLine(line => line.includes('started')));
+  return { pid: server.pid, url: urls.dynamodb, stop: () => server.stop() };
 }
 
 async function serveDynalite(folder: string): Promise<TableServer> {

@@ -39,14 +39,14 @@ let users = 0;
 
 serveParent(async (request: ToTable): Promise<TableResult | undefined> => {
   if (request.kind === 'run') return run(request.operation, request.callers, request.seconds);
+  table ??= await engines[request.engine](request.place);
+  await fill(table, users, request.users); // asked again, it goes on where it was
   users = request.users;
-  table = await engines[request.engine](request.place);
-  await fill(table);
   return undefined;
 });
 
-async function fill(target: TableUnderLoad): Promise<void> {
-  const items = fillItems(users);
+async function fill(target: TableUnderLoad, from: number, upTo: number): Promise<void> {
+  const items = fillItems(from, upTo);
   const filler = async () => {
     for (;;) {
       const batch: BenchItem[] = [];

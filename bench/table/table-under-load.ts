@@ -44,8 +44,9 @@ export function listItem(list: number, place: number): BenchItem {
 }
 
 /** Everything a table holds before it is measured: users, and lists of 100. */
-export function* fillItems(users: number): Generator<BenchItem> {
-  for (let list = 0; list < listsMax; list++)
+export function* fillItems(from: number, upTo: number): Generator<BenchItem> {
+  for (let list = 0; from === 0 && list < listsMax; list++) {
     for (let place = 0; place < listItems; place++) yield listItem(list, place);
-  for (let id = 0; id < users; id++) yield userItem(id);
+  }
+  for (let id = from; id < upTo; id++) yield userItem(id);
 }
