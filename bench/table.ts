@@ -18,22 +18,24 @@ const method = [
   'One table with one global index, N users of about 220 bytes and 100 lists of 100 items. C callers ask for one thing',
   'after the other: put (a new item at a random key), update (adds one, on condition that the item is there), get, query',
   '(100 items), transact (4 puts, each on condition that it is new), batch (25 puts). Writes count when they are durable:',
-  'ours, lmdb (`flushed`) and SQLite (WAL, synchronous=FULL, one commit per turn of the event loop) sync first; dynalite',
-  'answers without a sync, as it comes. In process the callers share the thread of the engine, so generator is both. Over',
-  'HTTP callers use the AWS SDK (DynamoDBDocument, keep-alive) in one process of their own: near 100 % of a core it, and',
-  'not the server, was the limit; so cpu compares what the servers themselves spend, in µs per operation.',
+  'ours, lmdb (`flushed`) and SQLite (WAL, synchronous=FULL, one commit per turn of the event loop) sync first. dynalite',
+  'as it comes answers without a sync; dynalite-sync has LevelDB sync each write, which is the same promise as ours. In',
+  'process the callers share the thread of the engine, so generator is both. http: callers use the AWS SDK',
+  '(DynamoDBDocument, keep-alive) in one process of their own: near 100 % of a core it, and not the server, was the limit;',
+  'bare, a Node server that answers all alike, shows how near. wire: the same requests written straight to sockets, so',
+  'that the servers are the limit. cpu is what the server spends per operation (in process: all of it).',
   tableLegend,
 ].join('\n');
 
 interface TableLoad {
   name: string;
-  door: 'process' | 'http';
+  door: 'process' | 'http' | 'wire';
   operation: Operation;
   callers: number;
 }
 
 const callerCounts = [1, 64];
-const tableLoads: readonly TableLoad[] = (['process', 'http'] as const).flatMap(door =>
+const tableLoads: readonly TableLoad[] = (['process', 'http', 'wire'] as const).flatMap(door =>
   operations.flatMap(operation =>
     callerCounts.map(callers => ({ name: `${door}-${operation}-${callers}`, door, operation, callers })),
   ),
@@ -86,9 +88,19 @@ const kinds: readonly TableKind[] = [
   { name: 'lmdb', role: 'peer', door: 'process', engine: 'lmdb' },
   { name: 'sqlite', role: 'peer', door: 'process', engine: 'sqlite' },
   { name: 'mimamori', role: 'subject', door: 'http', engine: 'sdk', serve: serveMimamori },
-  { name: 'dynalite', role: 'peer', door: 'http', engine: 'sdk', serve: serveDynalite },
+  ...serversBeside('http', 'sdk'),
+  { name: 'mimamori', role: 'subject', door: 'wire', engine: 'raw', serve: serveMimamori },
+  ...serversBeside('wire', 'raw'),
 ];
-const tablePeers = ['lmdb', 'sqlite', 'dynalite'];
+const tablePeers = ['lmdb', 'sqlite', 'dynalite', 'dynalite-sync'];
+
+function serversBeside(door: TableKind['door'], engine: TableEngine): TableKind[] {
+  return [
+    { name: 'dynalite', role: 'peer', door, engine, serve: folder => serveDynalite(folder) },
+    { name: 'dynalite-sync', role: 'peer', door, engine, serve: folder => serveDynalite(folder, 'sync') },
+    { name: 'bare', role: 'limit', door, engine, serve: () => servePort('bare', 'bare-server.ts') },
+  ];
+}
 
 async function serveMimamori(folder: string): Promise<TableServer> {
   const cli = join(import.meta.dirname, '..', 'bin', 'mimamori.js');
@@ -105,11 +117,12 @@ async function serveMimamori(folder: string): Promise<TableServer> {
   return { pid: server.pid, url: urls.dynamodb, stop: () => server.stop() };
 }
 
-async function serveDynalite(folder: string): Promise<TableServer> {
-  const server = new ServerProcess('dynalite', process.execPath, [
-    join(import.meta.dirname, 'table', 'dynalite-server.ts'),
-    folder,
-  ]);
+function serveDynalite(folder: string, ...mode: string[]): Promise<TableServer> {
+  return servePort('dynalite', 'dynalite-server.ts', folder, ...mode);
+}
+
+async function servePort(name: string, script: string, ...args: string[]): Promise<TableServer> {
+  const server = new ServerProcess(name, process.execPath, [join(import.meta.dirname, 'table', script), ...args]);
   const port = await server.firstLine(() => true);
   return { pid: server.pid, url: `http://127.0.0.1:${port}`, stop: () => server.stop() };
 }
@@ -130,7 +143,21 @@ class TableContender implements Contender<TableLoad> {
     this.#settings = settings;
   }
 
-  async turn({ operation, callers }: TableLoad): Promise<Values> {
+  /** dynalite has no transactions. */
+  canTake({ operation }: TableLoad): boolean {
+    return operation !== 'transact' || !this.name.startsWith('dynalite');
+  }
+
+  async turn(load: TableLoad): Promise<Values> {
+    try {
+      return await this.#measure(load);
+    } catch (error) {
+      await this.close(); // the next load begins anew
+      throw error;
+    }
+  }
+
+  async #measure({ operation, callers }: TableLoad): Promise<Values> {
     const { warmUpSeconds, seconds } = this.#settings.duration;
     const generator = await this.#opened();
     await generator.ask({ kind: 'run', operation, callers, seconds: warmUpSeconds });
@@ -153,6 +180,8 @@ class TableContender implements Contender<TableLoad> {
   async close(): Promise<void> {
     await this.#generator?.end();
     await this.#server?.stop();
+    this.#generator = undefined;
+    this.#server = undefined;
   }
 
   async #opened(): Promise<GeneratorProcess<ToTable, TableResult | undefined>> {
@@ -172,7 +201,7 @@ async function measureDoor(door: TableLoad['door'], settings: Settings) {
   if (loads.length === 0) return [];
   const chosen = kinds.filter(kind => kind.door === door);
   const contenders = chosen
-    .filter(({ name, role }) => role === 'subject' || settings.peers.includes(name))
+    .filter(({ name, role }) => role !== 'peer' || settings.peers.includes(name))
     .map(kind => new TableContender(kind, settings));
   try {
     return await takeTurns({ loads, rounds: settings.rounds, contenders, figures, ratios, progress });
@@ -191,6 +220,7 @@ async function run(settings: Settings): Promise<Report> {
   const startedAt = new Date().toISOString();
   const inProcess = await measureDoor('process', settings);
   const overHttp = await measureDoor('http', settings);
+  const overWire = await measureDoor('wire', settings);
   return {
     benchmark: 'table',
     startedAt,
@@ -209,6 +239,7 @@ async function run(settings: Settings): Promise<Report> {
     tables: [
       { figures, ratios, results: inProcess },
       { figures, ratios, results: overHttp },
+      { figures, ratios, results: overWire },
     ],
   };
 }

@@ -4,6 +4,7 @@ import { serveParent } from '../generators/generator-child.ts';
 import { LatencyHistogram } from '../histogram.ts';
 import { openLmdbTable } from './lmdb-table.ts';
 import { openMimamoriTable } from './mimamori-table.ts';
+import { openRawTable } from './raw-table.ts';
 import { openSdkTable } from './sdk-table.ts';
 import { openSqliteTable } from './sqlite-table.ts';
 import {
@@ -15,7 +16,7 @@ import {
   userItem,
 } from './table-under-load.ts';
 
-export type TableEngine = 'mimamori' | 'lmdb' | 'sqlite' | 'sdk';
+export type TableEngine = 'mimamori' | 'lmdb' | 'sqlite' | 'sdk' | 'raw';
 
 export type ToTable =
   /** `place`: a folder, or the URL of a server. */
@@ -30,7 +31,13 @@ export interface TableResult {
   cpuMs: number;
 }
 
-const engines = { mimamori: openMimamoriTable, lmdb: openLmdbTable, sqlite: openSqliteTable, sdk: openSdkTable };
+const engines = {
+  mimamori: openMimamoriTable,
+  lmdb: openLmdbTable,
+  sqlite: openSqliteTable,
+  sdk: openSdkTable,
+  raw: openRawTable,
+};
 const fillBatch = 25;
 const fillersMax = 64;
 const newIds = 2 ** 44; // so many that a new item is new
