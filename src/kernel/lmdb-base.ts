@@ -25,8 +25,8 @@ export function openLmdb(options: { readonly filePath: string; readonly sync: bo
   const entries = open<Uint8Array, Uint8Array>({
     path: options.filePath,
     noSubdir: true,
-    keyEncoding: 'binary',
-    encoding: 'binary',
+    keyEncoder,
+    encoder: valueEncoder,
     pageSize: lmdbLimits.pageBytes,
     noSync: !options.sync,
     overlappingSync: false,
@@ -46,8 +46,7 @@ class LmdbBase implements StoreBase {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    const value = this.#entries.getBinary(key);
-    return value && plainBytes(value);
+    return this.#entries.get(key);
   }
 
   range(range: StoreRange): Iterable<StoreEntry> {
@@ -70,10 +69,7 @@ class LmdbBase implements StoreBase {
   snapshot(): BaseSnapshot {
     const transaction = this.#entries.useReadTransaction();
     return {
-      get: key => {
-        const value = this.#entries.get(key, { transaction });
-        return value && plainBytes(value);
-      },
+      get: key => this.#entries.get(key, { transaction }),
       range: range => rangeOf(this.#entries, range, transaction),
       close: () => transaction.done(),
     };
@@ -84,23 +80,64 @@ class LmdbBase implements StoreBase {
   }
 }
 
-function* rangeOf(
+function rangeOf(
   entries: Entries,
   { start, end, reverse }: StoreRange,
   transaction?: ReadTransaction,
-): Generator<StoreEntry> {
+): Iterable<StoreEntry> {
   // LMDB walks from its `start`, so in reverse the two change places, and so does which of them is included.
   const range = reverse
     ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
     : { start, end };
-  for (const { key, value } of entries.getRange(transaction ? { ...range, transaction } : range)) {
-    yield { key: plainBytes(key), value: plainBytes(value) };
-  }
+  return entries.getRange(transaction ? { ...range, transaction } : range);
 }
 
-/** lmdb returns `Buffer`, whose `slice` and `toString` mean something else; both engines return the same type. */
-function plainBytes(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/*
+ * lmdb lends a buffer that it writes over with the next read, so every key and value is copied once. Its own 'binary'
+ * encoding copies into a `Buffer`, which costs several times as much and whose `slice` and `toString` mean something else.
+ */
+const valueEncoder = {
+  encode: (value: Uint8Array) => value,
+  decode: (lent: Uint8Array) => copyOf(lent, 0, lent.length),
+};
+
+const keyEncoder = {
+  writeKey(key: Uint8Array, target: Uint8Array, start: number): number {
+    target.set(key, start);
+    return start + key.length;
+  },
+  readKey: copyOf,
+};
+
+/** What was lent last, as the bytes it stands on: lmdb gives its buffers a `length` of their own. */
+let lentLast: Uint8Array | undefined;
+let plainLast: Uint8Array = new Uint8Array();
+
+/** Copies lie side by side in slabs, as those of `Buffer` do: memory of its own costs each several times as much. */
+const slabBytes = 32 * 1024;
+const slabCopyBytesMax = 4 * 1024;
+let slab = new ArrayBuffer(slabBytes);
+let slabUsed = 0;
+
+function copyOf(lent: Uint8Array, start: number, end: number): Uint8Array {
+  if (lent !== lentLast) {
+    lentLast = lent;
+    plainLast = new Uint8Array(lent.buffer, lent.byteOffset);
+  }
+  const copy = room(end - start);
+  copy.set(plainLast.subarray(start, end));
+  return copy;
+}
+
+function room(bytes: number): Uint8Array {
+  if (bytes > slabCopyBytesMax) return new Uint8Array(bytes);
+  if (slabUsed + bytes > slabBytes) {
+    slab = new ArrayBuffer(slabBytes);
+    slabUsed = 0;
+  }
+  const copy = new Uint8Array(slab, slabUsed, bytes);
+  slabUsed += bytes;
+  return copy;
 }
 
 /** lmdb rejects with a general error that carries a promise, which in turn rejects with what LMDB said. */
