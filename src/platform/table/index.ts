@@ -1,3 +1,4 @@
+export { awsTable } from './aws.ts';
 export { type CallOptions, callOperation, operationNames } from './call.ts';
 export { CloudMeter } from './capacity/cloud-meter.ts';
 export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable, tableOn } from './embedded.ts';
