@@ -110,6 +110,9 @@ describe('an expression as long as it can be', () => {
     assert.throws(() => parse(`${longest}b`), size(4_097));
     assert.throws(() => parse('('.repeat(15_000)), size(15_000));
     assert.throws(() => parse('ü'.repeat(2_049)), size(4_098));
+    assert.throws(() => parseUpdate(`SET a = ${'b'.repeat(4_089)}`), {
+      message: 'Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;',
+    });
     const spaces = ' '.repeat(4_085);
     assert.equal(
       compileUpdate(parseUpdate(`SET${spaces}a = :v`), new Aliases(undefined, { ':v': 1 })).targets.length,

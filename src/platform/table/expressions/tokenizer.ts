@@ -22,7 +22,8 @@ export interface Token {
 export function tokenize(kind: ExpressionKind, text: string): Token[] {
   const bytes = textBytes(text);
   if (bytes > tableLimits.expressionBytesMax) {
-    throw invalid(`Invalid ${kind}: Expression size has exceeded the maximum allowed size; expression size: ${bytes}`);
+    const size = kind === 'UpdateExpression' ? '' : ` expression size: ${bytes}`; // DynamoDB tells it of all others
+    throw invalid(`Invalid ${kind}: Expression size has exceeded the maximum allowed size;${size}`);
   }
   if (text.trim() === '') throw invalid(`Invalid ${kind}: The expression can not be empty;`);
   const tokens: Token[] = [];

@@ -53,7 +53,6 @@ export const batchRequests = {
     wording: 'newer',
     alone: ['RequestItems', 'RequestItems.*.Keys'],
     members: {
-      ReturnConsumedCapacity: returnConsumedCapacity,
       RequestItems: {
         type: 'map',
         javaType: 'com.amazonaws.dynamodb.v20120810.KeysAndAttributes',
@@ -63,6 +62,7 @@ export const batchRequests = {
         echoesJson: true,
         of: keysAndAttributes,
       },
+      ReturnConsumedCapacity: returnConsumedCapacity,
     },
     check({ RequestItems }, context) {
       const tables = Object.values(RequestItems as Record<string, Request>); // a cast: types were checked
@@ -79,6 +79,7 @@ export const batchRequests = {
   },
   BatchWriteItem: {
     wording: 'older',
+    enumsBefore: true,
     members: {
       ReturnConsumedCapacity: returnConsumedCapacity,
       ReturnItemCollectionMetrics: returnItemCollectionMetrics,

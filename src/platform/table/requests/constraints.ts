@@ -32,7 +32,11 @@ export function checkConstraints(request: Request, description: RequestDescripti
     const first = failures.filter(({ path }) => path === 'tableName');
     if (first.length > 0) throw refusal(first.map(olderText));
   }
-  if (description.wording === 'older' || failures.some(needsOlder)) throw refusal(failures.map(olderText));
+  if (description.wording === 'older' || failures.some(needsOlder)) {
+    const isEnumFirst = description.enumsBefore === true && failures.some(({ kind }) => kind === 'enum');
+    const reported = isEnumFirst ? failures.filter(({ kind }) => kind !== 'pattern') : failures;
+    throw refusal(reported.map(olderText));
+  }
   throw newerRefusal(failures, description);
 }
 

@@ -13,6 +13,7 @@ import { streamRequests } from './streams.ts';
 import { tableRequests } from './tables.ts';
 import { transactionRequests } from './transactions.ts';
 import { checkTypes } from './types.ts';
+import { isBeyondNewerLayer } from './values.ts';
 
 const requests = {
   ...itemRequests,
@@ -44,7 +45,19 @@ export function checkRequest(name: OperationName, input: unknown, door: Pick<Doo
   const description: RequestDescription = requests[name];
   const isWire = door.format === wireFormat;
   const request = checkTypes(name, description.members, input, isWire);
+  try {
+    checkAll(request, description, isWire);
+  } catch (refused) {
+    // What is refused as too deep is refused in the older words where it is deeper than the newer layer can read.
+    if (description.wording === 'enveloped' && isWire && isBeyondNewerLayer(request)) {
+      checkAll(request, { ...description, wording: 'older' }, isWire);
+    }
+    throw refused;
+  }
+  return request;
+}
+
+function checkAll(request: Request, description: RequestDescription, isWire: boolean): void {
   checkConstraints(request, description);
   description.check?.(request, { wording: description.wording, isWire });
-  return request;
 }

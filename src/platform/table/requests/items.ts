@@ -82,6 +82,7 @@ export const itemRequests = {
     check(request, context) {
       checkExpressionParameters(request, conditionParameters, context);
       checkConditionalOperator(request, 'Expected', context);
+      if (context.wording === 'older') checkReturnsOld(request.ReturnValues, context);
       checkItemValues(request.Item, context);
       checkReturnsOld(request.ReturnValues, context);
       checkAliases(request, context);
@@ -103,6 +104,7 @@ export const itemRequests = {
     check(request, context) {
       checkExpressionParameters(request, conditionParameters, context);
       checkConditionalOperator(request, 'Expected', context);
+      if (context.wording === 'older') checkReturnsOld(request.ReturnValues, context);
       checkItemValues(request.Key, context);
       checkReturnsOld(request.ReturnValues, context);
       checkAliases(request, context);

@@ -143,6 +143,16 @@ export const refusedBatches: readonly RefusedRequest[] = [
     one(failed(`Value '{"bad!name":{"Keys":[{"a":{"S":"x"}}]}}' at 'requestItems'`, mapKeys)),
   ],
   [
+    'BatchGetItem',
+    { RequestItems: { 'bad!name': { Keys: [Key] } }, ReturnConsumedCapacity: 'hi' },
+    `2 validation errors detected: ${failed(`Value '{"bad!name":{"Keys":[{"a":{"S":"x"}}]}}' at 'requestItems'`, mapKeys)}; ${capacityEnum}`,
+  ],
+  [
+    'BatchWriteItem',
+    { RequestItems: { 'bad!name': [{ DeleteRequest: { Key } }] }, ReturnConsumedCapacity: 'hi' },
+    one(capacityEnum),
+  ],
+  [
     ...batchGet({ things: { Keys: [{ a: { N: '1' } }, { a: { N: '1.0' } }] } }),
     'Provided list of item keys contains duplicates',
   ],
@@ -231,6 +241,11 @@ export const refusedTransactions: readonly RefusedRequest[] = [
     'Invalid ConditionExpression: Syntax error; token: "=", near: "= = b"',
   ],
   [...write({ Delete: { TableName, Key: { a: deep(40) } } }, put(Key, { ConditionExpression: 'a = = b' })), nest],
+  [
+    ...write({ Delete: { TableName, Key: { a: deep(100) }, ConditionExpression: 'a = = b' } }),
+    'Invalid ConditionExpression: Syntax error; token: "=", near: "= = b"',
+  ],
+  [...write(put({ d: deep(100), '': { S: 'x' } })), 'Empty attribute name'],
   [
     ...write(
       put(Key, { ConditionExpression: 'a = :v', ExpressionAttributeValues: { ...values, ':u': { S: 'y' } } }),

@@ -97,6 +97,24 @@ export const refusedItemRequests: readonly RefusedRequest[] = [
   ],
   ['UpdateItem', { TableName, Key, ReturnValues: 'hi', ReturnConsumedCapacity: 'hi' }, enveloped(newReturnsEnum)],
   ['UpdateItem', { TableName, Key, ReturnConsumedCapacity: 'hi' }, enveloped(capacityEnum)],
+  // Deeper than the newer layer reads: the older words, and parameters before values
+  ['DeleteItem', { TableName, Key: { a: deep(62) }, ReturnValues: 'hi' }, enveloped(newReturnsEnum)],
+  [
+    'DeleteItem',
+    { TableName, Key: { a: deep(63) }, ReturnValues: 'hi' },
+    enveloped(at('returnValues', "'hi'", returnsEnum)),
+  ],
+  [
+    'DeleteItem',
+    { TableName, Key: { a: deep(63) }, ReturnValues: 'ALL_NEW' },
+    'ReturnValues can only be ALL_OLD or NONE',
+  ],
+  ['DeleteItem', { TableName, Key: { a: deep(40) }, ReturnValues: 'ALL_NEW' }, enveloped(nest)],
+  [
+    ...put(Key, { Expected: { b: { Value: deep(100) }, c: { Exists: false } }, ConditionalOperator: 'XOR' }),
+    enveloped(at('conditionalOperator', "'XOR'", 'satisfy enum value set: [OR, AND]')),
+  ],
+  [...put({ b: deep(40), '': { S: 'x' } }), enveloped('Empty attribute name')],
   [
     'UpdateItem',
     { TableName: '', ReturnValues: 'hi', ReturnConsumedCapacity: 'hi' },

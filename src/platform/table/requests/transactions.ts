@@ -18,7 +18,7 @@ import {
   type StructureShape,
   text,
 } from './shapes.ts';
-import { checkValues, refusal, type WireValues } from './values.ts';
+import { checkValues, isBeyondNewerLayer, refusal, type WireValues } from './values.ts';
 
 const conditionMembers: Members = {
   ExpressionAttributeNames: nameMap,
@@ -143,9 +143,11 @@ function checkActions(items: unknown, context: CheckContext, prepare: (item: Req
     // a cast: types were checked
     try {
       const { action, values } = prepare(item ?? {});
+      const isDeep = action.Key !== undefined && isBeyondNewerLayer({ Key: action.Key });
+      if (isDeep) before.push(action); // such a key comes after the expressions beside it
       if (context.isWire) checkValues(values as WireValues, context.wording); // a cast: types were checked
       checkAliases(action, context);
-      before.push(action);
+      if (!isDeep) before.push(action);
     } catch (failure) {
       for (const action of before) checkExpressions(action, context);
       throw failure;

@@ -6,7 +6,7 @@
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { withoutTrailingZeros } from '../values/decimal.ts';
-import type { Wording } from './shapes.ts';
+import type { Request, Wording } from './shapes.ts';
 
 /** A map of attribute values as JSON carries them: an item, a key, expression values. */
 export type WireValues = Readonly<Record<string, unknown>>;
@@ -14,10 +14,8 @@ export type WireValues = Readonly<Record<string, unknown>>;
 /** Throws `table.invalid`. */
 export function checkValues(values: WireValues | undefined, wording: Wording): void {
   if (values === undefined) return;
-  for (const name of Object.keys(values)) {
-    if (name === '') throw refusal('Empty attribute name', wording);
-    checkValue(values[name], wording);
-  }
+  if (Object.hasOwn(values, '')) throw refusal('Empty attribute name', wording);
+  for (const name of Object.keys(values)) checkValue(values[name], wording);
 }
 
 export function checkValue(value: unknown, wording: Wording): void {
@@ -28,6 +26,20 @@ export function checkValue(value: unknown, wording: Wording): void {
 /** The words for what is found before the table is looked at. */
 export function refusal(message: string, wording: Wording) {
   return invalid(wording === 'enveloped' ? `1 validation error detected: ${message}` : message);
+}
+
+// About 62 maps or lists around a leaf, as the public conformance suite found on the real service. Each is two objects
+// of JSON, itself and what is under its tag; the leaf and the parameter are one each.
+const newerLayerObjectsMax = 2 * 62 + 2;
+
+/** Whether a value is nested so deep that DynamoDB reads the request it is in by its older layer. */
+export function isBeyondNewerLayer(request: Request): boolean {
+  return Object.values(request).some(parameter => isDeeper(parameter, newerLayerObjectsMax));
+}
+
+function isDeeper(json: unknown, objects: number): boolean {
+  if (typeof json !== 'object' || json === null) return false;
+  return objects === 0 || Object.values(json).some(value => isDeeper(value, objects - 1));
 }
 
 const notValid = 'One or more parameter values were invalid: ';
