@@ -52,7 +52,9 @@ export const batchRequests = {
   BatchGetItem: {
     wording: 'newer',
     alone: ['RequestItems', 'RequestItems.*.Keys'],
+    tableNames: 'first',
     members: {
+      ReturnConsumedCapacity: returnConsumedCapacity,
       RequestItems: {
         type: 'map',
         javaType: 'com.amazonaws.dynamodb.v20120810.KeysAndAttributes',
@@ -62,7 +64,6 @@ export const batchRequests = {
         echoesJson: true,
         of: keysAndAttributes,
       },
-      ReturnConsumedCapacity: returnConsumedCapacity,
     },
     check({ RequestItems }, context) {
       const tables = Object.values(RequestItems as Record<string, Request>); // a cast: types were checked
@@ -79,7 +80,7 @@ export const batchRequests = {
   },
   BatchWriteItem: {
     wording: 'older',
-    enumsBefore: true,
+    tableNames: 'afterEnums',
     members: {
       ReturnConsumedCapacity: returnConsumedCapacity,
       ReturnItemCollectionMetrics: returnItemCollectionMetrics,

@@ -33,11 +33,16 @@ export function checkConstraints(request: Request, description: RequestDescripti
     if (first.length > 0) throw refusal(first.map(olderText));
   }
   if (description.wording === 'older' || failures.some(needsOlder)) {
-    const isEnumFirst = description.enumsBefore === true && failures.some(({ kind }) => kind === 'enum');
-    const reported = isEnumFirst ? failures.filter(({ kind }) => kind !== 'pattern') : failures;
-    throw refusal(reported.map(olderText));
+    throw refusal(inOrder(failures, description).map(olderText));
   }
   throw newerRefusal(failures, description);
+}
+
+function inOrder(failures: readonly Failure[], { tableNames }: RequestDescription): readonly Failure[] {
+  if (tableNames === undefined) return failures;
+  const others = failures.filter(({ kind }) => kind !== 'pattern');
+  if (tableNames === 'first') return [...failures.filter(({ kind }) => kind === 'pattern'), ...others];
+  return failures.some(({ kind }) => kind === 'enum') ? others : failures;
 }
 
 /** Most requests end here; what has members of its own is looked at by the long way. */

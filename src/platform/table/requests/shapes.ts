@@ -91,8 +91,8 @@ export interface RequestDescription {
   readonly alone?: readonly string[];
   /** Of several enums that hold none of their values, only the first of these is reported. */
   readonly firstEnumOf?: readonly string[];
-  /** An enum that holds none of its values is reported without what is wrong with names of tables. */
-  readonly enumsBefore?: true;
+  /** Wrong names of a batch's tables are reported before all else, or only when no enum is wrong. */
+  readonly tableNames?: 'first' | 'afterEnums';
   /** `The parameter 'TableName' is required`, before all else. */
   readonly tableNameFirst?: true;
   /** Constraints DynamoDB words or orders in a way of its own; run when all others hold. */
