@@ -63,6 +63,16 @@ describe('embedded table', () => {
     assert.deepEqual(await read(reopened, 'a', '1'), Item);
   });
 
+  it('names the first index by name whose key does not fit', async () => {
+    const index = (indexName: string) => ({ indexName, partitionKey: { name: 'Owner', type: 'S' } }) as const;
+    const table = await open(makeDisk(), [
+      { ...withoutIndexes, indexes: ['c', 'a', 'b'].map(name => index(`by${name}`)) },
+    ]);
+    const put = table.put({ TableName: 'things', Item: { PK: 'a', SK: '1', Owner: 1 } });
+    await assert.rejects(put, { message: /Type mismatch for Index Key Owner Expected: S Actual: N IndexName: bya$/ });
+    await table.close();
+  });
+
   it('fills an index that is declared later, and empties one that no longer is', async () => {
     const disk = makeDisk();
     const before = await open(disk, [withoutIndexes]);

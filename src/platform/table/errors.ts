@@ -102,6 +102,11 @@ export const emptyIndexKey = (type: 'S' | 'B', indexName: string, name: string) 
     `A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${emptyValues[type]} value. IndexName: ${indexName}, IndexKey: ${name}`,
   );
 
+export const emptyIndexKeyInUpdate = (type: 'S' | 'B') =>
+  new EmptyKeyError(
+    `The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty ${emptyValues[type]} value.`,
+  );
+
 export const itemTooLarge = (message: string) =>
   new TableError({
     name: 'ValidationException',

@@ -1,5 +1,5 @@
 /** What is refused of the keys of items and requests. */
-import { emptyIndexKey, emptyKey, invalid } from './errors.ts';
+import { emptyIndexKey, emptyIndexKeyInUpdate, emptyKey, invalid } from './errors.ts';
 import { tableLimits } from './limits.ts';
 import type { KeyAttribute } from './port.ts';
 import { type IndexLayout, type KeySchema, keyAttributes } from './storage/layout.ts';
@@ -83,13 +83,21 @@ function sizeOf(attributes: readonly KeyAttribute[], item: Item): number {
   return attributes.reduce((bytes, { name }) => bytes + keyValueBytes(ownValue(item, name) ?? null), 0);
 }
 
-export function checkIndexKey({ indexName, keys }: IndexLayout, key: KeyAttribute, value: Value | undefined): void {
+/** Of an update an empty value is worded otherwise. */
+export function checkIndexKey(
+  { indexName, keys }: IndexLayout,
+  key: KeyAttribute,
+  value: Value | undefined,
+  isUpdate = false,
+): void {
   if (value === undefined) return;
   if (typeOf(value) !== key.type) {
     throw invalid(
       `One or more parameter values were invalid: Type mismatch for Index Key ${key.name} Expected: ${key.type} Actual: ${typeOf(value)} IndexName: ${indexName}`,
     );
   }
-  if (key.type !== 'N' && keyValueBytes(value) === 0) throw emptyIndexKey(key.type, indexName, key.name);
+  if (key.type !== 'N' && keyValueBytes(value) === 0) {
+    throw isUpdate ? emptyIndexKeyInUpdate(key.type) : emptyIndexKey(key.type, indexName, key.name);
+  }
   checkKeyValue(key, value, keys.partitionKeys.includes(key));
 }

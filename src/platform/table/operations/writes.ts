@@ -193,7 +193,7 @@ function refuseKeyTargets(table: TableLayout, update: ReadUpdate, aliases: Alias
     }
   }
   for (const index of table.indexes) {
-    for (const key of keyAttributes(index.keys)) checkIndexKey(index, key, literalFor(key.name, update, aliases));
+    for (const key of keyAttributes(index.keys)) checkIndexKey(index, key, literalFor(key.name, update, aliases), true);
   }
   refusePathsIntoKeys(table, update.paths);
 }
@@ -230,7 +230,7 @@ function checkTouchedIndexKeys(index: IndexLayout, item: Item, { compiled }: Rea
     if (value !== undefined && typeOf(value) !== key.type) {
       throw invalid('The update expression attempted to update the secondary index key to unsupported type');
     }
-    checkIndexKey(index, key, value);
+    checkIndexKey(index, key, value, true);
     checkAggregatedSizes(index, item);
   }
 }

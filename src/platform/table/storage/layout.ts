@@ -21,7 +21,7 @@ export interface TableLayout {
   readonly id: number;
   readonly tableName: string;
   readonly keys: KeySchema;
-  /** Those that writes keep up: ready ones and ones being built. */
+  /** Those that writes keep up, by name: ready ones and ones being built. */
   readonly indexes: readonly IndexLayout[];
   /** The hidden index of when items expire. */
   readonly expiry?: IndexLayout & { readonly attributeName: string };

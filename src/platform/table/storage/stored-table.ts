@@ -91,7 +91,10 @@ export function layoutOf(stored: StoredTable): TableLayout {
     id,
     tableName,
     keys,
-    indexes: kept.filter(({ kind }) => kind !== 'expiry').map(indexLayout),
+    indexes: kept
+      .filter(({ kind }) => kind !== 'expiry')
+      .map(indexLayout)
+      .sort((left, right) => (left.indexName < right.indexName ? -1 : 1)),
     ...(expiry && { expiry: { ...indexLayout(expiry), attributeName: expiry.keys.partitionKeys[0].name } }),
     ...(timeToLive?.isEnabled && { ttlAttribute: timeToLive.attributeName }),
     ...(stream && { stream }),
