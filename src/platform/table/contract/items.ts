@@ -11,6 +11,31 @@ export function itemPromises(test: Test): void {
     assert.deepEqual(await table.get({ TableName, Key: { PK: 'a', SK: '2' } }), {});
   });
 
+  test('answers the members of a set in order: texts and bytes by their bytes, numbers by value', async ({ table }) => {
+    const Key = { PK: 'a', SK: '1' };
+    const bytes = (...all: number[]) => new Uint8Array(all);
+    const sets = {
+      ss: new Set(['\u{1f600}', 'b', '\uffff', 'a', '']),
+      ns: new Set([10, -1, 9]),
+      bs: new Set([bytes(2), bytes(), bytes(1, 2), bytes(1)]),
+    };
+    await table.put({ TableName, Item: { ...Key, ...sets, late: new Set(['z']) } });
+    const added = await table.update({
+      TableName,
+      Key,
+      UpdateExpression: 'ADD late :s, ns :n',
+      ExpressionAttributeValues: { ':s': new Set(['y', '']), ':n': new Set([0.5]) },
+      ReturnValues: 'ALL_NEW',
+    });
+    const stored = await read(table, 'a', '1');
+    for (const item of [stored, added.Attributes]) {
+      assert.deepEqual(listOf(item?.ns), [-1, 0.5, 9, 10]);
+      assert.deepEqual(listOf(item?.late), ['', 'y', 'z']);
+    }
+    assert.deepEqual(listOf(stored?.ss), ['', 'a', 'b', '\uffff', '\u{1f600}']);
+    assert.deepEqual(listOf(stored?.bs), [bytes(), bytes(1), bytes(1, 2), bytes(2)]);
+  });
+
   test('keeps attribute names that mean something to JavaScript', async ({ table }) => {
     const Item = JSON.parse('{"PK":"a","SK":"1","__proto__":{"polluted":true},"constructor":1,"m":{"__proto__":2}}');
     await table.put({ TableName, Item });
@@ -218,3 +243,8 @@ const updateCharges: readonly (readonly [
   ['REMOVE m.yyyyyyyyyy', 1 + 1 + 4 + 10, { m: { yyyyyyyyyy: 'r' } }],
   ['DELETE ss :rm', 1 + 2, { ss: new Set(['p', 'q'.repeat(20)]) }, { ':rm': new Set(['q'.repeat(20)]) }],
 ];
+
+function listOf(set: unknown): unknown[] {
+  assert.ok(set instanceof Set);
+  return [...set];
+}

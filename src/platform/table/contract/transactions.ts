@@ -154,6 +154,8 @@ export function transactionPromises(test: Test): void {
       ],
     });
     assert.deepEqual(Responses, [{ Item: { PK: 'q', n: 2 } }, {}, { Item: { n: 1 } }]);
+    const nothingShown = { Get: { TableName: 'single', Key: { PK: 'q' }, ProjectionExpression: 'absent' } };
+    assert.deepEqual((await table.transactGet({ TransactItems: [nothingShown] })).Responses, [{}]);
   });
 
   test('refuses to get an item twice, nothing, too much, or by an unfit key', async ({ table }) => {

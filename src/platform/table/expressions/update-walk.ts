@@ -1,7 +1,18 @@
 /** Carries out the actions of an update on an item: every map and list on a way is copied once, the rest is shared. */
 import { invalid } from '../errors.ts';
 import { addNumbers, Decimal, isNumeric } from '../values/decimal.ts';
-import { type Item, isMap, isSet, ownValue, setOwn, typeOf, type Value, type ValueSet } from '../values/value.ts';
+import {
+  type Item,
+  isMap,
+  isSet,
+  type Member,
+  membersInOrder,
+  ownValue,
+  setOwn,
+  typeOf,
+  type Value,
+  type ValueSet,
+} from '../values/value.ts';
 import type { Slots } from './evaluate.ts';
 import type { PathTree } from './paths.ts';
 import type { UpdateAction } from './syntax.ts';
@@ -74,7 +85,7 @@ function added(stored: Value | undefined, value: Value): Value {
   if (isNumeric(stored) && isNumeric(value)) return addNumbers(stored, value);
   if (!isSet(stored) || !isSet(value) || typeOf(stored) !== typeOf(value)) throw wrongOperand();
   const present = contentsOf(stored);
-  return setOf([...stored, ...[...value].filter(member => !present.has(contentOf(member)))]);
+  return setOf(membersInOrder([...stored, ...[...value].filter(member => !present.has(contentOf(member)))]));
 }
 
 /** Nothing to do when there is no such set; nothing is left when its last member goes. */
@@ -89,8 +100,6 @@ function withoutMembers(stored: Value | undefined, members: Value): Value | unde
 export function wrongOperand() {
   return invalid('An operand in the update expression has an incorrect data type');
 }
-
-type Member = ValueSet extends Set<infer Each> ? Each : never;
 
 /** What members of one type are compared by: comparing bytes all with all would take minutes at worst. */
 function contentsOf(set: ValueSet): ReadonlySet<string | number> {

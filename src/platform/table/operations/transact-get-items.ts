@@ -39,6 +39,7 @@ export async function transactGetItems(
   return { Responses: got.map(responseOf), ...consumption?.answers('ReadCapacityUnits') };
 }
 
+/** Other reads answer an item of which nothing is shown as an empty one; here there is none. */
 function responseOf({ item }: GotItem) {
-  return item === undefined ? {} : { Item: item };
+  return item === undefined || Object.keys(item).length === 0 ? {} : { Item: item };
 }

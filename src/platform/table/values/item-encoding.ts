@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Decimal, parseNumber } from './decimal.ts';
-import { type Item, isMap, setOwn, type Value, type ValueSet } from './value.ts';
+import { type Item, isMap, membersInOrder, setOwn, type Value, type ValueSet } from './value.ts';
 
 /** 2 has decimals; what 1 wrote reads the same. */
 const formatVersion = 2;
@@ -126,7 +126,7 @@ function writeValue(value: Value): void {
   } else {
     writeByte(tags.set);
     writeInteger(value.size);
-    for (const member of value) writeValue(member);
+    for (const member of membersInOrder(value)) writeValue(member);
   }
 }
 

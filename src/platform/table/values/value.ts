@@ -90,6 +90,18 @@ export function compare(left: Value, right: Value): number | undefined {
   return undefined;
 }
 
+export type Member = string | Numeric | Uint8Array;
+
+/** The order in which DynamoDB answers the members of a set: texts and binaries by their bytes, numbers by value. */
+export function membersInOrder(members: Iterable<Member>): readonly Member[] {
+  const list = [...members];
+  const isBehind = (left: Member, right: Member) => (compare(left, right) ?? 0) > 0; // of one type, so they have an order
+  for (let index = 1; index < list.length; index++) {
+    if (isBehind(list[index - 1], list[index])) return list.sort((left, right) => compare(left, right) ?? 0);
+  }
+  return list;
+}
+
 export function compareBytes(left: Uint8Array, right: Uint8Array): number {
   return Buffer.compare(left, right);
 }

@@ -3,7 +3,18 @@ import { invalid } from '../errors.ts';
 import { Decimal, type Numeric, numberBytes, numberText, parseNumber } from './decimal.ts';
 import type { ValueFormat } from './format.ts';
 import { checkedNameBytes, refuseDepth } from './measure.ts';
-import { compareBytes, type Item, isPlainObject, setOwn, setTypeOf, textBytes, type Value } from './value.ts';
+import {
+  compareBytes,
+  type Item,
+  isPlainObject,
+  type Member,
+  membersInOrder,
+  setOwn,
+  setTypeOf,
+  textBytes,
+  type Value,
+  type ValueSet,
+} from './value.ts';
 
 export const wireFormat: ValueFormat = {
   readItem(outside) {
@@ -125,19 +136,23 @@ function readSet(tag: keyof typeof setWords, content: unknown): Value {
   if (tag === 'SS') {
     const texts = new Set(members.map(readText));
     if (texts.size < members.length) throw duplicates(`Input collection [${members.join(', ')}] contains duplicates.`);
-    return texts;
+    return setInOrder(texts);
   }
   if (tag === 'NS') {
     const numbers = members.map(readNumber);
     if (new Set(numbers.map(numberText)).size < members.length) throw invalid('Input collection contains duplicates');
-    return new Set(numbers);
+    return setInOrder(numbers);
   }
   const binaries = members.map(readBinary);
   const sorted = binaries.toSorted(compareBytes);
   if (sorted.some((member, index) => index > 0 && compareBytes(sorted[index - 1], member) === 0)) {
     throw duplicates(`Input collection [${binaries.map(base64).join(', ')}]of type BS contains duplicates.`);
   }
-  return new Set(binaries);
+  return setInOrder(sorted);
+}
+
+function setInOrder(members: Iterable<Member>): ValueSet {
+  return new Set(membersInOrder(members)) as ValueSet; // a cast: they are of one type
 }
 
 function duplicates(message: string) {
@@ -162,11 +177,11 @@ function writeValue(value: Value): unknown {
   if (value instanceof Uint8Array) return { B: base64(value) };
   if (Array.isArray(value)) return { L: value.map(writeValue) };
   if (!(value instanceof Set)) return { M: writeEntries(value) };
-  const members: (string | Numeric | Uint8Array)[] = [...value];
+  const members: Member[] = [...value];
   return { [setTypeOf(value)]: members.map(writeMember) };
 }
 
-function writeMember(member: string | Numeric | Uint8Array): string {
+function writeMember(member: Member): string {
   if (typeof member === 'string') return member;
   return member instanceof Uint8Array ? base64(member) : numberText(member);
 }
