@@ -5,8 +5,14 @@
 import type { DynamoDBDocument } from '@aws-sdk/lib-dynamodb';
 import type { Table } from './port.ts';
 
-export function awsTable(document: DynamoDBDocument): Table {
+/** With the client that libraries for DynamoDB want (`documentClientOf`). */
+export interface AwsTable extends Table {
+  readonly document: DynamoDBDocument;
+}
+
+export function awsTable(document: DynamoDBDocument): AwsTable {
   return {
+    document,
     get: withoutMetadata(input => document.get(input)),
     put: withoutMetadata(input => document.put(input)),
     delete: withoutMetadata(input => document.delete(input)),

@@ -11,6 +11,7 @@ import { type EngineOptions, openEngine } from './storage/open-engine.ts';
 import type { operations as streamOperations } from './streams/index.ts';
 import type { ChangeFeed } from './streams/table-changes.ts';
 import { documentFormat } from './values/document-format.ts';
+import type { ValueFormat } from './values/format.ts';
 
 export interface EmbeddedTableOptions extends EngineOptions {
   readonly tables: readonly TableSchema[];
@@ -22,6 +23,8 @@ export interface OpenTable extends Table {
   readonly streams: TableStreams;
   /** For readers in this process. Throws `table.notFound`. */
   changesOf(tableName: string): ChangeFeed;
+  /** Any call of the API by its name, with values in the format of whoever asks. */
+  answer(name: OperationName, input: object, format: ValueFormat): Promise<unknown>;
 }
 
 /** Resolves when the indexes that are new have been filled from the items already there. */
@@ -48,6 +51,7 @@ export function tableOn(engine: Engine): OpenTable {
     close: () => engine.close(),
     admin: adminOn(engine),
     streams: streamsOn(engine),
+    answer: (name, input, format) => callOperation(engine, name, input, { ...doorOf(engine), format }),
     changesOf: tableName => engine.changes.feedOf(engine.catalog.table(tableName).id),
   };
 }

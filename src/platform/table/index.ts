@@ -1,6 +1,7 @@
 export { awsTable } from './aws.ts';
 export { type CallOptions, callOperation, operationNames } from './call.ts';
 export { CloudMeter } from './capacity/cloud-meter.ts';
+export { type DocumentClientOptions, documentClientOf } from './document-client.ts';
 export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable, tableOn } from './embedded.ts';
 export type { Door, Engine } from './engine.ts';
 export { ConditionalCheckFailedError, rewordedRefusal, TableError, TransactionCanceledError } from './errors.ts';
