@@ -12,6 +12,7 @@ import { isForeign, preflightHeaders } from './origins.ts';
 import { foreignPage, notSerial, Refusal, tooBusy, unknownOperation } from './refusal.ts';
 import type { Operation, Service } from './service.ts';
 import { type CheckedClaim, SignatureCheck } from './signature.ts';
+import { unsupportedOperation } from './unsupported.ts';
 
 export interface EndpointOptions {
   readonly service: Service;
@@ -113,8 +114,9 @@ export class Endpoint {
     if (wrong) return wrong;
     const json = body.length > 0 ? parseBody(body) : undefined;
     if (json instanceof Refusal) return json;
-    const operation = this.#service.operations.get(String(head.headers['x-amz-target']));
-    if (operation === undefined) return unknownOperation();
+    const target = String(head.headers['x-amz-target']);
+    const operation = this.#service.operations.get(target);
+    if (operation === undefined) return unknownOperation(unsupportedOperation(target));
     if (!claim) {
       const unsigned = readClaim(head);
       if (unsigned instanceof Refusal) return unsigned;

@@ -29,7 +29,9 @@ export const notSerial = (message?: string) =>
     ...(message !== undefined && { Message: message }),
   });
 
-export const unknownOperation = () => service('UnknownOperationException');
+/** @param name  of one that DynamoDB has and we do not */
+export const unknownOperation = (name?: string) =>
+  service('UnknownOperationException', name && `Mimamori does not support ${name}.`);
 export const missingToken = () =>
   service('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
 export const incompleteSignature = (message: string) => service('IncompleteSignatureException', message);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import * as sdk from '@aws-sdk/client-dynamodb';
 import {
   ConditionalCheckFailedException,
   DynamoDBClient,
+  ExecuteStatementCommand,
   GetItemCommand,
   PutItemCommand,
   QueryCommand,
@@ -15,10 +17,11 @@ import { systemClock } from '../../kernel/clock.ts';
 import { silentLog } from '../../kernel/log.ts';
 import { MemoryDisk } from '../../kernel/memory-store.ts';
 import { seededRandom } from '../../kernel/random.ts';
-import { openEngine } from '../../platform/table/index.ts';
+import { openEngine, operationNames } from '../../platform/table/index.ts';
 import { listenDynamoDb } from './server.ts';
 import { tableService } from './table-service.ts';
 import { send, signed } from './test-endpoint.ts';
+import { unsupportedOperation } from './unsupported.ts';
 
 /** A table `logs` with a stream and an index behind an endpoint of its own, and the real SDK in front of it. */
 async function openTable(t: TestContext) {
@@ -61,6 +64,21 @@ const key = (SK: string) => ({ PK: 'p', SK });
 const TableName = 'logs';
 
 describe('the table over HTTP, with the real SDK', () => {
+  it('carries out each operation the SDK has, or says that it does not', async t => {
+    const { client } = await openTable(t);
+    const commands = Object.keys(sdk).filter(name => /^[A-Z]\w+Command$/.test(name));
+    assert(commands.length > 50);
+    for (const command of commands) {
+      const name = command.replace(/Command$/, '');
+      const isCarriedOut = operationNames.some(operation => operation === name);
+      assert.equal(unsupportedOperation(`DynamoDB_20120810.${name}`), isCarriedOut ? undefined : name, name);
+    }
+    await assert.rejects(client.send(new ExecuteStatementCommand({ Statement: 'SELECT * FROM logs' })), {
+      name: 'UnknownOperationException',
+      message: 'Mimamori does not support ExecuteStatement.',
+    });
+  });
+
   it('keeps each type of value', async t => {
     const { client } = await openTable(t);
     const Item = {
