@@ -51,6 +51,8 @@ export function dynamoDbCommand(): Command {
 Without credentials every signature is good, and only this machine can connect. Ctrl-C and SIGTERM stop cleanly; a write
 that was answered survives any end. --data of an app opens its table while the app is not running.
 
+From DynamoDB Local: -port is --port, -inMemory is --memory, -dbPath is --data; -sharedDb is always so.
+
 Examples:
   mimamori dynamodb --memory
   aws dynamodb list-tables --endpoint-url http://127.0.0.1:8000

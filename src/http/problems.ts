@@ -62,7 +62,7 @@ export const unauthorized = () =>
   new ApiError(401, {
     code: 'api.unauthorized',
     message: 'The request needs a valid bearer token.',
-    fix: 'Send "Authorization: Bearer <token>"; `mimamori token --user NAME` prints one.',
+    fix: 'Send "Authorization: Bearer <token>"; `mimamori token --user NAME` prints one, given --app and --data as this backend was.',
   });
 
 export const readOnlyToken = () =>
