@@ -1,8 +1,9 @@
 /** The engine on this machine's disk, in process: values are JavaScript's. */
+
+import { type Caller, currentCaller } from '../../kernel/callers.ts';
 import type { operations as adminOperations } from './admin/index.ts';
 import { callOperation } from './call.ts';
-import { currentCaller } from './capacity/callers.ts';
-import { noMeter } from './capacity/meter.ts';
+import { countCall } from './capacity/count-call.ts';
 import type { Door, Engine } from './engine.ts';
 import type { operations } from './operations/index.ts';
 import type { Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
@@ -35,19 +36,19 @@ export async function openEmbeddedTable(options: EmbeddedTableOptions): Promise<
 /** The engine through the door of documents. */
 export function tableOn(engine: Engine): OpenTable {
   // What is accepted runs before this returns. The casts: a call's answer is that of its operation.
-  const call = <Name extends keyof typeof operations>(name: Name, input: object) =>
-    callOperation(engine, name, input, doorOf(engine)) as ReturnType<(typeof operations)[Name]>;
+  const call = <Name extends keyof typeof operations>(name: Name, input: object, caller: Caller | undefined) =>
+    callOperation(engine, name, input, doorOf(caller)) as ReturnType<(typeof operations)[Name]>;
   return {
-    get: input => call('GetItem', input),
-    put: input => call('PutItem', input),
-    delete: input => call('DeleteItem', input),
-    update: input => call('UpdateItem', input),
-    query: input => call('Query', input),
-    scan: input => call('Scan', input),
-    batchGet: input => call('BatchGetItem', input),
-    batchWrite: input => call('BatchWriteItem', input),
-    transactGet: input => call('TransactGetItems', input),
-    transactWrite: input => call('TransactWriteItems', input),
+    get: input => call('GetItem', input, countCall('get', input)),
+    put: input => call('PutItem', input, countCall('put', input)),
+    delete: input => call('DeleteItem', input, countCall('delete', input)),
+    update: input => call('UpdateItem', input, countCall('update', input)),
+    query: input => call('Query', input, countCall('query', input)),
+    scan: input => call('Scan', input, countCall('scan', input)),
+    batchGet: input => call('BatchGetItem', input, countCall('batchGet', input)),
+    batchWrite: input => call('BatchWriteItem', input, countCall('batchWrite', input)),
+    transactGet: input => call('TransactGetItems', input, countCall('transactGet', input)),
+    transactWrite: input => call('TransactWriteItems', input, countCall('transactWrite', input)),
     close: () => engine.close(),
     admin: adminOn(engine),
     streams: streamsOn(engine),
@@ -58,15 +59,14 @@ export function tableOn(engine: Engine): OpenTable {
 
 const anonymousDoor: Door = { format: documentFormat };
 
-function doorOf({ meter }: Engine): Door {
-  const caller = meter === noMeter ? undefined : currentCaller();
+function doorOf(caller: Caller | undefined): Door {
   return caller === undefined ? anonymousDoor : { format: documentFormat, caller };
 }
 
 function streamsOn(engine: Engine): TableStreams {
   // The casts: a call's answer is that of its operation.
   const call = <Name extends keyof typeof streamOperations>(name: Name, input: object) =>
-    callOperation(engine, name, input, doorOf(engine)) as ReturnType<(typeof streamOperations)[Name]>;
+    callOperation(engine, name, input, doorOf(currentCaller())) as ReturnType<(typeof streamOperations)[Name]>;
   return {
     listStreams: input => call('ListStreams', input),
     describeStream: input => call('DescribeStream', input),
@@ -77,7 +77,7 @@ function streamsOn(engine: Engine): TableStreams {
 
 function adminOn(engine: Engine): TableAdmin {
   const call = async <Output>(name: keyof typeof adminOperations & OperationName, input: object): Promise<Output> =>
-    callOperation(engine, name, input, doorOf(engine)) as Promise<Output>; // a cast: the registry's own
+    callOperation(engine, name, input, doorOf(currentCaller())) as Promise<Output>; // a cast: the registry's own
   return {
     createTable: input => call('CreateTable', input),
     describeTable: input => call('DescribeTable', input),

@@ -1,9 +1,10 @@
 /** What every operation works with, and the door a call comes through. */
+
+import type { Caller } from '../../kernel/callers.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { KeyValueStore } from '../../kernel/store.ts';
 import type { Transitions } from './admin/transitions.ts';
-import type { Caller } from './capacity/callers.ts';
 import type { Meter } from './capacity/meter.ts';
 import type { Catalog } from './storage/catalog.ts';
 import type { IndexLag } from './storage/index-lag.ts';

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../../../kernel/random.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
-import { asCaller, currentCaller } from './callers.ts';
 import { HotKeys } from './hot-keys.ts';
 import { CapacityLedger, ledgerLimits } from './ledger.ts';
 import type { Meter, Use } from './meter.ts';
-import { CallCounter } from './n-plus-one.ts';
 import { AwsThroughput, type Throughput } from './throughput.ts';
 
 const write: Use = { kind: 'write', tableName: 'app', partition: ['hot'] };
@@ -84,35 +82,6 @@ describe('hot keys', () => {
       if (units > total / 64) assert(counted !== undefined, `${key} is missing`);
       if (counted !== undefined) assert(counted.unitsMin <= units && units <= counted.units, key);
     }
-  });
-});
-
-describe('callers', () => {
-  it('go with the asynchronous context, the inner one adding to the outer', async () => {
-    const seen = await asCaller({ functionName: 'play' }, async () => {
-      await Promise.resolve();
-      return asCaller({ accessPattern: 'byOwner' }, async () => {
-        await Promise.resolve();
-        return currentCaller();
-      });
-    });
-    assert.deepEqual(seen, { functionName: 'play', accessPattern: 'byOwner' });
-    assert.equal(currentCaller(), undefined);
-  });
-});
-
-describe('N+1 detector', () => {
-  it('finds the tenth equal call of an invocation, and counts on', () => {
-    const calls = new CallCounter('listSpeakers');
-    for (let count = 0; count < 9; count++) calls.count('get', 'app', undefined);
-    calls.count('query', 'app', 'byOwner');
-    assert.deepEqual(calls.findings(), []);
-    for (let count = 0; count < 91; count++) calls.count('get', 'app', undefined);
-    const [finding, ...others] = calls.findings();
-    assert.deepEqual(others, []);
-    assert.equal(finding.calls, 100);
-    assert.equal(finding.functionName, 'listSpeakers');
-    assert.equal(finding.operation, 'get');
   });
 });
 

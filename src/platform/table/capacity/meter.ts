@@ -1,6 +1,7 @@
 /** Who used how many capacity units of what: operations tell, whoever accounts or throttles listens. */
+
+import type { Caller } from '../../../kernel/callers.ts';
 import type { Value } from '../values/value.ts';
-import type { Caller } from './callers.ts';
 
 /** What a part of a call touches: a partition of a table, or of one of its indexes. */
 export interface Use {

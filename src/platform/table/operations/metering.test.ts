@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { asCaller } from '../../../kernel/callers.ts';
 import { MemoryDisk } from '../../../kernel/memory-store.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
-import { asCaller } from '../capacity/callers.ts';
 import type { Meter, Use } from '../capacity/meter.ts';
 import { contractTables } from '../contract/world.ts';
 import { openEmbeddedTable } from '../embedded.ts';

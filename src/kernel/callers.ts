@@ -1,15 +1,17 @@
 /**
- * On whose behalf a call is made. The table's methods are the SDK's and have no room for it, so it travels beside them,
- * with the asynchronous context: a function's invocation says who it is, an access pattern adds its name.
+ * On whose behalf a call is made. A port's methods have no room for it, so it travels beside them, with the asynchronous
+ * context: a function's invocation says who it is, an access pattern adds its name.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { CallCounter } from './n-plus-one.ts';
+import type { CallCounter } from './call-counter.ts';
 
 export interface Caller {
   readonly functionName?: string;
   readonly accessPattern?: string;
-  /** Counts the calls of one invocation. */
+  /** Counts the calls of one invocation, and what they use. */
   readonly calls?: CallCounter;
+  /** What is called now is part of a call that was counted as a whole, e.g. the shards of a list. */
+  readonly isCounted?: boolean;
 }
 
 const storage = new AsyncLocalStorage<Caller>();

@@ -1,0 +1,97 @@
+/**
+ * What one invocation calls and uses. Finds the N+1 query: a list is read with one call, then each of its elements with a
+ * call of its own. The stack is looked at once per finding, so counting costs next to nothing.
+ */
+import { fileURLToPath } from 'node:url';
+
+export const callCounterLimits = {
+  equalCallsMax: 10, // ours: so many equal calls in one invocation are one list read piece by piece
+  kindsMax: 100, // ours: different calls followed in one invocation; further ones are not counted
+  stackFramesMax: 50, // ours: how deep in our own code a caller is looked for
+} as const;
+
+export interface RepeatedCall {
+  readonly functionName: string;
+  /** The method that is called, e.g. `get` or `list`. */
+  readonly operation: string;
+  /** Of the table, or of the entity. */
+  readonly target: string;
+  readonly calls: number;
+  /** `file:line` of the code that calls, outside of this package; absent when none is on the stack. */
+  readonly line?: string;
+}
+
+/** What an invocation has used so far. */
+export interface InvocationUse {
+  /** Every call to a table, whatever it was part of. */
+  readonly calls: number;
+  readonly readUnits: number;
+  readonly writeUnits: number;
+}
+
+interface Counted {
+  readonly operation: string;
+  readonly target: string;
+  calls: number;
+  line?: string;
+}
+
+/** For one invocation of one function. */
+export class CallCounter {
+  readonly functionName: string;
+  readonly #counted = new Map<string, Counted>();
+  readonly #use = { calls: 0, readUnits: 0, writeUnits: 0 };
+
+  constructor(functionName: string) {
+    this.functionName = functionName;
+  }
+
+  get use(): InvocationUse {
+    return this.#use;
+  }
+
+  noteCall(): void {
+    this.#use.calls++;
+  }
+
+  noteUnits(kind: 'read' | 'write', units: number): void {
+    if (kind === 'read') this.#use.readUnits += units;
+    else this.#use.writeUnits += units;
+  }
+
+  /** For every call about a single item or list, which could have been part of one about many. */
+  count(operation: string, target: string): void {
+    const key = `${operation} ${target}`;
+    let counted = this.#counted.get(key);
+    if (counted === undefined) {
+      if (this.#counted.size >= callCounterLimits.kindsMax) return;
+      counted = { operation, target, calls: 0 };
+      this.#counted.set(key, counted);
+    }
+    counted.calls++;
+    if (counted.calls === callCounterLimits.equalCallsMax) counted.line = callingLine();
+  }
+
+  /** To be asked when the invocation has ended. */
+  findings(): RepeatedCall[] {
+    const repeated = [...this.#counted.values()].filter(({ calls }) => calls >= callCounterLimits.equalCallsMax);
+    return repeated.map(counted => ({ functionName: this.functionName, ...counted }));
+  }
+}
+
+const packageRoot = fileURLToPath(new URL('../', import.meta.url));
+
+/** The nearest line on the stack that is neither ours, nor a dependency's, nor the runtime's. */
+function callingLine(): string | undefined {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = callCounterLimits.stackFramesMax;
+  const stack = new Error('where').stack ?? '';
+  Error.stackTraceLimit = before;
+  for (const line of stack.split('\n').slice(1)) {
+    const place = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]+:\d+):\d+\)?$/.exec(line)?.[1];
+    if (place === undefined) continue;
+    const path = place.startsWith('file://') ? fileURLToPath(place) : place;
+    if (!path.startsWith(packageRoot) && !path.includes('/node_modules/')) return path;
+  }
+  return undefined;
+}

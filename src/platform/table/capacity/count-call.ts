@@ -1,0 +1,42 @@
+/** Tells the invocation that calls the table of each call, so that a list that is read piece by piece is found. */
+import { type Caller, currentCaller } from '../../../kernel/callers.ts';
+import type { Table } from '../port.ts';
+
+type Operation = Exclude<keyof Table, 'close'>;
+
+/** About a single item or list, and possible as a part of a call about many. */
+const countedOperations: ReadonlySet<Operation> = new Set([
+  'get',
+  'put',
+  'update',
+  'delete',
+  'query',
+  'transactGet',
+  'transactWrite',
+]);
+
+/** @returns who calls */
+export function countCall(operation: Operation, input: Uncertain | undefined): Caller | undefined {
+  const caller = currentCaller();
+  if (caller?.calls === undefined) return caller;
+  caller.calls.noteCall();
+  if (caller.isCounted !== true && countedOperations.has(operation) && input && isAlone(input))
+    caller.calls.count(operation, targetOf(input));
+  return caller;
+}
+
+/** The request is not checked yet, so it may be anything. */
+interface Uncertain {
+  readonly TableName?: unknown;
+  readonly ExclusiveStartKey?: unknown;
+  readonly TransactItems?: unknown;
+}
+
+/** Further pages are of the same list, and a transaction of several actions is one about many already. */
+function isAlone({ ExclusiveStartKey, TransactItems }: Uncertain): boolean {
+  return ExclusiveStartKey === undefined && !(Array.isArray(TransactItems) && TransactItems.length > 1);
+}
+
+function targetOf({ TableName }: Uncertain): string {
+  return typeof TableName === 'string' ? TableName : 'transaction';
+}
