@@ -13,6 +13,7 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../platform/table/index.ts';
 import type { App } from './define-app.ts';
+import { calling } from './entities/calling.ts';
 import type { EntityDefinition } from './entities/index.ts';
 
 export interface AggregateDefinition {
@@ -123,7 +124,8 @@ export function makeAggregateReaders(
       const { Item: known } = await table.get({ TableName, Key });
       return readAggregate(table, TableName, definition, groupKey(declared, String(known?.Epoch), by));
     };
-    return [name, read] as const;
+    const call = calling(`${entity}.${name}`, 'entities.aggregate');
+    return [name, (by: Record<string, unknown>) => call(() => read(by))] as const;
   });
   return Object.fromEntries(readers);
 }

@@ -21,7 +21,7 @@ export interface AppContext<C extends CommandMap, E extends EntityMap> {
   readonly inParallel: <Item, Result>(
     items: readonly Item[],
     work: (item: Item) => Promise<Result>,
-    options?: Omit<ParallelOptions, 'clock' | 'random'>,
+    options?: Omit<ParallelOptions<Item>, 'clock' | 'random'>,
   ) => Promise<Settled<Result>[]>;
   readonly log: Log;
   /** Tells whoever watches `audience` (an open page, the terminal) what has just happened. Not stored. */

@@ -1,6 +1,7 @@
 /** Work on many items at once, but not on all of them, and not in vain when some of it fails. */
 import type { Clock } from '../kernel/clock.ts';
 import { MimamoriError } from '../kernel/errors.ts';
+import { interleaved } from '../kernel/interleaved.ts';
 import type { Random } from '../kernel/random.ts';
 import { backOff } from './entities/environment.ts';
 import { isThrottling } from './entities/index.ts';
@@ -12,11 +13,13 @@ export const parallelLimits = {
   retryDelayMs: 10, // ours: doubled per attempt, half of it left to chance
 } as const;
 
-export interface ParallelOptions {
+export interface ParallelOptions<Item> {
   readonly clock: Clock;
   readonly random: Random;
   /** At most so many at once, 1–256; default 16. */
   readonly concurrency?: number;
+  /** Of an item: its partition key. Partitions take turns then, instead of being filled one after the other. */
+  readonly spreadBy?: (item: Item) => string;
   /** Attempts per item, and which failures are worth another; default 8, and what says of itself that it passes. */
   readonly retry?: { readonly attemptsMax?: number; readonly when?: (error: unknown) => boolean };
 }
@@ -30,8 +33,9 @@ export type Settled<Result> =
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
-  { clock, random, concurrency = parallelLimits.concurrencyDefault, retry = {} }: ParallelOptions,
+  options: ParallelOptions<Item>,
 ): Promise<Settled<Result>[]> {
+  const { clock, random, concurrency = parallelLimits.concurrencyDefault, retry = {}, spreadBy } = options;
   const { attemptsMax = parallelLimits.attemptsMaxDefault, when = isPassing } = retry;
   const settled = new Array<Settled<Result>>(items.length);
   const attempt = async (item: Item): Promise<Settled<Result>> => {
@@ -44,7 +48,8 @@ export async function inParallel<Item, Result>(
       }
     }
   };
-  const next = items.entries();
+  const entries = [...items.entries()];
+  const next = (spreadBy === undefined ? entries : interleaved(entries, ([, item]) => spreadBy(item))).values();
   const lane = async () => {
     for (const [index, item] of next) settled[index] = await attempt(item);
   };

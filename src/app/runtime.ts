@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
 import { readEnvelope, topicBegins } from '../iot/rules/index.ts';
+import type { CallCounter } from '../kernel/call-counter.ts';
+import { asCaller } from '../kernel/callers.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
 import { codeOf } from '../kernel/errors.ts';
@@ -8,7 +10,7 @@ import { idMaker } from '../kernel/ids.ts';
 import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
-import { invoke } from '../platform/functions/index.ts';
+import { functionLimits, Invocations, invoke } from '../platform/functions/index.ts';
 import {
   Consumer,
   type ConsumerOptions,
@@ -38,6 +40,7 @@ import {
   type BackfillProgress,
   type EntityMap,
   makeRepositories,
+  patientTable,
   schemaReport,
 } from './entities/index.ts';
 import { commandNotKnown, telemetryNotValid } from './errors.ts';
@@ -66,6 +69,8 @@ export interface RuntimeOptions {
   /** Secret, at least 16 bytes: what the cursors of lists are made with. */
   readonly cursorKey: Uint8Array;
   readonly log: Log;
+  /** Writes a line for every invocation: what it called and used. Default: none. */
+  readonly tracesInvocations?: boolean;
   readonly announce: (audience: string, announcement: Announcement) => void;
   /** For a watcher on another thread; absent in a test. */
   readonly marksOf?: (consumer: string) => InvocationMarks;
@@ -116,7 +121,11 @@ export class Runtime {
   readonly app: App;
   readonly counters = new Counters();
   readonly context: AnyContext;
+  /** What its functions and routes have used. */
+  readonly invocations: Invocations;
   readonly #options: RuntimeOptions;
+  /** That of the options, with patience where it is throttled. */
+  readonly #table: Table;
   readonly #tracker: CommandTracker;
   readonly #meaningOf: ReturnType<typeof topicReader>;
   /** Those of the stream of messages, the commands' own first. */
@@ -127,9 +136,16 @@ export class Runtime {
   #backfill: Backfill | undefined;
 
   constructor(options: RuntimeOptions) {
-    const { app, table, iot, clock, log } = options;
+    const { app, iot, clock, log } = options;
+    const table = patientTable(options.table, options);
     this.app = app;
     this.#options = options;
+    this.#table = table;
+    this.invocations = new Invocations({
+      log,
+      traces: options.tracesInvocations,
+      onRepeated: () => this.counters.add('functions.nPlusOne'),
+    });
     this.#meaningOf = topicReader(app.model.application);
     this.#tracker = new CommandTracker({
       application: app.model.application,
@@ -145,7 +161,7 @@ export class Runtime {
     const tracker = this.#tracker;
     this.context = {
       entities: makeRepositories(app.model.entities, {
-        table,
+        table: options.table,
         clock,
         random: options.random,
         cursorKey: options.cursorKey,
@@ -172,7 +188,8 @@ export class Runtime {
 
   /** Functions run once the stored records are what the entities' definitions say; until then events wait in the stream. */
   async start(): Promise<void> {
-    const { table, clock, random, log, changes } = this.#options;
+    const { clock, random, log, changes } = this.#options;
+    const table = this.#table;
     const keeper = new AggregateKeeper(this.app, { table, tableName: appTable.tableName, clock, changes });
     await keeper.start(); // before anything else may write
     if (declaredAggregates(this.app).length > 0) this.#consumeChanges(aggregatesConsumer, keeper);
@@ -214,7 +231,7 @@ export class Runtime {
     for (const [name, declared] of Object.entries(this.app.functions)) {
       if (declared.kind === 'telemetry') this.#consumeTelemetry(name, declared);
       else if (declared.kind === 'entityChange') {
-        this.#consumeChanges(name, entityChangeConsumer(name, declared, this.context));
+        this.#consumeChanges(name, entityChangeConsumer(name, declared, this));
       }
     }
   }
@@ -234,6 +251,20 @@ export class Runtime {
     return this.#consumers.slice(1).reduce((sum, consumer) => sum + consumer.processed, 0);
   }
 
+  /** Runs one of the app's handlers: as `invoke` does, and what it uses is noted. `onEnd` is told of it, too. */
+  invoke<T>(
+    functionName: string,
+    timeoutMs: number = functionLimits.timeoutMsDefault,
+    work: () => Promise<T>,
+    onEnd?: (calls: CallCounter) => void,
+  ): Promise<T> {
+    const end = (calls: CallCounter) => {
+      this.invocations.note(calls);
+      onEnd?.(calls);
+    };
+    return invoke({ functionName, clock: this.#options.clock, timeoutMs, onEnd: end }, work);
+  }
+
   /** Finishes the batches in hand, then stops. */
   async close(): Promise<void> {
     this.#stop.abort();
@@ -245,23 +276,22 @@ export class Runtime {
   // --- Telemetry --------------------------------------------------------------------------------------------------
 
   #consumeTelemetry(name: string, declared: TelemetryFunction): void {
-    const { clock } = this.#options;
     const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = declared.options;
     const select = (record: StreamRecord) => this.#decodeTelemetry(record, declared.context);
     const prefix = telemetryPrefix(this.app.model.application, declared.context);
     const wants: RecordFilter = (bytes, start, end) => topicBegins(bytes, start, end, prefix);
-    const limits = { functionName: name, clock, timeoutMs };
     if ('each' in declared.handler) {
       const batchRecordsMax = consumerDefaults.eachRecordsMax;
       // The event has been validated against the schemas that the handler's type was made from.
       const handler = declared.handler.each as (event: DecodedTelemetry, context: AnyContext) => Promise<void>;
-      const run = ({ event }: Selected<DecodedTelemetry>) => invoke(limits, () => handler(event, this.context));
+      const run = ({ event }: Selected<DecodedTelemetry>) =>
+        this.invoke(name, timeoutMs, () => handler(event, this.context));
       this.#consume(name, select, eachRecord(run), { attemptsMax, wants, batchRecordsMax });
     } else {
       const handler = declared.handler.batch as (events: DecodedTelemetry[], context: AnyContext) => Promise<void>;
       const run = async (batch: Selected<DecodedTelemetry>[]) => {
         const events = batch.map(({ event }) => event);
-        await invoke(limits, () => handler(events, this.context));
+        await this.invoke(name, timeoutMs, () => handler(events, this.context));
         return allDone;
       };
       this.#consume(name, select, run, { attemptsMax, wants, batchRecordsMax: batchItemsMax, batchWindowMs });
@@ -320,8 +350,7 @@ export class Runtime {
         result: EndedCommand,
         context: AnyContext,
       ) => Promise<void>;
-      const limits = { functionName: name, clock: this.#options.clock, timeoutMs: declared.options.timeoutMs };
-      await invoke(limits, () => handler(result, this.context));
+      await this.invoke(name, declared.options.timeoutMs, () => handler(result, this.context));
     }
   }
 
@@ -360,13 +389,15 @@ export class Runtime {
     const consumer = new Consumer<Event>({
       ...options,
       clock: this.#options.clock,
-      loadCheckpoint: () => this.#loadCheckpoint(name, shardId),
-      saveCheckpoint: upTo => this.#saveCheckpoint(name, shardId, upTo),
+      loadCheckpoint: () => asCaller({ accessPattern: '$checkpoint' }, () => this.#loadCheckpoint(name, shardId)),
+      saveCheckpoint: upTo =>
+        asCaller({ accessPattern: '$checkpoint' }, () => this.#saveCheckpoint(name, shardId, upTo)),
       marks: this.#options.marksOf?.(name),
       suspects: this.#options.suspectsOf?.(name),
     });
     this.#readers.push(reader);
-    this.#running.push(consumer.run(this.#stop.signal).catch(error => this.#options.onFailure(error)));
+    const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
+    this.#running.push(running.catch(error => this.#options.onFailure(error)));
     return consumer;
   }
 
@@ -378,7 +409,7 @@ export class Runtime {
 
   async #loadCheckpoint(consumer: string, shardId: ShardId): Promise<SequenceNumber | null> {
     const key = { PK: `Checkpoint-${consumer}`, SK: shardId };
-    const { Item } = await this.#options.table.get({ TableName: appTable.tableName, Key: key, ConsistentRead: true });
+    const { Item } = await this.#table.get({ TableName: appTable.tableName, Key: key, ConsistentRead: true });
     return Item ? BigInt(Item.UpTo) : null;
   }
 
@@ -413,7 +444,7 @@ export class Runtime {
   }
 
   async #keep(Item: Record<string, unknown>): Promise<void> {
-    await this.#options.table.put({ TableName: appTable.tableName, Item });
+    await this.#table.put({ TableName: appTable.tableName, Item });
   }
 }
 

@@ -126,7 +126,7 @@ describe('a reader of table changes', () => {
     await world.clock.advance(hour);
     const removals = await reader.read(changesShard, null, 1e6);
     const listen = { kind: 'entityChange', entity: 'Note', options: {}, handler: { each: async () => {} } } as const;
-    const { select } = entityChangeConsumer('listen', listen, world);
+    const { select } = entityChangeConsumer('listen', listen, { context: world, invoke: (_name, _ms, work) => work() });
     assert.deepEqual(
       removals.map(select).flatMap(change => (change?.type === 'REMOVE' ? [[change.oldImage, change.isExpired]] : [])),
       [

@@ -5,8 +5,6 @@
  * What the app keeps for itself in the same table (checkpoints, dead letters, commands, lookup records) is passed by
  * without a trace: a reader that told of it would make its consumer save a checkpoint, which is a change again.
  */
-import type { Clock } from '../kernel/clock.ts';
-import { invoke } from '../platform/functions/index.ts';
 import {
   type ConsumerOptions,
   checkpointNotReached,
@@ -176,26 +174,33 @@ export interface ChangeConsumer<Event> {
   readonly noteIncomplete?: () => Promise<void>;
 }
 
+/** Runs a function with a time limit, in its context. */
+interface Invoker {
+  invoke(functionName: string, timeoutMs: number | undefined, work: () => Promise<void>): Promise<void>;
+  readonly context: unknown;
+}
+
 /** The consumer that a declared function is. Each invocation has a time limit. */
 export function entityChangeConsumer(
   functionName: string,
   { entity, options, handler }: EntityChangeFunction,
-  context: { readonly clock: Clock },
+  runtime: Invoker,
 ): ChangeConsumer<DecodedChange> {
   const wants = baseRecordsOf(entity);
   const select = (record: StreamRecord) => decode(record, wants);
   const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = options;
-  const invocation = { functionName, clock: context.clock, timeoutMs };
   if ('each' in handler) {
     // The images are what entities of this definition stored: what the handler's type was made from.
     const each = handler.each as (change: DecodedChange, context: unknown) => Promise<void>;
-    const run = eachRecord<DecodedChange>(({ event }) => invoke(invocation, () => each(event, context)));
+    const run = eachRecord<DecodedChange>(({ event }) =>
+      runtime.invoke(functionName, timeoutMs, () => each(event, runtime.context)),
+    );
     return { wants, select, run, limits: { attemptsMax, batchRecordsMax: consumerDefaults.eachRecordsMax } };
   }
   const all = handler.batch as (changes: DecodedChange[], context: unknown) => Promise<void>;
   const run = async (batch: Selected<DecodedChange>[]): Promise<Outcome> => {
     const changes = batch.map(({ event }) => event);
-    await invoke(invocation, () => all(changes, context));
+    await runtime.invoke(functionName, timeoutMs, () => all(changes, runtime.context));
     return { failed: new Map(), skipped: new Set() };
   };
   return { wants, select, run, limits: { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs } };

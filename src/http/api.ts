@@ -4,10 +4,10 @@ import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
 import { openApiOf, problemsOf, type Route, type Runtime, statusOf } from '../app/index.ts';
+import type { CallCounter, InvocationUse } from '../kernel/call-counter.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
 import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
-import { invoke } from '../platform/functions/index.ts';
 import { docsPage } from './docs-page.ts';
 import type { Feed } from './feed.ts';
 import { isTooDeep } from './json.ts';
@@ -31,6 +31,8 @@ export interface ApiOptions {
   readonly log: Log;
   /** A user whose data anybody may look at, e.g. the simulated household; its page opens without a token. */
   readonly demoUser?: string;
+  /** Answers say what they have used of the table's capacity. Default: not. */
+  readonly tracesRequests?: boolean;
   /** Facts for /healthz. */
   readonly health: () => Promise<Record<string, unknown>>;
 }
@@ -109,16 +111,21 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
     const params = c.req.param();
     if (!Object.values<string>(params).every(isParameter)) throw noSuchRoute(c.req.method, c.req.path);
     const request = { params, query: readQuery(c, route), body: await readBody(c, route), user };
-    const limits = {
-      functionName: `${route.method} ${route.path}`,
-      clock: runtime.context.clock,
-      timeoutMs: routeTimeoutMs,
+    const functionName = `${route.method} ${route.path}`;
+    const showUse = ({ use }: CallCounter) => {
+      if (options.tracesRequests) c.header('Mimamori-Consumed', useText(use));
     };
-    const answer = await invoke(limits, () => handler(request, runtime.context));
+    const work = () => handler(request, runtime.context);
+    const answer = await runtime.invoke(functionName, routeTimeoutMs, work, showUse);
     c.header('Cache-Control', 'no-store');
     const status = statusOf(route.options);
     return status === 204 ? c.body(null, 204) : c.json(answer as object, status); // As `answer`'s schema types it.
   });
+}
+
+/** As a header: `calls=2, read=1.5, write=0`. */
+function useText({ calls, readUnits, writeUnits }: InvocationUse): string {
+  return `calls=${calls}, read=${readUnits}, write=${writeUnits}`;
 }
 
 /** An id is short; anything longer is nobody's, and not worth asking the table for. */

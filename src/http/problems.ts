@@ -34,6 +34,7 @@ const statusOfCode: Readonly<Record<string, number>> = {
   'entity.questionNotValid': 400,
   'entity.patternBuilding': 503,
   'entity.batchIncomplete': 503,
+  'table.throttled': 503,
   'entity.notValid': 400,
   'entity.cursorNotValid': 400,
   'thing.exists': 409,

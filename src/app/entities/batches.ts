@@ -1,10 +1,12 @@
 /** Reads many records by key: 100 per request, and what the table did not get to is asked for again. */
+import { interleaved } from '../../kernel/interleaved.ts';
 import type { Table } from '../../platform/table/index.ts';
 import { appTable } from './app-table.ts';
 import { backOff, type EntityEnvironment } from './environment.ts';
 import { BatchIncompleteError } from './errors.ts';
 import { entityLimits } from './limits.ts';
 import type { RecordKey } from './records.ts';
+import { isThrottling } from './throttling.ts';
 
 type BatchEnvironment = Pick<EntityEnvironment, 'table' | 'clock' | 'random'>;
 type StoredRecord = RecordKey & Readonly<Record<string, unknown>>;
@@ -17,7 +19,8 @@ export async function readAll(
   environment: BatchEnvironment,
   keys: readonly RecordKey[],
 ): Promise<(key: RecordKey) => StoredRecord | undefined> {
-  const wanted = [...new Map(keys.map(({ PK, SK }) => [textOf({ PK, SK }), { PK, SK }])).values()];
+  const distinct = new Map(keys.map(({ PK, SK }) => [textOf({ PK, SK }), { PK, SK }]));
+  const wanted = interleaved([...distinct.values()], ({ PK }) => PK);
   const batches: RecordKey[][] = [];
   for (let from = 0; from < wanted.length; from += entityLimits.batchGetKeysMax)
     batches.push(wanted.slice(from, from + entityLimits.batchGetKeysMax));
@@ -32,7 +35,7 @@ export async function readAll(
   return key => found.get(textOf(key));
 }
 
-/** @returns the keys that are still open after the last attempt */
+/** @returns the keys that are still open after the last attempt, or when the table's patience was at its end */
 async function readBatch(
   environment: BatchEnvironment,
   batch: readonly RecordKey[],
@@ -41,17 +44,18 @@ async function readBatch(
   let open = batch;
   for (let attempt = 1; ; attempt++) {
     const answer = await tryBatch(environment.table, open);
+    if (answer === undefined) return open;
     for (const record of answer.read) found.set(textOf(record), record);
     open = answer.unprocessed;
-    if (open.length === 0 || attempt >= entityLimits.batchAttemptsMax) return open;
-    await backOff(environment, entityLimits.batchDelayMs, attempt);
+    if (open.length === 0 || attempt >= entityLimits.throttledAttemptsMax) return open;
+    await backOff(environment, entityLimits.throttledDelayMs, attempt);
   }
 }
 
 async function tryBatch(
   table: Table,
   keys: readonly RecordKey[],
-): Promise<{ read: readonly StoredRecord[]; unprocessed: readonly RecordKey[] }> {
+): Promise<{ read: readonly StoredRecord[]; unprocessed: readonly RecordKey[] } | undefined> {
   const { tableName } = appTable;
   try {
     const { Responses, UnprocessedKeys } = await table.batchGet({
@@ -62,21 +66,9 @@ async function tryBatch(
     return { read, unprocessed: (UnprocessedKeys?.[tableName]?.Keys ?? []) as RecordKey[] };
   } catch (error) {
     if (!isThrottling(error)) throw error;
-    return { read: [], unprocessed: keys }; // None was processed.
+    return undefined; // A patient table has tried it often enough.
   }
 }
-
-/** DynamoDB "Error handling": what passes when it is tried again later. */
-export function isThrottling(error: unknown): boolean {
-  return error instanceof Error && throttlingNames.has(error.name);
-}
-
-const throttlingNames = new Set([
-  'ProvisionedThroughputExceededException',
-  'RequestLimitExceeded',
-  'ThrottlingException',
-  'InternalServerError',
-]);
 
 function textOf({ PK, SK }: RecordKey): string {
   return `${PK}\0${SK}`;

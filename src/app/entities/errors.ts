@@ -105,6 +105,16 @@ export const transactionTooLarge = (entity: string, id: string, items: number, i
     fix: 'Declare fewer patterns and unique attributes. Nothing was sent.',
   });
 
+/** As a single write would be refused; the code is the table's. */
+export const transactionThrottled = (cause: unknown) =>
+  new MimamoriError({
+    code: 'table.throttled',
+    message: 'There was no capacity for a transaction, in several attempts.',
+    fix: 'Try again later; if it stays, spread the load over more partition keys (`shards`) or raise the capacity.',
+    retryable: true,
+    cause,
+  });
+
 export const patternBuilding = (entity: string, pattern: string, scanned: number) =>
   new MimamoriError({
     code: 'entity.patternBuilding',

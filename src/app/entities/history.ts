@@ -82,14 +82,14 @@ async function deleteAll(environment: EntityEnvironment, keys: readonly RecordKe
   const { tableName } = appTable;
   let open = keys.map(({ PK, SK }) => ({ DeleteRequest: { Key: { PK, SK } } }));
   for (let attempt = 1; open.length > 0; attempt++) {
-    if (attempt > entityLimits.batchAttemptsMax)
+    if (attempt > entityLimits.throttledAttemptsMax)
       throw new BatchIncompleteError(
         [],
         open.map(({ DeleteRequest }) => DeleteRequest.Key),
       );
     const { UnprocessedItems } = await environment.table.batchWrite({ RequestItems: { [tableName]: open } });
     open = (UnprocessedItems?.[tableName] ?? []) as typeof open; // Some of what was sent.
-    if (open.length > 0) await backOff(environment, entityLimits.batchDelayMs, attempt);
+    if (open.length > 0) await backOff(environment, entityLimits.throttledDelayMs, attempt);
   }
 }
 

@@ -1,6 +1,5 @@
 export { appTable, indexName } from './app-table.ts';
 export { Backfill, type BackfillProgress } from './backfill.ts';
-export { isThrottling } from './batches.ts';
 export { derivedKey } from './cursors.ts';
 export {
   type AccessPattern,
@@ -11,8 +10,10 @@ export {
   type Related,
 } from './definition.ts';
 export { BatchIncompleteError, entityNotValid, ScanBudgetError, VersionConflictError } from './errors.ts';
+export { patientTable } from './patient-table.ts';
 export { entityOfRecord } from './records.ts';
 export { entityIsThere, makeRepositories, type RepositoryOptions } from './repository.ts';
 export type { ListOptions, Page, Repositories, Repository, Versioned } from './repository-types.ts';
 export { schemaDocument } from './schema-document.ts';
 export { type SchemaReport, schemaReport } from './schema-report.ts';
+export { isThrottling } from './throttling.ts';

@@ -12,8 +12,8 @@ export const entityLimits = {
   batchGetKeysMax: 100, // DynamoDB BatchGetItem
   batchWriteItemsMax: 25, // DynamoDB BatchWriteItem
   batchRequestsAtOnceMax: 4, // ours: bounds what getMany holds at 4 × 16 MB
-  batchAttemptsMax: 8, // ours: with the delays between them about five seconds
-  batchDelayMs: 20, // ours: doubled per attempt, half of it left to chance
+  throttledAttemptsMax: 8, // ours: with the delays between them about two seconds, less than a function has
+  throttledDelayMs: 20, // ours: doubled per attempt, half of it left to chance
   manyIdsMax: 1_000, // ours: ids in one getMany
   childrenMax: 100, // ours: children that come with one parent
   versionsWithEntityMax: 50, // ours: old versions that go in one transaction with their entity; the others go after it

@@ -7,6 +7,7 @@ import { makeAggregateReaders } from '../aggregates.ts';
 import { problemsOf } from '../problems.ts';
 import { appTable } from './app-table.ts';
 import { readAll } from './batches.ts';
+import { asCalls, calling } from './calling.ts';
 import { merged, withoutUndefined } from './changes.ts';
 import { Cursors } from './cursors.ts';
 import type { EntityMap } from './definition.ts';
@@ -25,6 +26,7 @@ import {
 import { deleteVersions, type HistoryOptions, listVersions, newestVersions, readVersion } from './history.ts';
 import { copyKey, planCopies } from './last-copies.ts';
 import { entityLimits } from './limits.ts';
+import { patientTable } from './patient-table.ts';
 import { type Question, readPattern } from './reading.ts';
 import { type Attributes, baseKey, idValues, type StoredEntity } from './records.ts';
 import { addToPage, findWith, nameOf, wholeOf } from './related.ts';
@@ -46,10 +48,16 @@ export interface RepositoryOptions {
 
 /** Throws `entity.definitionNotValid`. */
 export function makeRepositories<const E extends EntityMap>(entities: E, options: RepositoryOptions): Repositories<E> {
-  const { table, clock, random, cursorKey, buildingOf = () => undefined } = options;
+  const { clock, random, cursorKey, buildingOf = () => undefined } = options;
+  const table = patientTable(options.table, options);
   const shapes = shapesOf(entities);
   const environment = { table, clock, random, cursors: new Cursors(cursorKey), shapes, buildingOf };
-  const repositories = [...shapes].map(([name, shape]) => [name, new TableRepository(environment, shape)]);
+  const repositories = [...shapes].map(([name, shape]) => {
+    const repository = new TableRepository(environment, shape);
+    const { list, aggregate } = repository;
+    const scan: TableRepository['scan'] = options => repository.scan(options);
+    return [name, { ...asCalls(name, repository), list, aggregate, scan }];
+  });
   return Object.fromEntries(repositories); // fromEntries forgets the keys, which are E's own.
 }
 
@@ -266,20 +274,25 @@ type ListQuestion = Omit<Question, 'by'> & { readonly with?: readonly string[] }
 
 /** A pattern as handlers call it: one page, or `whole`, `pages`, `all`. */
 function patternReader(environment: EntityEnvironment, shape: EntityShape, pattern: PatternShape) {
-  const read = (by: Question['by'], options: ListQuestion = {}) => {
+  const first = calling(`${shape.name}.${pattern.name}`, 'entities.list');
+  const further = calling(`${shape.name}.${pattern.name}`);
+  const call = <Result>({ cursor }: ListQuestion, work: () => Result) => (cursor === undefined ? first : further)(work);
+  const read = (by: Question['by'], options: ListQuestion) => {
     return readPattern(environment, shape, pattern, { ...options, by });
   };
-  const page = async (by: Question['by'], options: ListQuestion = {}): Promise<Page<Attributes>> => {
+  const readPage = async (by: Question['by'], options: ListQuestion): Promise<Page<Attributes>> => {
     const { records, next } = await read(by, options);
     const items = records.map(({ Data }) => Data);
     const complete = options.with ? await addToPage(environment, shape, items, options.with) : items;
     return { items: complete, ...(next !== undefined && { next }) };
   };
-  async function whole(by: Question['by'], options: ListQuestion = {}): Promise<Page<Attributes>> {
+  const readWhole = async (by: Question['by'], options: ListQuestion): Promise<Page<Attributes>> => {
     const { records, next } = await read(by, options);
     const items = pattern.projected ? await wholeOf(environment, shape, records) : records.map(({ Data }) => Data);
     return { items, ...(next !== undefined && { next }) };
-  }
+  };
+  const page = (by: Question['by'], options: ListQuestion = {}) => call(options, () => readPage(by, options));
+  const whole = (by: Question['by'], options: ListQuestion = {}) => call(options, () => readWhole(by, options));
   async function* pages(by: Question['by'], options: ListQuestion = {}): AsyncGenerator<Page<Attributes>> {
     let { cursor } = options;
     do {

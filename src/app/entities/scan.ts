@@ -1,5 +1,6 @@
 /** Reads the whole table for one entity, within a budget that the definition and the call both give. */
 import { appTable } from './app-table.ts';
+import { calling } from './calling.ts';
 import type { EntityEnvironment } from './environment.ts';
 import { ScanBudgetError, scanNotAllowed } from './errors.ts';
 import { type Attributes, childPrefix, type StoredEntity } from './records.ts';
@@ -23,15 +24,17 @@ export async function* scanEntities(
   // As sealed below.
   let from = cursor === undefined ? undefined : (cursors.open(binding, cursor) as Record<string, unknown>);
   let used = 0;
+  const asScan = calling(`${shape.name}.scan`);
   do {
     if (used >= readUnits && from) throw new ScanBudgetError(shape.name, used, readUnits, cursors.seal(binding, from));
-    const page = await table.scan({
+    const input = {
       TableName: appTable.tableName,
       ...baseRecordsOf(shape),
       Limit: scanLimits.pageItemsMax,
       ReturnConsumedCapacity: 'TOTAL',
       ExclusiveStartKey: from,
-    });
+    } as const;
+    const page = await asScan(() => table.scan(input));
     used += page.ConsumedCapacity?.CapacityUnits ?? scanLimits.unitsOfPageUnknown;
     for (const { Data } of (page.Items ?? []) as StoredEntity[]) yield Data; // As the repository put them there.
     from = page.LastEvaluatedKey;

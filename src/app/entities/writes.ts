@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Table } from '../../platform/table/index.ts';
 import { appTable } from './app-table.ts';
 import { changedPaths, updateExpression } from './changes.ts';
-import { transactionTooLarge } from './errors.ts';
+import { transactionThrottled, transactionTooLarge } from './errors.ts';
 import { entityLimits } from './limits.ts';
 import {
   type Attributes,
@@ -19,6 +19,7 @@ import {
   versionKey,
 } from './records.ts';
 import type { EntityShape, UniqueShape } from './shape.ts';
+import { cancellationCodes, isCancelledByThrottling } from './throttling.ts';
 
 type TransactItem = NonNullable<Parameters<Table['transactWrite']>[0]['TransactItems']>[number];
 
@@ -182,19 +183,13 @@ async function sendAlone(table: Table, { Put, Update, Delete }: TransactItem): P
   else if (Delete) await table.delete(Delete);
 }
 
-/** By DynamoDB's names, which every engine gives. */
 function outcomeOf(error: unknown, actions: readonly Action[]): Outcome {
   const name = error instanceof Error ? error.name : undefined;
   if (name === 'ConditionalCheckFailedException') return { kind: 'refused', roles: actions.map(({ role }) => role) };
   if (name === 'TransactionConflictException') return { kind: 'busy' };
-  if (name !== 'TransactionCanceledException') throw error;
-  const reasons: unknown = Reflect.get(error as Error, 'CancellationReasons'); // it has a name, so it is an Error
-  const codes = Array.isArray(reasons) ? reasons.map(reason => String(reason?.Code)) : [];
+  const codes = cancellationCodes(error);
   const roles = actions.filter((_, index) => codes[index] === 'ConditionalCheckFailed').map(({ role }) => role);
   if (roles.length > 0) return { kind: 'refused', roles };
-  if (codes.some(code => busyCodes.has(code))) return { kind: 'busy' };
-  throw error;
+  if (codes.includes('TransactionConflict')) return { kind: 'busy' };
+  throw isCancelledByThrottling(error) ? transactionThrottled(error) : error;
 }
-
-/** DynamoDB TransactWriteItems, cancellation reasons that pass. */
-const busyCodes = new Set(['TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded']);

@@ -1,3 +1,5 @@
+import { CallCounter } from '../../kernel/call-counter.ts';
+import { asCaller } from '../../kernel/callers.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { MimamoriError } from '../../kernel/errors.ts';
 
@@ -6,19 +8,28 @@ export const functionLimits = {
 } as const;
 
 /**
- * Runs one invocation with a time limit. A handler that never settles is left behind, its answer ignored; one that
+ * Runs one invocation with a time limit; what it calls is told who it is. A handler that never settles is left behind, its answer ignored; one that
  * never returns control is the watcher's business, on the other thread. Rejects with `function.timedOut` or what the
  * handler threw.
  */
 export function invoke<T>(options: InvokeOptions, work: () => Promise<T>): Promise<T> {
-  const { functionName, clock, timeoutMs = functionLimits.timeoutMsDefault } = options;
+  const { functionName, clock, timeoutMs = functionLimits.timeoutMsDefault, onEnd } = options;
+  const calls = new CallCounter(functionName);
+  const caller = { functionName, calls, accessPattern: undefined, isCounted: false };
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(timeoutMs, () => reject(functionTimedOut(functionName, timeoutMs)));
+    let isOver = false;
+    const end = () => {
+      if (!isOver) onEnd?.(calls);
+      isOver = true;
+      timer.cancel();
+    };
+    const timer = clock.setTimer(timeoutMs, () => {
+      end();
+      reject(functionTimedOut(functionName, timeoutMs));
+    });
     // An async wrapper, so that a handler that throws before its first await rejects like any other.
     const run = async () => work();
-    run()
-      .then(resolve, reject)
-      .finally(() => timer.cancel());
+    asCaller(caller, run).finally(end).then(resolve, reject);
   });
 }
 
@@ -26,6 +37,8 @@ export interface InvokeOptions {
   readonly functionName: string;
   readonly clock: Clock;
   readonly timeoutMs?: number;
+  /** Told once, when the invocation has ended or its time is over, before its answer is. */
+  readonly onEnd?: (calls: CallCounter) => void;
 }
 
 export const functionTimedOut = (functionName: string, timeoutMs: number) =>

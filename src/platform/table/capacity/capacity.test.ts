@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CallCounter } from '../../../kernel/call-counter.ts';
 import { seededRandom } from '../../../kernel/random.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { HotKeys } from './hot-keys.ts';
@@ -10,16 +11,26 @@ import { AwsThroughput, type Throughput } from './throughput.ts';
 const write: Use = { kind: 'write', tableName: 'app', partition: ['hot'] };
 
 describe('capacity ledger', () => {
-  it('adds up units by table, index, access pattern and function, the most used first', () => {
-    const ledger = new CapacityLedger(new VirtualClock());
+  it('adds up units by table, index, access pattern and function, the most used first', async () => {
+    const clock = new VirtualClock();
+    const ledger = new CapacityLedger(clock);
     const read: Use = { kind: 'read', tableName: 'app', indexName: 'GSI1', caller: { accessPattern: 'byOwner' } };
     ledger.charge(read, 0.5);
+    await clock.advance(65_000);
     ledger.charge(read, 1.5);
     ledger.charge({ ...read, caller: { accessPattern: 'byOwner', functionName: 'play' } }, 1);
     ledger.charge(write, 3);
     assert.deepEqual(ledger.rows(), [
-      { kind: 'write', tableName: 'app', calls: 1, units: 3 },
-      { kind: 'read', tableName: 'app', indexName: 'GSI1', accessPattern: 'byOwner', calls: 2, units: 2 },
+      { kind: 'write', tableName: 'app', calls: 1, units: 3, lastMinuteUnits: 3 },
+      {
+        kind: 'read',
+        tableName: 'app',
+        indexName: 'GSI1',
+        accessPattern: 'byOwner',
+        calls: 2,
+        units: 2,
+        lastMinuteUnits: 1.5,
+      },
       {
         kind: 'read',
         tableName: 'app',
@@ -28,8 +39,29 @@ describe('capacity ledger', () => {
         functionName: 'play',
         calls: 1,
         units: 1,
+        lastMinuteUnits: 1,
       },
     ]);
+  });
+
+  it('keeps of the last minute what is not older, to ten seconds', async () => {
+    const clock = new VirtualClock();
+    const ledger = new CapacityLedger(clock);
+    for (let second = 0; second < 300; second++) {
+      ledger.charge(write, 1);
+      await clock.advance(1_000);
+    }
+    const [{ units, lastMinuteUnits }] = ledger.rows();
+    assert.equal(units, 300);
+    assert(lastMinuteUnits >= 50 && lastMinuteUnits <= 60, `${lastMinuteUnits}`);
+    await clock.advance(3_600_000);
+    assert.equal(ledger.rows()[0].lastMinuteUnits, 0);
+  });
+
+  it('tells the invocation what it uses', () => {
+    const calls = new CallCounter('play');
+    new CapacityLedger(new VirtualClock()).charge({ ...write, caller: { functionName: 'play', calls } }, 3);
+    assert.equal(calls.use.writeUnits, 3);
   });
 
   it('counts what comes after the last row as others, and loses no unit', () => {

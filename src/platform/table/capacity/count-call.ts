@@ -16,7 +16,7 @@ const countedOperations: ReadonlySet<Operation> = new Set([
 ]);
 
 /** @returns who calls */
-export function countCall(operation: Operation, input: Uncertain | undefined): Caller | undefined {
+export function countCall(operation: Operation, input: object | undefined): Caller | undefined {
   const caller = currentCaller();
   if (caller?.calls === undefined) return caller;
   caller.calls.noteCall();
@@ -33,10 +33,12 @@ interface Uncertain {
 }
 
 /** Further pages are of the same list, and a transaction of several actions is one about many already. */
-function isAlone({ ExclusiveStartKey, TransactItems }: Uncertain): boolean {
+function isAlone(input: object): boolean {
+  const { ExclusiveStartKey, TransactItems }: Uncertain = input;
   return ExclusiveStartKey === undefined && !(Array.isArray(TransactItems) && TransactItems.length > 1);
 }
 
-function targetOf({ TableName }: Uncertain): string {
+function targetOf(input: object): string {
+  const { TableName }: Uncertain = input;
   return typeof TableName === 'string' ? TableName : 'transaction';
 }

@@ -1,8 +1,12 @@
-/** What was used, by table, index, access pattern and function, and by which partition keys: the capacity ledger. */
+/**
+ * What was used, by table, index, access pattern and function, and by which partition keys: the capacity ledger. Tells
+ * the invocation that calls, too.
+ */
 import type { Clock } from '../../../kernel/clock.ts';
 import { numberText } from '../values/decimal.ts';
 import type { Value } from '../values/value.ts';
 import { HotKeys } from './hot-keys.ts';
+import { LastMinute } from './last-minute.ts';
 import type { Meter, Use } from './meter.ts';
 
 export const ledgerLimits = {
@@ -18,8 +22,11 @@ export interface LedgerRow {
   readonly indexName?: string;
   readonly accessPattern?: string;
   readonly functionName?: string;
+  /** Parts of calls: a write is one to the table and one to each index that it changes. */
   readonly calls: number;
   readonly units: number;
+  /** Of these, the ones of the last minute, to ten seconds. */
+  readonly lastMinuteUnits: number;
 }
 
 export interface HotPartition {
@@ -37,6 +44,7 @@ interface Row {
   readonly use: Pick<Use, 'kind' | 'tableName' | 'indexName'> & { accessPattern?: string; functionName?: string };
   calls: number;
   units: number;
+  readonly lastMinute: LastMinute;
 }
 
 interface Heat {
@@ -59,21 +67,27 @@ export class CapacityLedger implements Meter {
   admit(): void {}
 
   charge(use: Use, units: number): void {
+    const nowMs = this.#clock.monotonicMs();
     const row = this.#rowOf(use);
     row.calls++;
     row.units += units;
-    if (use.partition !== undefined) this.#heatUp(use, use.partition, units);
+    row.lastMinute.add(nowMs, units);
+    use.caller?.calls?.noteUnits(use.kind, units);
+    if (use.partition !== undefined) this.#heatUp(use, use.partition, units, nowMs);
   }
 
   /** The most used first. */
   rows(): LedgerRow[] {
-    const all = [...this.#rows.values()].map(({ use, calls, units }) => ({ ...use, calls, units }));
+    const nowMs = this.#clock.monotonicMs();
+    const all = [...this.#rows.values()].map(({ use, calls, units, lastMinute }) => {
+      return { ...use, calls, units, lastMinuteUnits: lastMinute.sum(nowMs) };
+    });
     return all.sort((left, right) => right.units - left.units);
   }
 
   /** The hottest partition keys of all tables and indexes, the hottest first. */
   hotPartitions(count: number): HotPartition[] {
-    this.#fade();
+    this.#fade(this.#clock.monotonicMs());
     const all = [...this.#heats.values()].flatMap(({ use: { kind, tableName, indexName }, keys, units: total }) =>
       keys.hottest(count).map(({ key, units }) => ({
         kind,
@@ -100,20 +114,21 @@ export class CapacityLedger implements Meter {
       ...(accessPattern === undefined ? {} : { accessPattern }),
       ...(functionName === undefined ? {} : { functionName }),
     };
-    const row = { use, calls: 0, units: 0 };
+    const row = { use, calls: 0, units: 0, lastMinute: new LastMinute() };
     this.#rows.set(key, row);
     return row;
   }
 
   #othersOf(kind: Use['kind']): Row {
     const key = `${kind}\n(others)`;
-    const row = this.#rows.get(key) ?? { use: { kind, tableName: '(others)' }, calls: 0, units: 0 };
+    const use = { kind, tableName: '(others)' };
+    const row = this.#rows.get(key) ?? { use, calls: 0, units: 0, lastMinute: new LastMinute() };
     this.#rows.set(key, row);
     return row;
   }
 
-  #heatUp(use: Use, partition: readonly Value[], units: number): void {
-    this.#fade();
+  #heatUp(use: Use, partition: readonly Value[], units: number, nowMs: number): void {
+    this.#fade(nowMs);
     const key = `${use.kind}\n${use.tableName}\n${use.indexName ?? ''}`;
     let heat = this.#heats.get(key);
     if (heat === undefined) {
@@ -125,8 +140,7 @@ export class CapacityLedger implements Meter {
     heat.units += units;
   }
 
-  #fade(): void {
-    const nowMs = this.#clock.monotonicMs();
+  #fade(nowMs: number): void {
     if (nowMs - this.#fadedAtMs < ledgerLimits.fadeMs) return;
     const times = Math.min(Math.floor((nowMs - this.#fadedAtMs) / ledgerLimits.fadeMs), 64); // by then nothing is left
     this.#fadedAtMs = nowMs;
