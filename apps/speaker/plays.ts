@@ -1,35 +1,40 @@
 import { type ContextOf, entityIsThere } from '../../src/app/index.ts';
-import { audienceOf, model } from './model.ts';
+import { audienceOf, type Message, model } from './model.ts';
 
 type Context = ContextOf<typeof model>;
 
 /**
- * Sends every message that waits for this trigger. Safe to repeat: a command is identified by its message, so a
- * message that was sent already is not sent again.
+ * Sends every message that waits for this trigger. A list may lag behind: a message registered an instant ago waits for the
+ * next trigger, and one that was deleted or sent an instant ago is read again before anything is said.
  */
 export async function playDue(speakerId: string, trigger: 'enter' | 'leave' | 'now', context: Context): Promise<void> {
-  const { entities, commands, clock } = context;
+  const { Message } = context.entities;
   let cursor: string | undefined;
   do {
-    const page = await entities.Message.list.due({ speakerId, playOn: trigger }, { cursor });
-    for (const { messageId, text, expiresAt } of page.items) {
-      const expiresAtMs = expiresAt === undefined ? undefined : Date.parse(expiresAt);
-      const isExpired = expiresAtMs !== undefined && expiresAtMs <= clock.nowMs();
-      if (!isExpired) {
-        await commands['play-message'].send({
-          thingName: speakerId,
-          sessionId: messageId,
-          request: { messageId, text },
-          expiresAtMs,
-        });
-      }
-      const updated = await entities.Message.update(messageId, current =>
-        current.status === 'waiting' ? { status: isExpired ? 'expired' : 'sending' } : undefined,
-      ).catch(entityIsThere.orGone);
-      if (!updated) await commands['play-message'].cancel(messageId); // Deleted by its owner while we were at it.
-    }
+    const page = await Message.list.due({ speakerId, playOn: trigger }, { cursor });
+    const current = await Message.getMany(page.items.map(({ messageId }) => messageId));
+    for (const message of current) if (message?.status === 'waiting') await play(message, context);
     cursor = page.next;
   } while (cursor);
+}
+
+/** Safe to repeat: a command is identified by its message, so a message that was sent already is not sent again. */
+export async function play(message: Message, { entities, commands, clock }: Context): Promise<void> {
+  const { messageId, speakerId, text, expiresAt } = message;
+  const expiresAtMs = expiresAt === undefined ? undefined : Date.parse(expiresAt);
+  const isExpired = expiresAtMs !== undefined && expiresAtMs <= clock.nowMs();
+  if (!isExpired) {
+    await commands['play-message'].send({
+      thingName: speakerId,
+      sessionId: messageId,
+      request: { messageId, text },
+      expiresAtMs,
+    });
+  }
+  const updated = await entities.Message.update(messageId, current =>
+    current.status === 'waiting' ? { status: isExpired ? 'expired' : 'sending' } : undefined,
+  ).catch(entityIsThere.orGone);
+  if (!updated) await commands['play-message'].cancel(messageId); // Deleted by its owner while we were at it.
 }
 
 /** The end of a play: what the speaker answered, or that it never did. Told as an event, once. */

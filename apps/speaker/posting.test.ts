@@ -46,6 +46,7 @@ class PostingSpeaker {
   async say(message: object): Promise<void> {
     const path = `/v1/speakers/${this.speakerId}/messages`;
     assert.equal((await this.backend.request('alice', 'POST', path, message)).status, 201);
+    await this.backend.indexesCatchUp();
   }
 
   async events(): Promise<string[]> {

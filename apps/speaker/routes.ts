@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type ContextOf, notFound } from '../../src/app/index.ts';
 import { event, message, model, playOn, type Speaker, speaker } from './model.ts';
-import { playDue } from './plays.ts';
+import { play } from './plays.ts';
 
 type Context = ContextOf<typeof model>;
 
@@ -81,14 +81,15 @@ const registerMessage = model.route(
   async ({ params, body, user }, context) => {
     const { speakerId } = await ownSpeaker(params.speakerId, user, context);
     const createdAt = new Date(context.clock.nowMs()).toISOString();
-    const { speakerId: _, ...shown } = await context.entities.Message.create({
+    const message = await context.entities.Message.create({
       ...body,
       messageId: context.newId(),
       speakerId,
       status: 'waiting',
       createdAt,
     });
-    if (body.playOn === 'now') await playDue(speakerId, 'now', context);
+    if (body.playOn === 'now') await play(message, context); // A list might not show it yet.
+    const { speakerId: _, ...shown } = message;
     return shown;
   },
 );

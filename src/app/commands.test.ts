@@ -17,7 +17,7 @@ const blink = { request: z.object({ sessionId: z.string() }), response: z.object
 async function start() {
   const clock = new VirtualClock();
   const table = await clock.until(
-    openEmbeddedTable({ store: await openMemoryStore({ clock }), clock, tables: [appTable] }),
+    openEmbeddedTable({ store: await openMemoryStore({ clock }), clock, tables: [appTable], indexLagMs: 50 }),
   );
   const world = {
     clock,
@@ -107,6 +107,27 @@ describe('a command', () => {
     await clock.advance(120_000);
     assert.equal(world.published.length, 1);
     assert.deepEqual(world.ended, []);
+  });
+
+  it('is not sent again to a thing that comes back an instant after its end (covers S2-10)', async () => {
+    const { world, tracker, clock, send } = await start();
+    await send();
+    await clock.advance(1_000);
+    await clock.until(tracker.cancel('s1'));
+    await clock.until(tracker.thingCameBack('lamp')); // The list of open commands still shows it.
+    await clock.advance(120_000);
+    assert.equal(world.published.length, 1);
+  });
+
+  it('goes out to a thing that comes back an instant after it was sent (covers S2-10)', async () => {
+    const { world, tracker, clock, send } = await start();
+    world.subscribers = 0;
+    await send();
+    await clock.settle();
+    world.subscribers = 1;
+    await clock.until(tracker.thingCameBack('lamp')); // The list of open commands does not show it yet.
+    await clock.advance(1_000);
+    assert.equal(world.published.length, 2);
   });
 
   it('that the model has no more is left alone, and the others go on', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
-import type { Clock, Timer } from '../kernel/clock.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Table } from '../platform/table/index.ts';
+import { type Active, ActiveCommands } from './active-commands.ts';
 import { appTable, entityNotValid, indexName } from './entities/index.ts';
 import type { CommandDefinition, CommandMap } from './model.ts';
 import { problemsOf } from './problems.ts';
@@ -52,15 +53,7 @@ export interface EndedCommand {
   readonly response: Record<string, unknown> | undefined;
 }
 
-/** A command that is being sent or waits for its answer or its end. */
-interface Active {
-  readonly stored: StoredCommand;
-  attempts: number;
-  state: 'publishing' | 'awaitingAnswer' | 'awaitingThing' | 'ended';
-  /** The thing came back while a publish was under way. */
-  thingCameBack: boolean;
-  timer: Timer | undefined;
-}
+type InHand = Active<StoredCommand>;
 
 export interface CommandTrackerOptions {
   readonly application: string;
@@ -85,7 +78,7 @@ export interface CommandTrackerOptions {
  */
 export class CommandTracker {
   readonly #options: CommandTrackerOptions;
-  readonly #active = new Map<string, Active>();
+  readonly #active = new ActiveCommands<StoredCommand>();
   #closed = false;
 
   constructor(options: CommandTrackerOptions) {
@@ -103,7 +96,6 @@ export class CommandTracker {
 
   close(): void {
     this.#closed = true;
-    for (const { timer } of this.#active.values()) timer?.cancel();
     this.#active.clear();
   }
 
@@ -151,31 +143,46 @@ export class CommandTracker {
     return true;
   }
 
-  /** The thing has connected or subscribed: what waits for it goes out. */
+  /**
+   * The thing has connected or subscribed: what waits for it goes out, oldest first. The list lags: what has just ended
+   * may still be on it, and what was just sent may not be, but is in hand.
+   */
   async thingCameBack(thingName: string): Promise<void> {
-    for await (const stored of this.#open(`${thingName}#`)) {
-      const active = this.#active.get(stored.SessionId);
-      if (!active && stored.Outcome === 'pending') void this.#start(stored);
-      else if (!active) continue;
-      else if (active.state === 'publishing') active.thingCameBack = true;
-      else if (active.state === 'awaitingThing') this.#publishLater(active, 0);
+    const listed = new Set<string>();
+    for await (const { SessionId, Outcome } of this.#open(`${thingName}#`)) {
+      listed.add(SessionId);
+      const active = this.#active.get(SessionId);
+      if (active) this.#noteReturn(active);
+      else if (Outcome === 'pending') await this.#takeUp(SessionId);
     }
+    for (const active of this.#active.ofThing(thingName))
+      if (!listed.has(active.stored.SessionId)) this.#noteReturn(active);
+  }
+
+  #noteReturn(active: InHand): void {
+    if (active.state === 'publishing') active.thingCameBack = true;
+    else if (active.state === 'awaitingThing') this.#publishLater(active, 0);
+  }
+
+  async #takeUp(sessionId: string): Promise<void> {
+    const stored = await this.#load(sessionId);
+    if (stored?.Outcome === 'pending') void this.#start(stored);
   }
 
   #start(stored: StoredCommand): Promise<void> {
-    if (this.#closed || this.#active.has(stored.SessionId)) return Promise.resolve();
-    const active: Active = { stored, attempts: 0, state: 'awaitingThing', thingCameBack: false, timer: undefined };
-    this.#active.set(stored.SessionId, active);
+    if (this.#closed || this.#active.get(stored.SessionId)) return Promise.resolve();
+    const active: InHand = { stored, attempts: 0, state: 'awaitingThing', thingCameBack: false, timer: undefined };
+    this.#active.add(active);
     return this.#publish(active);
   }
 
-  #publishLater(active: Active, delayMs: number): void {
+  #publishLater(active: InHand, delayMs: number): void {
     active.timer?.cancel();
     active.timer = this.#options.clock.setTimer(delayMs, () => void this.#publish(active));
   }
 
   /** Never rejects: what goes wrong costs an attempt and is tried again. */
-  async #publish(active: Active): Promise<void> {
+  async #publish(active: InHand): Promise<void> {
     const { stored } = active;
     const { timeoutMs, attemptsMax } = this.#patience(stored.Command);
     if (active.state === 'publishing' || active.state === 'ended') return;
@@ -212,14 +219,14 @@ export class CommandTracker {
     return subscribers;
   }
 
-  #awaitThing(active: Active, remainingMs: number): void {
+  #awaitThing(active: InHand, remainingMs: number): void {
     active.state = 'awaitingThing';
     if (active.thingCameBack) this.#publishLater(active, 0);
     else if (this.#active.size <= commandLimits.awaitedMax) this.#publishLater(active, remainingMs);
-    else this.#active.delete(active.stored.SessionId); // It lies in the table; its thing's return brings it back.
+    else this.#active.delete(active); // It lies in the table; its thing's return brings it back.
   }
 
-  #hasEnded(active: Active): boolean {
+  #hasEnded(active: InHand): boolean {
     return this.#closed || this.#active.get(active.stored.SessionId) !== active || active.state === 'ended';
   }
 
@@ -317,7 +324,7 @@ export class CommandTracker {
     if (!active) return;
     active.state = 'ended';
     active.timer?.cancel();
-    this.#active.delete(stored.SessionId);
+    this.#active.delete(active);
   }
 
   /** A command that the model does not have any more: it stays in the table, in case the model gets it back. */

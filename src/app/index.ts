@@ -1,4 +1,5 @@
 export type { Aggregate, AggregateDefinition } from './aggregates.ts';
+export { type CapacityReport, capacityReport, type PatternUse } from './capacity-report.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
 export { type App, appLimits, defineApp } from './define-app.ts';
 export {

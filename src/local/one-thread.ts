@@ -4,7 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
-import { type Announcement, type App, appTable, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
+import {
+  type Announcement,
+  type App,
+  appTable,
+  type CapacityReport,
+  devicePolicy,
+  Runtime,
+  tablesOf,
+} from '../app/index.ts';
 import { MqttClient, type MqttClientOptions } from '../device/index.ts';
 import { type Caller, Feed, makeApi, type Tokens } from '../http/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
@@ -19,7 +27,8 @@ import { type Random, seededRandom } from '../kernel/random.ts';
 import { TestDisk } from '../kernel/test-disk.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
-import { type OpenTable, openEmbeddedTable } from '../platform/table/index.ts';
+import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts';
+import { type Accounting, accountingFor } from './accounting.ts';
 import { healthOf } from './health.ts';
 
 const streamDirectory = '/stream';
@@ -47,7 +56,16 @@ export class TestWorld {
 
 export interface OneThreadOptions {
   readonly log?: Log;
+  /**
+   * By how much lists lag behind writes, as on AWS. Default 50 ms of the world's clock, which passes only as a test lets
+   * it: code that lists what it has just written fails here, every time. 0: not at all.
+   */
+  readonly indexLagMs?: number;
+  /** `aws`: throttles the table as DynamoDB does. Default: not. */
+  readonly limits?: 'generous' | 'aws';
 }
+
+const indexLagMsDefault = 50; // ours: on AWS it is milliseconds, now and then more
 
 export class OneThreadBackend {
   readonly world: TestWorld;
@@ -61,6 +79,8 @@ export class OneThreadBackend {
   /** What storage said when it gave up. */
   readonly failures: unknown[];
   readonly #sessions: RecoveredJournal;
+  readonly #accounting: Accounting;
+  readonly #indexLagMs: number;
   readonly #api: ReturnType<typeof makeApi>;
   readonly #dataPlane: DataPlane;
   readonly #tokens = new PlainTokens();
@@ -75,6 +95,8 @@ export class OneThreadBackend {
     this.announcements = parts.announcements;
     this.failures = parts.failures;
     this.#sessions = parts.sessions;
+    this.#accounting = parts.accounting;
+    this.#indexLagMs = parts.indexLagMs;
     this.#api = parts.api;
     this.#dataPlane = new DataPlane(parts.gateway);
   }
@@ -115,6 +137,18 @@ export class OneThreadBackend {
     const answer = await this.world.clock.until(this.#dataPlane.answer(call, { remoteAddress: '127.0.0.1' }));
     assert(answer); // Nobody leaves before it is there.
     return { status: answer.status, body: JSON.parse(JSON.stringify(answer.body)) };
+  }
+
+  /** What was used of the table since this backend was started, by access pattern and function. */
+  capacity(): CapacityReport {
+    const report = this.#accounting.reportFor(this.runtime)?.();
+    assert(report); // There is a ledger.
+    return report;
+  }
+
+  /** Lets the time pass after which lists show everything that is written by now. */
+  indexesCatchUp(): Promise<void> {
+    return this.world.clock.advance(this.#indexLagMs);
   }
 
   /** Moves no time forward but lets everything that can happen now happen. */
@@ -178,6 +212,8 @@ interface BackendParts {
   readonly announcements: Announcement[];
   readonly failures: unknown[];
   readonly api: ReturnType<typeof makeApi>;
+  readonly accounting: Accounting;
+  readonly indexLagMs: number;
 }
 
 async function startParts(app: App, world: TestWorld, options: OneThreadOptions): Promise<BackendParts> {
@@ -199,7 +235,12 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const iot = { clock, random, counters, log, sockets, access, things, stream, sessions };
   const gateway = new Gateway({ ...iot, onFailure });
   const tableStore = await openMemoryStore({ clock, disk: world.tableDisk });
-  const table = await openEmbeddedTable({ store: tableStore, clock, tables: tablesOf(app) });
+  const accounting = accountingFor({ clock, limits: options.limits, hasLedger: true });
+  const { meter } = accounting;
+  const { indexLagMs = indexLagMsDefault } = options;
+  const engine = await openEngine({ store: tableStore, clock, random, tables: tablesOf(app), meter, indexLagMs });
+  accounting.follow(engine);
+  const table = tableOn(engine);
   const feed = new Feed();
   const runtime = new Runtime({
     app,
@@ -220,5 +261,18 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const api = makeApi({ runtime, tokens: new PlainTokens(), feed, log, health: () => healthOf(runtime, gateway) });
   await runtime.start();
   const mqttPort = await gateway.listen({ host: 'test', port: 0 });
-  return { world, gateway, runtime, stream, table, sessions, mqttPort, announcements, failures, api };
+  return {
+    world,
+    gateway,
+    runtime,
+    stream,
+    table,
+    sessions,
+    mqttPort,
+    announcements,
+    failures,
+    api,
+    accounting,
+    indexLagMs,
+  };
 }

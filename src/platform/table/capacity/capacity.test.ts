@@ -21,13 +21,13 @@ describe('capacity ledger', () => {
     ledger.charge({ ...read, caller: { accessPattern: 'byOwner', functionName: 'play' } }, 1);
     ledger.charge(write, 3);
     assert.deepEqual(ledger.rows(), [
-      { kind: 'write', tableName: 'app', calls: 1, units: 3, lastMinuteUnits: 3 },
+      { kind: 'write', tableName: 'app', parts: 1, units: 3, lastMinuteUnits: 3 },
       {
         kind: 'read',
         tableName: 'app',
         indexName: 'GSI1',
         accessPattern: 'byOwner',
-        calls: 2,
+        parts: 2,
         units: 2,
         lastMinuteUnits: 1.5,
       },
@@ -37,7 +37,7 @@ describe('capacity ledger', () => {
         indexName: 'GSI1',
         accessPattern: 'byOwner',
         functionName: 'play',
-        calls: 1,
+        parts: 1,
         units: 1,
         lastMinuteUnits: 1,
       },

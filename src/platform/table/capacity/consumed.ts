@@ -22,8 +22,9 @@ interface UnitsOfTable {
   readonly indexes: Map<IndexLayout, number>;
 }
 
-/** undefined when nobody wants to know: no meter listens and the answer need not tell. */
+/** Once for each call. undefined when nobody wants to know: no meter listens and the answer need not tell. */
 export function beginConsumption(engine: Engine, door: Door, asked: string | undefined): Consumption | undefined {
+  engine.meter.begin?.(door.caller);
   const isAsked = asked !== undefined && asked !== 'NONE';
   return isAsked || engine.meter !== noMeter ? new Consumption(engine.meter, door, asked) : undefined;
 }

@@ -2,6 +2,7 @@
  * What was used, by table, index, access pattern and function, and by which partition keys: the capacity ledger. Tells
  * the invocation that calls, too.
  */
+import type { Caller } from '../../../kernel/callers.ts';
 import type { Clock } from '../../../kernel/clock.ts';
 import { numberText } from '../values/decimal.ts';
 import type { Value } from '../values/value.ts';
@@ -22,11 +23,18 @@ export interface LedgerRow {
   readonly indexName?: string;
   readonly accessPattern?: string;
   readonly functionName?: string;
-  /** Parts of calls: a write is one to the table and one to each index that it changes. */
-  readonly calls: number;
+  /** Parts of calls: a write is one to the table and one to each index entry that it changes. */
+  readonly parts: number;
   readonly units: number;
   /** Of these, the ones of the last minute, to ten seconds. */
   readonly lastMinuteUnits: number;
+}
+
+/** How often somebody has called, in whole calls. */
+export interface CallRow {
+  readonly accessPattern?: string;
+  readonly functionName?: string;
+  readonly calls: number;
 }
 
 export interface HotPartition {
@@ -42,7 +50,7 @@ export interface HotPartition {
 
 interface Row {
   readonly use: Pick<Use, 'kind' | 'tableName' | 'indexName'> & { accessPattern?: string; functionName?: string };
-  calls: number;
+  parts: number;
   units: number;
   readonly lastMinute: LastMinute;
 }
@@ -56,6 +64,7 @@ interface Heat {
 export class CapacityLedger implements Meter {
   readonly #clock: Clock;
   readonly #rows = new Map<string, Row>();
+  readonly #calls = new Map<string, { readonly caller: Omit<CallRow, 'calls'>; calls: number }>();
   readonly #heats = new Map<string, Heat>();
   #fadedAtMs: number;
 
@@ -64,23 +73,39 @@ export class CapacityLedger implements Meter {
     this.#fadedAtMs = clock.monotonicMs();
   }
 
+  begin(caller: Caller | undefined): void {
+    const { accessPattern, functionName } = caller ?? {};
+    const key = `${accessPattern ?? ''}\n${functionName ?? ''}`;
+    let row = this.#calls.get(key);
+    if (row === undefined) {
+      if (this.#calls.size >= ledgerLimits.rowsMax) return;
+      row = { caller: named({ accessPattern, functionName }), calls: 0 };
+      this.#calls.set(key, row);
+    }
+    row.calls++;
+  }
+
   admit(): void {}
 
   charge(use: Use, units: number): void {
     const nowMs = this.#clock.monotonicMs();
     const row = this.#rowOf(use);
-    row.calls++;
+    row.parts++;
     row.units += units;
     row.lastMinute.add(nowMs, units);
     use.caller?.calls?.noteUnits(use.kind, units);
     if (use.partition !== undefined) this.#heatUp(use, use.partition, units, nowMs);
   }
 
+  calls(): CallRow[] {
+    return [...this.#calls.values()].map(({ caller, calls }) => ({ ...caller, calls }));
+  }
+
   /** The most used first. */
   rows(): LedgerRow[] {
     const nowMs = this.#clock.monotonicMs();
-    const all = [...this.#rows.values()].map(({ use, calls, units, lastMinute }) => {
-      return { ...use, calls, units, lastMinuteUnits: lastMinute.sum(nowMs) };
+    const all = [...this.#rows.values()].map(({ use, parts, units, lastMinute }) => {
+      return { ...use, parts, units, lastMinuteUnits: lastMinute.sum(nowMs) };
     });
     return all.sort((left, right) => right.units - left.units);
   }
@@ -92,7 +117,7 @@ export class CapacityLedger implements Meter {
       keys.hottest(count).map(({ key, units }) => ({
         kind,
         tableName,
-        ...(indexName === undefined ? {} : { indexName }),
+        ...named({ indexName }),
         partition: shortened(key),
         units,
         share: total === 0 ? 0 : Math.min(units / total, 1),
@@ -107,14 +132,8 @@ export class CapacityLedger implements Meter {
     const known = this.#rows.get(key);
     if (known !== undefined) return known;
     if (this.#rows.size >= ledgerLimits.rowsMax) return this.#othersOf(kind);
-    const use = {
-      kind,
-      tableName,
-      ...(indexName === undefined ? {} : { indexName }),
-      ...(accessPattern === undefined ? {} : { accessPattern }),
-      ...(functionName === undefined ? {} : { functionName }),
-    };
-    const row = { use, calls: 0, units: 0, lastMinute: new LastMinute() };
+    const use = { kind, tableName, ...named({ indexName, accessPattern, functionName }) };
+    const row = { use, parts: 0, units: 0, lastMinute: new LastMinute() };
     this.#rows.set(key, row);
     return row;
   }
@@ -122,7 +141,7 @@ export class CapacityLedger implements Meter {
   #othersOf(kind: Use['kind']): Row {
     const key = `${kind}\n(others)`;
     const use = { kind, tableName: '(others)' };
-    const row = this.#rows.get(key) ?? { use, calls: 0, units: 0, lastMinute: new LastMinute() };
+    const row = this.#rows.get(key) ?? { use, parts: 0, units: 0, lastMinute: new LastMinute() };
     this.#rows.set(key, row);
     return row;
   }
@@ -149,6 +168,12 @@ export class CapacityLedger implements Meter {
       heat.units /= 2 ** times;
     }
   }
+}
+
+/** Without those that are not there. */
+function named<Name extends string>(names: Record<Name, string | undefined>): { [Each in Name]?: string } {
+  const given = Object.entries(names).filter(([, name]) => name !== undefined);
+  return Object.fromEntries(given) as { [Each in Name]?: string }; // fromEntries forgets the names
 }
 
 /** As a person would write it; never used as a key of anything stored. */

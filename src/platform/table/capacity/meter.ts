@@ -14,6 +14,8 @@ export interface Use {
 }
 
 export interface Meter {
+  /** A call has begun, whatever it will touch. */
+  begin?(caller: Caller | undefined): void;
   /**
    * Before the work, for each partition it will touch. Throws `table.throttled` (ProvisionedThroughputExceededException)
    * when what it stands for has no capacity left.
@@ -28,6 +30,9 @@ export const noMeter: Meter = { admit() {}, charge() {} };
 /** Asks and tells all of them, in order. */
 export function metersTogether(meters: readonly Meter[]): Meter {
   return {
+    begin(caller) {
+      for (const meter of meters) meter.begin?.(caller);
+    },
     admit(use) {
       for (const meter of meters) meter.admit(use);
     },
