@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { factsOf } from '../local/iot-bridge.ts';
 import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
+import { capacityCommand } from './capacity.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { passwdCommand } from './passwd.ts';
 import { schemaCommand } from './schema.ts';
@@ -24,6 +25,7 @@ const program = new Command('mimamori')
   .addCommand(thingsCommand())
   .addCommand(schemaCommand())
   .addCommand(backfillCommand())
+  .addCommand(capacityCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {

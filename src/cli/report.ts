@@ -88,7 +88,7 @@ function lineOf({ type, at, name, text, detail, latencyMs }: Announcement): stri
 }
 
 /** Text from outside, without anything that could steer a terminal or hide: control, format and separator characters. */
-function printable(value: string | number | boolean): string {
+export function printable(value: string | number | boolean): string {
   return String(value)
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '·')
     .slice(0, 200);

@@ -38,6 +38,9 @@ interface StartOptions extends TlsFileOptions, EndpointCredentialOptions {
   readonly tlsPort?: number;
   readonly iotTlsPort?: number;
   readonly limits: 'generous' | 'aws';
+  readonly strict?: true;
+  readonly capacity: boolean;
+  readonly trace?: true;
   readonly dynamodb: boolean;
   readonly dynamodbPort?: number;
   readonly simulate: boolean;
@@ -79,10 +82,16 @@ export function startCommand(): Command {
         .env('MIMAMORI_IOT_TLS_PORT'),
     )
     .addOption(
-      new Option('--limits <profile>', 'what devices may do; aws: the quotas and refusals of AWS IoT Core')
+      new Option(
+        '--limits <profile>',
+        'aws: devices may do what AWS IoT Core allows, and the table is throttled as DynamoDB is',
+      )
         .choices(['generous', 'aws'])
         .default('generous'),
     )
+    .option('--strict', 'lists lag behind writes by 50 ms, as they may on AWS; tests always have it so')
+    .addOption(new Option('--no-capacity', 'do not add up what is used of the table (MIMAMORI_CAPACITY=0)'))
+    .option('--trace', 'log what each invocation calls and uses, and tell it in the answers of routes')
     .addOption(
       new Option(
         '--dynamodb-port <n>',
@@ -121,6 +130,9 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     iotPort: options.iotPort ?? (options.mqttPort === 0 ? 0 : iotPortDefault),
     dynamoDb: endpointOf(options),
     limits: options.limits,
+    strict: options.strict,
+    accountsForCapacity: options.capacity && process.env.MIMAMORI_CAPACITY !== '0',
+    traces: options.trace,
     tls: tls && { ...tls, mqttPort: tlsPort, iotPort: iotTlsPort },
     demoUser: simulationUrl && simulatedUser,
     onAnnounced: (_audience, announcement) => reporter.announce(announcement),

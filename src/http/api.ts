@@ -12,6 +12,7 @@ import { docsPage } from './docs-page.ts';
 import type { Feed } from './feed.ts';
 import { isTooDeep } from './json.ts';
 import { httpLimits } from './limits.ts';
+import { addOperatorRoutes, type OperatorOptions } from './operator.ts';
 import {
   bodyTooLarge,
   inputNotValid,
@@ -33,6 +34,8 @@ export interface ApiOptions {
   readonly demoUser?: string;
   /** Answers say what they have used of the table's capacity. Default: not. */
   readonly tracesRequests?: boolean;
+  /** Absent in a test, which asks directly. */
+  readonly operator?: OperatorOptions;
   /** Facts for /healthz. */
   readonly health: () => Promise<Record<string, unknown>>;
 }
@@ -94,6 +97,7 @@ export function makeApi(options: ApiOptions): Hono {
       }
     });
   });
+  if (options.operator) addOperatorRoutes(api, options.operator);
   for (const route of runtime.app.routes) addRoute(api, route, options);
   api.notFound(c => answerProblem(c, noSuchRoute(c.req.method, c.req.path), options.log));
   api.onError((error, c) => answerProblem(c, error, options.log));

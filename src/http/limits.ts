@@ -10,5 +10,6 @@ export const httpLimits = {
   watchersMax: 500, // open live feeds
   watcherBufferedEventsMax: 256, // a feed that does not read loses the newest, and is told how many
   feedHeartbeatMs: 15_000, // shows a page that its connection lives, and us that the page is gone
+  operatorTokenSeconds: 60, // ours: made for one request
   tokenLifetimeSecondsDefault: 30 * 24 * 3_600,
 } as const;

@@ -66,6 +66,20 @@ export const unauthorized = () =>
     fix: 'Send "Authorization: Bearer <token>"; `mimamori token --user NAME` prints one, given --app and --data as this backend was.',
   });
 
+export const notOperator = () =>
+  new ApiError(401, {
+    code: 'api.notOperator',
+    message: 'Only the operator may see this.',
+    fix: 'Run `mimamori capacity` where the data directory is; the token of a user is not enough.',
+  });
+
+export const capacityOff = () =>
+  new ApiError(404, {
+    code: 'capacity.off',
+    message: 'Capacity is not accounted for: the app was started with --no-capacity.',
+    fix: 'Start it without that option.',
+  });
+
 export const readOnlyToken = () =>
   new ApiError(403, {
     code: 'api.readOnly',

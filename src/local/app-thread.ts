@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
-import { Feed, listenHttp, loadSigningKey, makeApi, TokenIssuer } from '../http/index.ts';
+import { Feed, listenHttp, loadSigningKey, makeApi, OperatorTokens, TokenIssuer } from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
 import { codeOf } from '../kernel/errors.ts';
@@ -15,6 +15,7 @@ import { type Log, openLog } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
 import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
+import { accountingFor } from './accounting.ts';
 import { loadApp } from './app-module.ts';
 import { healthOf } from './health.ts';
 import { factsOf, IotClient } from './iot-bridge.ts';
@@ -47,9 +48,19 @@ if (app) {
 async function start(): Promise<void> {
   if (!app) return;
   const { dataDirectory } = data;
-  const log = openLog(data.logLevel);
+  const log = openLog(data.traces && data.logLevel === 'warn' ? 'info' : data.logLevel);
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'table'), durability: 'sync' });
-  const engine = await openEngine({ store, clock: systemClock, random: systemRandom, tables: tablesOf(app) });
+  const { limits, indexLagMs, accountsForCapacity } = data;
+  const accounting = accountingFor({ clock: systemClock, limits, hasLedger: accountsForCapacity });
+  const engine = await openEngine({
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    tables: tablesOf(app),
+    meter: accounting.meter,
+    indexLagMs,
+  });
+  accounting.follow(engine);
   const table = tableOn(engine);
   const key = await loadSigningKey(systemFiles, dataDirectory, systemRandom);
   const feed = new Feed();
@@ -66,6 +77,7 @@ async function start(): Promise<void> {
     random: systemRandom,
     cursorKey: derivedKey(key, 'mimamori cursors'),
     log,
+    tracesInvocations: data.traces,
     announce: (audience, announcement) => {
       feed.announce(audience, announcement);
       post({ type: 'announced', audience, announcement });
@@ -79,7 +91,16 @@ async function start(): Promise<void> {
   post({ type: 'opened' });
   const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
   const health = () => healthOf(runtime, iot);
-  const api = makeApi({ runtime, tokens, feed, log, demoUser: data.demoUser, health });
+  const api = makeApi({
+    runtime,
+    tokens,
+    feed,
+    log,
+    demoUser: data.demoUser,
+    tracesRequests: data.traces,
+    operator: { tokens: new OperatorTokens(key, systemClock), capacity: accounting.reportFor(runtime) },
+    health,
+  });
   await runtime.start();
   const listener = await listenHttp(api, { host: data.httpHost, port: data.httpPort });
   const endpoint = data.dynamoDb && (await serveTable(engine, data.dynamoDb, log));

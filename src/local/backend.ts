@@ -15,6 +15,7 @@ import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { systemSockets } from '../kernel/sockets.ts';
 import { EmbeddedStream } from '../platform/stream/index.ts';
+import { removeAddress, writeAddress } from './address-file.ts';
 import { AppSupervisor } from './app-supervisor.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
@@ -36,8 +37,17 @@ export interface BackendOptions {
   readonly tls?: TlsFiles & { readonly mqttPort?: number; readonly iotPort?: number };
   /** Serves the app's table over DynamoDB's protocol too. Default: not. */
   readonly dynamoDb?: Omit<TableEndpointOptions, 'credentials'> & { readonly credentials?: CredentialSources };
-  /** What devices may do; `aws`: the quotas and refusals of AWS IoT Core. Default: generous. */
+  /**
+   * What devices may do, and how much the table takes; `aws`: the quotas and refusals of AWS IoT Core, and throttling as
+   * DynamoDB does. Default: generous.
+   */
   readonly limits?: 'generous' | 'aws';
+  /** Lists lag behind writes by 50 ms, as they may on AWS: code that reads what it has just written fails. Default: not. */
+  readonly strict?: boolean;
+  /** Adds up what each access pattern and function uses. Default: yes. */
+  readonly accountsForCapacity?: boolean;
+  /** Logs what each invocation uses, and tells it in the answers of routes. Default: not. */
+  readonly traces?: boolean;
   /** A user whose data anybody may look at. */
   readonly demoUser?: string;
   readonly logLevel?: AppThreadData['logLevel'];
@@ -124,6 +134,10 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       httpHost: host,
       httpPort: options.httpPort,
       dynamoDb: options.dynamoDb && { ...options.dynamoDb, credentials },
+      limits: options.limits ?? 'generous',
+      indexLagMs: options.strict ? strictIndexLagMs : 0,
+      accountsForCapacity: options.accountsForCapacity ?? true,
+      traces: options.traces ?? false,
       demoUser: options.demoUser,
       logLevel: options.logLevel ?? 'warn',
     },
@@ -137,6 +151,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     heapMegabytesMax: options.heapMegabytesMax,
   });
   const close = async () => {
+    await removeAddress(systemFiles, dataDirectory);
     await gateway?.close();
     await supervisor.stop();
     await stream.close();
@@ -162,11 +177,13 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
     const tlsUrls = options.tls ? await openTlsDoors(gateway, { name, host, ...options.tls }) : {};
     const running = gateway;
+    const httpUrl = `http://${name}:${httpPort}`;
+    await writeAddress(systemFiles, dataDirectory, httpUrl);
     const replaceCertificates = async () => {
       if (options.tls) await running.replaceCertificates(await readTls(options.tls));
     };
     return {
-      httpUrl: `http://${name}:${httpPort}`,
+      httpUrl,
       mqttUrl: `mqtt://${name}:${mqttPort}`,
       mqttPort,
       dynamoDbUrl,
@@ -182,6 +199,8 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     throw error;
   }
 }
+
+const strictIndexLagMs = 50; // ours: on AWS it is milliseconds, now and then more
 
 interface TlsDoors extends TlsFiles {
   /** The host as others know it. */

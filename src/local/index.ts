@@ -1,3 +1,4 @@
+export { readAddress } from './address-file.ts';
 export { findAppModule, findSimulation, loadApp } from './app-module.ts';
 export { moduleBeside } from './app-supervisor.ts';
 export { type Backend, type BackendOptions, startBackend } from './backend.ts';

@@ -12,6 +12,13 @@ export interface AppThreadData {
   readonly httpPort: number;
   /** Undefined: the table is not served. */
   readonly dynamoDb: TableEndpointOptions | undefined;
+  /** `aws` throttles the table as DynamoDB does. */
+  readonly limits: 'generous' | 'aws';
+  /** By how much queries of indexes lag behind writes; 0: not at all. */
+  readonly indexLagMs: number;
+  readonly accountsForCapacity: boolean;
+  /** Logs what each invocation uses, and tells it in the answers of routes. */
+  readonly traces: boolean;
   readonly demoUser: string | undefined;
   readonly logLevel: 'info' | 'warn' | 'error' | 'silent';
   /** By consumer: what was in flight when the thread before this one had to be ended. */
