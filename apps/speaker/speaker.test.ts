@@ -96,6 +96,19 @@ describe('the watch-over speaker (covers S0-01, S0-25, S0-43)', () => {
     assert.deepEqual(await speaker.types(), ['enter', 'played', 'enter']);
   });
 
+  it('plays everything that waits, which is no list read piece by piece', async () => {
+    const { backend, speaker, clock } = await household();
+    await speaker.connect();
+    for (let count = 0; count < 12; count++) await speaker.register({ text: `Message ${count}`, playOn: 'enter' });
+    await clock.until(speaker.detect('enter', t1));
+    await clock.advance(10_000);
+    assert.equal(speaker.told.length, 12);
+    assert.deepEqual(backend.capacity().nPlusOne, []);
+    const detected = backend.capacity().patterns.filter(({ functionName }) => functionName === 'whenPersonDetected');
+    const callsOf = (name: string) => detected.find(({ accessPattern }) => accessPattern === name)?.calls;
+    assert.deepEqual([callsOf('Message.due'), callsOf('Message.getMany'), callsOf('play-message.send')], [2, 1, 12]);
+  });
+
   it('plays a leave message on leave only, and a now message at once', async () => {
     const { speaker, clock } = await household();
     await speaker.connect();

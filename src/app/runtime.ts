@@ -38,6 +38,7 @@ import {
   appTable,
   Backfill,
   type BackfillProgress,
+  calling,
   type EntityMap,
   makeRepositories,
   patientTable,
@@ -171,8 +172,9 @@ export class Runtime {
         Object.keys(app.model.commands).map(command => [
           command,
           {
-            send: (order: Parameters<CommandTracker['send']>[1]) => tracker.send(command, order),
-            cancel: (sessionId: string) => tracker.cancel(sessionId),
+            send: (order: Parameters<CommandTracker['send']>[1]) =>
+              calling(`${command}.send`)(() => tracker.send(command, order)),
+            cancel: (sessionId: string) => calling(`${command}.cancel`)(() => tracker.cancel(sessionId)),
           },
         ]),
       ),

@@ -1,5 +1,6 @@
 export { appTable, indexName } from './app-table.ts';
 export { Backfill, type BackfillProgress } from './backfill.ts';
+export { calling } from './calling.ts';
 export { derivedKey } from './cursors.ts';
 export {
   type AccessPattern,
