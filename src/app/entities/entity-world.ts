@@ -2,7 +2,7 @@
 import { openMemoryStore } from '../../kernel/memory-store.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { openEmbeddedTable, type Table } from '../../platform/table/index.ts';
+import { CapacityLedger, openEmbeddedTable, type Table } from '../../platform/table/index.ts';
 import { appTable } from './app-table.ts';
 import type { EntityMap } from './definition.ts';
 import type { StoredEntity } from './records.ts';
@@ -15,6 +15,7 @@ export interface EntityWorld<E extends EntityMap> {
   readonly entities: Repositories<E>;
   readonly clock: VirtualClock;
   readonly table: Table;
+  readonly ledger: CapacityLedger;
   readonly options: RepositoryOptions;
   /** Lets time pass as far as the promise needs. */
   readonly until: <T>(promise: Promise<T>) => Promise<T>;
@@ -30,7 +31,8 @@ export async function entityWorld<const E extends EntityMap>(
 ): Promise<EntityWorld<E>> {
   const clock = new VirtualClock();
   const store = await openMemoryStore({ clock });
-  const embedded = await clock.until(openEmbeddedTable({ store, clock, tables: [appTable] }));
+  const ledger = new CapacityLedger(clock);
+  const embedded = await clock.until(openEmbeddedTable({ store, clock, tables: [appTable], meter: ledger }));
   const calls: Call[] = [];
   const table = counted(wrap(embedded), calls);
   const options = { table, clock, random: seededRandom(1), cursorKey: Buffer.alloc(32, 7) };
@@ -39,6 +41,7 @@ export async function entityWorld<const E extends EntityMap>(
     entities: makeRepositories(definitions, options),
     clock,
     table,
+    ledger,
     options,
     until,
     callsOf: async work => {
