@@ -81,6 +81,21 @@ describe('an invocation that reads a list piece by piece (covers S4-14)', () => 
   });
 });
 
+describe('a backend with the limits of AWS (covers S0-20)', () => {
+  it('is throttled on a hot key, waits, and loses nothing', async () => {
+    const world = new TestWorld();
+    const backend = await OneThreadBackend.start(app, world, { limits: 'aws' });
+    const { table } = backend.runtime.context;
+    const startedMs = world.clock.monotonicMs();
+    const put = (index: number) => table.put({ TableName: 'app', Item: { PK: 'Hot', SK: String(index) } });
+    await world.clock.until(Promise.all(Array.from({ length: 1_200 }, (_, index) => put(index))));
+    assert(world.clock.monotonicMs() - startedMs >= 150); // 200 more than a partition takes in a second
+    const [hottest] = backend.capacity().hotPartitions;
+    assert.deepEqual([hottest.partition, hottest.units], ['Hot', 1_200]);
+    await backend.stop();
+  });
+});
+
 describe('what was used (covers S1-23, S2-17, S2-18)', () => {
   it('is told by function and by access pattern, with what it would cost', async () => {
     const { backend, useOf } = await hundredDevices();

@@ -1,7 +1,7 @@
 import type { Runtime } from '../app/index.ts';
 import type { Iot } from '../iot/port.ts';
 
-/** The facts behind /healthz: what came in, what is durable, what has been handled, what was set aside. */
+/** The facts behind /healthz: what came in, what is durable, what has been handled, what was set aside, what is slow. */
 export async function healthOf(runtime: Runtime, iot: Iot): Promise<Record<string, unknown>> {
   const counters = await iot.counters();
   return {
@@ -11,6 +11,7 @@ export async function healthOf(runtime: Runtime, iot: Iot): Promise<Record<strin
       processed: runtime.processed,
       deadLettered: runtime.counters.get('functions.deadLettered'),
     },
+    functions: { nPlusOne: runtime.counters.get('functions.nPlusOne') },
     counters,
   };
 }

@@ -13,7 +13,7 @@ const streamOperations: ReadonlySet<string> = new Set([
 
 export function tableService(engine: Engine): Service {
   const operations = new Map<string, Operation>();
-  const door = { format: wireFormat };
+  const door = { format: wireFormat, caller: { functionName: 'DynamoDB endpoint' } };
   for (const name of operationNames) {
     const api = streamOperations.has(name) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810';
     const call = (input: unknown) => callOperation(engine, name, input, door, legacyParameters) as Promise<object>; // a cast: answers are
