@@ -52,7 +52,7 @@ export function tableOn(engine: Engine): OpenTable {
     close: () => engine.close(),
     admin: adminOn(engine),
     streams: streamsOn(engine),
-    answer: (name, input, format) => callOperation(engine, name, input, { ...doorOf(engine), format }),
+    answer: (name, input, format) => callOperation(engine, name, input, { ...doorOf(currentCaller()), format }),
     changesOf: tableName => engine.changes.feedOf(engine.catalog.table(tableName).id),
   };
 }
