@@ -4,7 +4,7 @@ import type { Door, Engine } from './engine.ts';
 import { notSupported, rewordedRefusal, TableError } from './errors.ts';
 import { operations } from './operations/index.ts';
 import { checkRequest, isOperation, type OperationName, wordingOf } from './requests/index.ts';
-import type { Request } from './requests/shapes.ts';
+import type { LegacyCheck, Request } from './requests/shapes.ts';
 import { operations as streamOperations } from './streams/index.ts';
 
 type Operation = (engine: Engine, input: never, door: Door) => Promise<unknown>;
@@ -16,6 +16,7 @@ export const operationNames: readonly OperationName[] = Object.keys(registry).fi
 
 /** Parameters the engine does not know, turned into those it does; the endpoint has them from before expressions. */
 export interface CallOptions {
+  readonly checkLegacy?: LegacyCheck;
   readonly translate?: (name: OperationName, request: Request) => Request;
   /** Says in the words of the request what was said of its translation. */
   readonly reword?: (request: Request, error: TableError) => TableError;
@@ -27,9 +28,9 @@ export async function callOperation(
   name: OperationName,
   input: unknown,
   door: Door,
-  { translate, reword }: CallOptions = {},
+  { checkLegacy, translate, reword }: CallOptions = {},
 ): Promise<unknown> {
-  const checked = checkRequest(name, input, door);
+  const checked = checkRequest(name, input, door, checkLegacy);
   const request = translate === undefined ? checked : translate(name, checked);
   const operation = registry[name];
   if (operation === undefined) throw notSupported(name);

@@ -9,10 +9,10 @@ export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable, tableOn }
 export type { Door, Engine } from './engine.ts';
 export { ConditionalCheckFailedError, rewordedRefusal, TableError, TransactionCanceledError } from './errors.ts';
 export { tableLimits } from './limits.ts';
-export { measureByResult } from './operations/update-size.ts';
+export { noteTranslation } from './operations/translated.ts';
 export type { Answer, IndexSchema, KeyAttribute, Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
 export { checkRequest, isOperation, type OperationName, wordingOf } from './requests/index.ts';
-export type { Request as CheckedRequest, Wording } from './requests/shapes.ts';
+export type { LegacyCheck, Request as CheckedRequest, Wording } from './requests/shapes.ts';
 export { checkValue, refusal as requestRefusal } from './requests/values.ts';
 export { isAbove } from './requests/wire-order.ts';
 export { type EngineOptions, openEngine } from './storage/open-engine.ts';

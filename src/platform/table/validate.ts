@@ -48,9 +48,10 @@ export function checkKeyValue({ name, type }: KeyAttribute, value: Value, isPart
   if (!isPartitionKey && bytes > tableLimits.sortKeyBytesMax) throw rangeKeyTooLarge();
 }
 
+/** Without a space before the number, as DynamoDB has it. */
 function hashKeyTooLarge() {
   return invalid(
-    `One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ${tableLimits.partitionKeyBytesMax} bytes`,
+    `One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of${tableLimits.partitionKeyBytesMax} bytes`,
   );
 }
 

@@ -8,7 +8,7 @@ import { checkRequest, type OperationName, wireFormat } from '../../../platform/
 import { type DynaliteClient, errorMessage, errorName, openDynalite } from './dynalite-client.ts';
 import { differences } from './dynalite-differences.ts';
 import { badRequests } from './generated-requests.ts';
-import { translateLegacy } from './index.ts';
+import { checkLegacy, translateLegacy } from './index.ts';
 
 /** `accepted`, or name and message of a refusal. */
 type Verdict = readonly [string, string];
@@ -44,7 +44,7 @@ describe('checks of requests, beside dynalite', () => {
 
 function ourVerdict(name: OperationName, input: unknown): Verdict {
   try {
-    translateLegacy(name, checkRequest(name, input, { format: wireFormat }));
+    translateLegacy(name, checkRequest(name, input, { format: wireFormat }, checkLegacy));
     return ['accepted', ''];
   } catch (thrown) {
     assert.ok(thrown instanceof Error);

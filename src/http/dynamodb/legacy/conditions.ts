@@ -119,18 +119,19 @@ export function conditionExpression(
 
 export type LegacyConditions = Readonly<Record<string, LegacyCondition | null>>;
 
-/** @returns undefined if there is no condition */
-export function translateConditions(
-  conditions: LegacyConditions | undefined,
-  conditionalOperator: unknown,
-  aliases: FreshAliases,
-  wording: Wording,
-): string | undefined {
-  const entries = Object.entries(conditions ?? {}).filter(isGiven);
-  for (const [, { ComparisonOperator, AttributeValueList = [] }] of entries) {
+export function checkConditions(conditions: LegacyConditions, wording: Wording): void {
+  for (const [, { ComparisonOperator, AttributeValueList = [] }] of givenOf(conditions)) {
     checkCondition(ComparisonOperator, AttributeValueList, wording);
   }
-  const texts = entries.map(([attribute, { ComparisonOperator, AttributeValueList = [] }]) =>
+}
+
+/** @returns undefined if there is no condition */
+export function translateConditions(
+  conditions: LegacyConditions,
+  conditionalOperator: unknown,
+  aliases: FreshAliases,
+): string | undefined {
+  const texts = givenOf(conditions).map(([attribute, { ComparisonOperator, AttributeValueList = [] }]) =>
     conditionExpression(attribute, ComparisonOperator, AttributeValueList, aliases),
   );
   return joined(texts, conditionalOperator);
@@ -140,27 +141,37 @@ export function isGiven<Held>(entry: [string, Held | null]): entry is [string, H
   return entry[1] !== null;
 }
 
+function givenOf(conditions: LegacyConditions): [string, LegacyCondition][] {
+  return Object.entries(conditions).filter(isGiven);
+}
+
 export function joined(texts: readonly string[], conditionalOperator: unknown): string | undefined {
   return texts.length === 0 ? undefined : texts.join(conditionalOperator === 'OR' ? ' OR ' : ' AND ');
 }
 
+/** KeyConditions: at most one for each of two key attributes. */
+export function checkKeyConditions(conditions: LegacyConditions, wording: Wording): void {
+  checkConditions(conditions, wording);
+  const count = givenOf(conditions).length;
+  if (count !== 1 && count !== 2) throw requestRefusal('Conditions can be of length 1 or 2 only', wording);
+}
+
 const notIndexable: readonly string[] = ['NULL', 'NOT_NULL', 'NE', 'CONTAINS', 'NOT_CONTAINS', 'IN'];
 
-/** KeyConditions: at most one for each of two key attributes, of the operators that a range of keys can stand for. */
-export function translateKeyConditions(conditions: LegacyConditions, aliases: FreshAliases, wording: Wording): string {
-  const entries = Object.entries(conditions).filter(isGiven);
-  for (const [, { ComparisonOperator, AttributeValueList = [] }] of entries) {
-    checkCondition(ComparisonOperator, AttributeValueList, wording);
-  }
-  if (entries.length !== 1 && entries.length !== 2) {
-    throw requestRefusal('Conditions can be of length 1 or 2 only', wording);
-  }
-  if (entries.some(([, { ComparisonOperator }]) => notIndexable.includes(ComparisonOperator))) {
-    throw requestRefusal('Attempted conditional constraint is not an indexable operation', wording);
-  }
-  return entries
-    .map(([attribute, { ComparisonOperator, AttributeValueList = [] }]) =>
-      conditionExpression(attribute, ComparisonOperator, AttributeValueList, aliases),
-    )
-    .join(' AND ');
+export interface KeyConditions {
+  readonly expression: string;
+  /** Attributes with an operator no range of keys can stand for, which is said once the table is known. */
+  readonly notIndexable: ReadonlySet<string>;
+}
+
+export function translateKeyConditions(conditions: LegacyConditions, aliases: FreshAliases): KeyConditions {
+  const unfit = new Set<string>();
+  const texts = givenOf(conditions).map(([attribute, { ComparisonOperator, AttributeValueList = [] }]) => {
+    if (!notIndexable.includes(ComparisonOperator)) {
+      return conditionExpression(attribute, ComparisonOperator, AttributeValueList, aliases);
+    }
+    unfit.add(attribute);
+    return conditionExpression(attribute, 'EQ', [{ NULL: true }], aliases); // any condition: it is refused or missed
+  });
+  return { expression: texts.join(' AND '), notIndexable: unfit };
 }

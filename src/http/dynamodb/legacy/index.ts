@@ -4,14 +4,22 @@
  */
 import {
   type CheckedRequest,
-  measureByResult,
+  type LegacyCheck,
+  noteTranslation,
   type OperationName,
   rewordedRefusal,
   type TableError,
   type Wording,
   wordingOf,
 } from '../../../platform/table/index.ts';
-import { type LegacyConditions, translateConditions, translateKeyConditions } from './conditions.ts';
+import {
+  checkConditions,
+  checkKeyConditions,
+  type KeyConditions as KeyConditionsTranslation,
+  type LegacyConditions,
+  translateConditions,
+  translateKeyConditions,
+} from './conditions.ts';
 import { type ExpectedAttribute, translateExpected } from './expected.ts';
 import { FreshAliases } from './fresh-aliases.ts';
 import { type AttributeUpdate, translateUpdates } from './updates.ts';
@@ -29,7 +37,7 @@ const legacyNames = [
 /**
  * @param request  as `checkRequest` gave it
  * @returns the request with expressions in place of what was there; the same object if nothing was
- * Throws `table.invalid` for legacy parameters that make no sense.
+ * Throws `table.invalid` for legacy parameters that make no sense, but for those that `checkLegacy` has seen.
  */
 export function translateLegacy(name: OperationName, request: CheckedRequest): CheckedRequest {
   const wording = wordingOf(name);
@@ -42,6 +50,7 @@ function translate(request: CheckedRequest, wording: Wording): CheckedRequest {
   const { AttributesToGet, Expected, ConditionalOperator, AttributeUpdates, KeyConditions, ...others } = request;
   const { QueryFilter, ScanFilter, ...kept } = others;
   const expressions: Record<string, string | undefined> = {};
+  let keyConditions: KeyConditionsTranslation | undefined;
   // Casts in this function: the types of the request were checked.
   if (AttributeUpdates !== undefined) {
     const updates = AttributeUpdates as Readonly<Record<string, AttributeUpdate | null>>;
@@ -53,17 +62,21 @@ function translate(request: CheckedRequest, wording: Wording): CheckedRequest {
   }
   const filter = (QueryFilter ?? ScanFilter) as LegacyConditions | undefined;
   if (filter !== undefined) {
-    expressions.FilterExpression = translateConditions(filter, ConditionalOperator, aliases, wording);
+    expressions.FilterExpression = translateConditions(filter, ConditionalOperator, aliases);
   }
   if (KeyConditions !== undefined) {
-    expressions.KeyConditionExpression = translateKeyConditions(KeyConditions as LegacyConditions, aliases, wording);
+    keyConditions = translateKeyConditions(KeyConditions as LegacyConditions, aliases);
+    expressions.KeyConditionExpression = keyConditions.expression;
   }
   if (AttributesToGet !== undefined) {
     expressions.ProjectionExpression = projectionOf(AttributesToGet as readonly string[], aliases);
   }
   const given = Object.entries(expressions).filter(([, expression]) => expression !== undefined);
   const translated = { ...kept, ...Object.fromEntries(given), ...aliases.parameters() };
-  return AttributeUpdates === undefined ? translated : measureByResult(translated);
+  return noteTranslation(translated, {
+    ...(AttributeUpdates !== undefined && { isMeasuredByResult: true }),
+    notIndexable: keyConditions?.notIndexable,
+  });
 }
 
 /** Names of attributes, whatever is in them: a dot is no path here. */
@@ -96,5 +109,13 @@ export function rewordLegacy(request: CheckedRequest, error: TableError): TableE
   return error;
 }
 
+/** Throws what is wrong with the conditions of one parameter. */
+export const checkLegacy: LegacyCheck = (parameter, request, wording) => {
+  const conditions = request[parameter] as LegacyConditions | undefined; // a cast: types were checked
+  if (conditions === undefined) return;
+  if (parameter === 'KeyConditions') checkKeyConditions(conditions, wording);
+  else checkConditions(conditions, wording);
+};
+
 /** For `callOperation`: how the endpoint has the old parameters. */
-export const legacyParameters = { translate: translateLegacy, reword: rewordLegacy };
+export const legacyParameters = { checkLegacy, translate: translateLegacy, reword: rewordLegacy };

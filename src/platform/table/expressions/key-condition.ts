@@ -1,6 +1,6 @@
 /**
- * Reads a KeyConditionExpression. `keyTermsOf` takes it apart and needs no table; `fitToKey` fits it to a key: `=` on
- * every partition key attribute, then on sort key attributes from the first without a gap, and on the last of them that
+ * Reads a KeyConditionExpression. `keyTermsOf` takes it apart, once its operands were checked, and needs no table;
+ * `fitToKey` fits it to a key: `=` on every partition key attribute, then on sort key attributes from the first without a gap, and on the last of them that
  * is used perhaps another comparison.
  */
 import { invalid, type TableError } from '../errors.ts';
@@ -41,9 +41,18 @@ export interface KeyTerm {
   readonly comparison: { readonly kind: '='; readonly value: Value } | KeyRange;
 }
 
-/** Refuses what no key could make right: operands of impossible types, operators, several comparisons of one attribute. */
-export function keyTermsOf(parsed: Parsed<Condition>, aliases: Aliases): readonly KeyTerm[] {
-  return new TermReader(checkCondition(kind, parsed, aliases), aliases).read(parsed.root);
+/** Refuses operands of impossible types; @returns the values the condition uses. */
+export function checkKeyOperands(parsed: Parsed<Condition>, aliases: Aliases): Slots {
+  return checkCondition(kind, parsed, aliases);
+}
+
+/** Refuses what no key could make right: operators, several comparisons of one attribute. */
+export function keyTermsOf(
+  parsed: Parsed<Condition>,
+  aliases: Aliases,
+  slots: Slots = checkKeyOperands(parsed, aliases),
+): readonly KeyTerm[] {
+  return new TermReader(slots, aliases).read(parsed.root);
 }
 
 class TermReader {
@@ -136,8 +145,19 @@ function invalidCondition(message: string): TableError {
   return invalid(`Invalid condition in ${kind}: ${message}`);
 }
 
+export interface KeyFitting {
+  /** Called for each attribute of the key before the condition on it is looked at. */
+  readonly beforeKey?: (key: KeyAttribute) => void;
+  readonly notIndexable?: ReadonlySet<string>;
+}
+
 /** Refuses what does not fit this key. */
-export function fitToKey(terms: readonly KeyTerm[], { partitionKeys, sortKeys }: KeyParts): KeyCondition {
+export function fitToKey(
+  terms: readonly KeyTerm[],
+  { partitionKeys, sortKeys }: KeyParts,
+  { beforeKey = () => {}, notIndexable }: KeyFitting = {},
+): KeyCondition {
+  for (const key of partitionKeys) beforeKey(key);
   const attributes = partitionKeys.length + sortKeys.length;
   if (terms.length > Math.max(attributes, 2)) {
     throw invalid(
@@ -146,7 +166,8 @@ export function fitToKey(terms: readonly KeyTerm[], { partitionKeys, sortKeys }:
   }
   if (terms.length > attributes) throw notSupported();
   const termOf = ({ name }: KeyAttribute) => terms.find(term => term.name === name);
-  const partition = partitionKeys.map(key => equalTo(key, termOf(key)));
+  const partition = partitionKeys.map(key => equalTo(key, termOf(key), notIndexable));
+  for (const key of sortKeys) beforeKey(key);
   const used = sortKeys.map(key => ({ key, term: termOf(key) }));
   if (partition.length + used.filter(({ term }) => term !== undefined).length < terms.length) {
     // One names no attribute of the key, and so stands where the first unused one should.
@@ -156,6 +177,7 @@ export function fitToKey(terms: readonly KeyTerm[], { partitionKeys, sortKeys }:
   const fixed: Value[] = [];
   for (const { key, term } of used) {
     if (term === undefined) break;
+    refuseNotIndexable(key, notIndexable);
     checkValues(key, term);
     if (term.comparison.kind !== '=') return { partition, sort: { fixed, range: term.comparison } };
     fixed.push(term.comparison.value);
@@ -163,8 +185,9 @@ export function fitToKey(terms: readonly KeyTerm[], { partitionKeys, sortKeys }:
   return { partition, sort: { fixed } };
 }
 
-function equalTo(key: KeyAttribute, term: KeyTerm | undefined): Value {
+function equalTo(key: KeyAttribute, term: KeyTerm | undefined, notIndexable: KeyFitting['notIndexable']): Value {
   if (term === undefined) throw missing(key);
+  refuseNotIndexable(key, notIndexable);
   checkValues(key, term);
   if (term.comparison.kind !== '=') throw notSupported();
   return term.comparison.value;
@@ -181,6 +204,10 @@ function refuseGaps(used: readonly { readonly key: KeyAttribute; readonly term: 
       `RANGE key attributes ${names} must have equality conditions specified in the query because a condition is present on key attribute ${key.name}`,
     );
   }
+}
+
+function refuseNotIndexable({ name }: KeyAttribute, notIndexable: KeyFitting['notIndexable']): void {
+  if (notIndexable?.has(name)) throw invalid('Attempted conditional constraint is not an indexable operation');
 }
 
 function missing(key: KeyAttribute): TableError {

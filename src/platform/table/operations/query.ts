@@ -5,7 +5,7 @@ import { beginConsumption } from '../capacity/consumed.ts';
 import type { Door, Engine } from '../engine.ts';
 import { invalid } from '../errors.ts';
 import { parsedCondition } from '../expressions/cache.ts';
-import { fitToKey, type KeyCondition, keyTermsOf } from '../expressions/key-condition.ts';
+import { checkKeyOperands, fitToKey, type KeyCondition, keyTermsOf } from '../expressions/key-condition.ts';
 import type { Answer } from '../port.ts';
 import { afterKey } from '../storage/key-encoding.ts';
 import { type IndexLayout, keyAttributes, type TableLayout } from '../storage/layout.ts';
@@ -14,8 +14,9 @@ import { type ReadPredicate, readAliases, readCondition, readProjection, refuseP
 import { type PlannedPage, readPage } from './page.ts';
 import { type Bounds, keyBounds } from './query-range.ts';
 import { needsFetch, readableIndex, refuseUnseenFilter } from './selection.ts';
-import { positionOf } from './start-key.ts';
+import { checkStartElement, checkStartKey, positionOf } from './start-key.ts';
 import { tableOf } from './table-of.ts';
+import { translationOf } from './translated.ts';
 
 export async function query(engine: Engine, input: QueryCommandInput, door: Door): Promise<Answer<QueryCommandOutput>> {
   const plan = planQuery(engine, input, door);
@@ -29,14 +30,19 @@ function planQuery(engine: Engine, input: QueryCommandInput, door: Door): Planne
   assert(text !== undefined); // the request has one, or conditions that were translated into one
   const { aliases } = readAliases(input, door);
   const condition = aliases.use('KeyConditionExpression', parsedCondition('KeyConditionExpression', text));
-  const terms = keyTermsOf(condition, aliases);
+  const slots = checkKeyOperands(condition, aliases);
   const filter = readCondition('FilterExpression', input.FilterExpression, aliases);
   const projection = readProjection(input.ProjectionExpression, aliases);
   aliases.checkAllUsed();
+  const terms = keyTermsOf(condition, aliases, slots);
 
   const table = tableOf(engine, input.TableName);
   const index = readableIndex(table, input);
-  const key = fitToKey(terms, (index ?? table).keys);
+  if (startKey !== undefined) checkStartKey('Query', table, index, startKey);
+  const key = fitToKey(terms, (index ?? table).keys, {
+    beforeKey: attribute => startKey && checkStartElement(index ?? table, attribute, startKey),
+    notIndexable: translationOf(input).notIndexable,
+  });
   const range = rangeOf(table, index, key, startKey, input.ScanIndexForward ?? true);
   if (projection !== undefined) refusePathsIntoKeys(table, projection.paths);
   if (filter !== undefined) refuseFilterOnKeys(index ?? table, filter);
@@ -75,7 +81,7 @@ function rangeOf(
 ): StoreRange {
   const { start, end } = keyBounds(table, index, key);
   if (startKey === undefined) return { start, end, reverse: !isForward };
-  const position = positionOf('Query', table, index, startKey);
+  const position = positionOf(table, index, startKey);
   if (!isWithin(position, { start, end })) throw outsideRange(table, index, key, startKey);
   return isForward ? { start: afterKey(position), end, reverse: false } : { start, end: position, reverse: true };
 }
@@ -87,7 +93,7 @@ function outsideRange(table: TableLayout, index: IndexLayout | undefined, key: K
   }
   const { partitionKeys } = (index ?? table).keys;
   const inPartition = partitionKeys.map(({ name }, at): [string, Value] => [name, key.partition[at]]);
-  const moved = positionOf('Query', table, index, { ...startKey, ...Object.fromEntries(inPartition) });
+  const moved = positionOf(table, index, { ...startKey, ...Object.fromEntries(inPartition) });
   return isWithin(moved, keyBounds(table, index, key))
     ? invalid('The query can return at most one row and cannot be restarted')
     : invalid('The provided starting key does not match the range key predicate');

@@ -5,12 +5,12 @@ import type { Door, Engine } from '../engine.ts';
 import { invalid } from '../errors.ts';
 import type { Answer } from '../port.ts';
 import { afterKey } from '../storage/key-encoding.ts';
-import { type IndexLayout, segmentRange, type TableLayout } from '../storage/layout.ts';
+import { type IndexLayout, keyAttributes, segmentRange, type TableLayout } from '../storage/layout.ts';
 import { compareBytes, type Item } from '../values/value.ts';
 import { readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
 import { type PlannedPage, readPage } from './page.ts';
 import { needsFetch, readableIndex } from './selection.ts';
-import { positionOf } from './start-key.ts';
+import { checkStartElement, checkStartKey, positionOf } from './start-key.ts';
 import { tableOf } from './table-of.ts';
 
 export async function scan(engine: Engine, input: ScanCommandInput, door: Door): Promise<Answer<ScanCommandOutput>> {
@@ -29,6 +29,7 @@ function planScan(engine: Engine, input: ScanCommandInput, door: Door): PlannedP
 
   const table = tableOf(engine, input.TableName);
   const index = readableIndex(table, input);
+  if (startKey !== undefined) checkStart(table, index, startKey);
   const fetches = index !== undefined && needsFetch(table, index, input, projection);
   const range = rangeOf(table, index, startKey, input);
   if (projection !== undefined) refusePathsIntoKeys(table, projection.paths);
@@ -45,6 +46,12 @@ function planScan(engine: Engine, input: ScanCommandInput, door: Door): PlannedP
   };
 }
 
+function checkStart(table: TableLayout, index: IndexLayout | undefined, startKey: Item): void {
+  checkStartKey('Scan', table, index, startKey);
+  if (index === undefined) return;
+  for (const attribute of keyAttributes(index.keys)) checkStartElement(index, attribute, startKey);
+}
+
 function rangeOf(
   table: TableLayout,
   index: IndexLayout | undefined,
@@ -53,7 +60,7 @@ function rangeOf(
 ): StoreRange {
   const { start, end } = segmentRange(table, index, segment, total);
   if (startKey === undefined) return { start, end };
-  const position = positionOf('Scan', table, index, startKey);
+  const position = positionOf(table, index, startKey);
   if (total > 1 && (compareBytes(position, start) < 0 || compareBytes(position, end) >= 0)) {
     throw invalid(
       `The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: ${total} Segment: ${segment}`,

@@ -1,5 +1,6 @@
 /** `ExclusiveStartKey` and `LastEvaluatedKey`: where a page begins and where it ended. */
 import { invalid, TableError } from '../errors.ts';
+import type { KeyAttribute } from '../port.ts';
 import { type IndexLayout, indexEntryKey, itemKey, keyAttributes, keyOf, type TableLayout } from '../storage/layout.ts';
 import { checkKey, checkKeyElement, keyMismatch } from '../validate.ts';
 import type { Item } from '../values/value.ts';
@@ -10,33 +11,36 @@ export function lastKeyOf(table: TableLayout, index: IndexLayout | undefined, it
   return index === undefined ? key : { ...key, ...keyOf(index.keys, item) };
 }
 
-/** @returns the store key of the entry a page is to begin behind; it need not exist any more. */
-export function positionOf(
+/** Refuses a starting key that has not as many attributes as it must have. */
+export function checkStartKey(
   operation: 'Query' | 'Scan',
   table: TableLayout,
   index: IndexLayout | undefined,
   key: Item,
-): Uint8Array {
+): void {
   const names = new Set(keyAttributes(table.keys).map(({ name }) => name));
   for (const { name } of index === undefined ? [] : keyAttributes(index.keys)) names.add(name);
-  if (Object.keys(key).length !== names.size) {
-    throw operation === 'Scan' && index === undefined ? notValid(keyMismatch()) : notValid();
-  }
-  if (index !== undefined || operation === 'Query') checkReadKeys(index ?? table, key);
+  if (Object.keys(key).length === names.size) return;
+  throw operation === 'Scan' && index === undefined ? notValid(keyMismatch()) : notValid();
+}
+
+/** A key of what is read: DynamoDB answers faults of these without the words about the starting key. */
+export function checkStartElement({ keys }: TableLayout | IndexLayout, attribute: KeyAttribute, key: Item): void {
+  if (!Object.hasOwn(key, attribute.name)) throw notValid();
+  checkKeyElement(attribute, key, keys.partitionKeys.includes(attribute));
+}
+
+/**
+ * Of a starting key whose elements were checked as far as they are keys of an index.
+ * @returns the store key of the entry a page is to begin behind; it need not exist any more.
+ */
+export function positionOf(table: TableLayout, index: IndexLayout | undefined, key: Item): Uint8Array {
   try {
     checkKey(table.keys, keyOf(table.keys, key));
   } catch (error) {
     throw error instanceof TableError ? notValid(error) : error;
   }
   return index === undefined ? itemKey(table, key) : indexEntryKey(table, index, key);
-}
-
-/** The keys of what is read: DynamoDB answers faults of these without the words about the starting key. */
-function checkReadKeys({ keys }: TableLayout | IndexLayout, key: Item): void {
-  for (const attribute of keyAttributes(keys)) {
-    if (!Object.hasOwn(key, attribute.name)) throw notValid();
-    checkKeyElement(attribute, key, keys.partitionKeys.includes(attribute));
-  }
 }
 
 function notValid(cause?: Error) {

@@ -5,7 +5,7 @@ import type { Answer } from '../port.ts';
 import { decodeItem } from '../values/item-encoding.ts';
 import type { Item } from '../values/value.ts';
 import { tableOf } from './table-of.ts';
-import { isMeasuredByResult } from './update-size.ts';
+import { translationOf } from './translated.ts';
 import { attributesAnswer, writeAlone } from './write-answer.ts';
 import { type DecidedWrite, type NextItem, readUpdateWrite } from './writes.ts';
 
@@ -14,7 +14,9 @@ export async function updateItem(
   input: UpdateCommandInput,
   door: Door,
 ): Promise<Answer<UpdateCommandOutput>> {
-  const read = readUpdateWrite(input.Key, input, door, { measuresStatement: !isMeasuredByResult(input) });
+  const read = readUpdateWrite(input.Key, input, door, {
+    measuresStatement: translationOf(input).isMeasuredByResult !== true,
+  });
   const plan = read.bind(tableOf(engine, input.TableName));
   const touched = () => projectOn(read.update?.compiled.targets ?? []);
   return writeAlone(engine, plan, input, door, decided =>

@@ -30,18 +30,6 @@ export function refuseHeavyUpdate(actions: readonly UpdateAction[], aliases: Ali
   if (updateBytes(actions, aliases) > tableLimits.itemBytesMax) throw updateTooLarge();
 }
 
-const measuredByResult = new WeakSet<object>();
-
-/** Says of an UpdateItem that it was sent as AttributeUpdates: DynamoDB measures what comes of those, no statement. */
-export function measureByResult<Request extends object>(request: Request): Request {
-  measuredByResult.add(request);
-  return request;
-}
-
-export function isMeasuredByResult(request: object): boolean {
-  return measuredByResult.has(request);
-}
-
 export function updateTooLarge() {
   return itemTooLarge('Item size to update has exceeded the maximum allowed size');
 }

@@ -11,7 +11,7 @@ import { tableLimits } from '../limits.ts';
 import type { OperationName } from '../requests/index.ts';
 import { openEngine } from '../storage/open-engine.ts';
 import { wireFormat } from '../values/wire-format.ts';
-import { measureByResult } from './update-size.ts';
+import { noteTranslation } from './translated.ts';
 
 const TableName = 'shown';
 
@@ -125,7 +125,8 @@ describe('operations over the wire', () => {
     };
     const tooLarge = { code: 'table.itemTooLarge' };
     await assert.rejects(call('UpdateItem', update), tooLarge);
-    const translate: CallOptions['translate'] = (_name, request) => measureByResult({ ...request });
+    const translate: CallOptions['translate'] = (_name, request) =>
+      noteTranslation({ ...request }, { isMeasuredByResult: true });
     assert.deepEqual(await call('UpdateItem', update, { translate }), {});
     const larger = { ...update, ExpressionAttributeValues: { ':pad': { S: `${pad}x` } } };
     await assert.rejects(call('UpdateItem', larger, { translate }), tooLarge);

@@ -8,7 +8,7 @@ import { batchRequests } from './batches.ts';
 import { checkConstraints } from './constraints.ts';
 import { itemRequests } from './items.ts';
 import { pageRequests } from './pages.ts';
-import type { Request, RequestDescription, Wording } from './shapes.ts';
+import type { LegacyCheck, Request, RequestDescription, Wording } from './shapes.ts';
 import { streamRequests } from './streams.ts';
 import { tableRequests } from './tables.ts';
 import { transactionRequests } from './transactions.ts';
@@ -39,25 +39,41 @@ export function wordingOf(name: OperationName): Wording {
  * Throws `table.malformed` (SerializationException) and `table.invalid` (ValidationException); in process also
  * `table.notSupported` for parameters nobody knows.
  * @param input  over the wire: as parsed from JSON for this call, whose values may be changed in place
+ * @param checkLegacy  looks at conditions from before expressions, when it is their turn
  * @returns the request as operations read it: null and unknown members left out, what JSON spells otherwise converted
  */
-export function checkRequest(name: OperationName, input: unknown, door: Pick<Door, 'format'>): Request {
+export function checkRequest(
+  name: OperationName,
+  input: unknown,
+  door: Pick<Door, 'format'>,
+  checkLegacy?: LegacyCheck,
+): Request {
   const description: RequestDescription = requests[name];
   const isWire = door.format === wireFormat;
   const request = checkTypes(name, description.members, input, isWire);
   try {
-    checkAll(request, description, isWire);
+    checkAll(request, description, isWire, checkLegacy);
   } catch (refused) {
     // What is refused as too deep is refused in the older words where it is deeper than the newer layer can read.
     if (description.wording === 'enveloped' && isWire && isBeyondNewerLayer(request)) {
-      checkAll(request, { ...description, wording: 'older' }, isWire);
+      checkAll(request, { ...description, wording: 'older' }, isWire, checkLegacy);
     }
     throw refused;
   }
   return request;
 }
 
-function checkAll(request: Request, description: RequestDescription, isWire: boolean): void {
+function checkAll(
+  request: Request,
+  description: RequestDescription,
+  isWire: boolean,
+  checkLegacy: LegacyCheck | undefined,
+): void {
+  const { wording } = description;
   checkConstraints(request, description);
-  description.check?.(request, { wording: description.wording, isWire });
+  description.check?.(request, {
+    wording,
+    isWire,
+    checkLegacy: parameter => checkLegacy?.(parameter, request, wording),
+  });
 }

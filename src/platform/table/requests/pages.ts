@@ -51,6 +51,7 @@ export const pageRequests = {
     check(request, context) {
       checkExpressionParameters(request, queryParameters, context);
       checkConditionalOperator(request, 'QueryFilter', context);
+      context.checkLegacy('QueryFilter');
       checkNoDuplicates(request.AttributesToGet, context);
       checkStartKey(request, context);
       if (request.KeyConditions === undefined && request.KeyConditionExpression === undefined) {
@@ -60,6 +61,7 @@ export const pageRequests = {
         );
       }
       checkAliases(request, context);
+      context.checkLegacy('KeyConditions');
       checkSelect(request, 'enveloped');
     },
   },
@@ -87,6 +89,7 @@ export const pageRequests = {
       checkExpressionParameters(request, scanParameters, context);
       checkConditionalOperator(request, 'ScanFilter', context);
       checkNoDuplicates(request.AttributesToGet, context);
+      context.checkLegacy('ScanFilter');
       checkStartKey(request, context);
       checkSegments(request, context);
       checkAliases(request, context);

@@ -103,7 +103,15 @@ export interface CheckContext {
   readonly wording: Wording;
   /** Values have their types spelled out; else they are JavaScript values, checked when they are read. */
   readonly isWire: boolean;
+  /** What the parameter from before expressions says is refused here if it makes no sense. */
+  readonly checkLegacy: (parameter: LegacyConditionsName) => void;
 }
+
+/** Parameters from before expressions whose values DynamoDB looks at between those of others. */
+export type LegacyConditionsName = 'QueryFilter' | 'ScanFilter' | 'KeyConditions';
+
+/** Who reads these parameters checks them; in process they were refused before. */
+export type LegacyCheck = (parameter: LegacyConditionsName, request: Request, wording: Wording) => void;
 
 /** A request whose types were checked: members have the types their shapes name, or are absent. */
 export type Request = Readonly<Record<string, unknown>>;
