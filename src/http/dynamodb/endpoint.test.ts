@@ -144,6 +144,7 @@ describe('the body of a request', () => {
     const announced = await send(url, { headers: signed, body: `${fits} ` });
     assert.equal(announced.status, 413);
     assert.match(announced.json.message, /16777216 bytes/);
+    assert.equal(announced.headers['transfer-encoding'], 'chunked');
     const chunked = await send(url, { headers: { ...signed, 'transfer-encoding': 'chunked' }, body: `${fits} ` });
     assert.equal(chunked.status, 413);
   });

@@ -75,7 +75,8 @@ export class Exchange {
     const headers = ['x-amzn-RequestId', this.requestId];
     if (bytes > 0) headers.push('x-amz-crc32', String(crc32(body)));
     if (contentType !== undefined) headers.push('Content-Type', contentType);
-    headers.push('Content-Length', String(bytes), ...extra);
+    if (status !== 413) headers.push('Content-Length', String(bytes)); // that answer DynamoDB sends in chunks
+    headers.push(...extra);
     if (this.request.headers.origin !== undefined && status !== 403) headers.push('Access-Control-Allow-Origin', '*');
     if (this.#shared.isClosing) headers.push('Connection', 'close');
     this.#response.writeHead(status, headers);

@@ -27,6 +27,11 @@ type Case = readonly [promise: string, OperationName, input: object, message: st
 
 const query = (input: object) => ['Query', { TableName: 'ordered', ...input }] as const;
 const scan = (input: object) => ['Scan', { TableName: 'ordered', ...input }] as const;
+const update = (UpdateExpression: string) =>
+  [
+    'UpdateItem',
+    { TableName: 'ordered', Key: { a: s, b: s }, UpdateExpression, ExpressionAttributeValues: { ':n': n } },
+  ] as const;
 const is = (...values: object[]) => ({ ComparisonOperator: 'EQ', AttributeValueList: values });
 const exists = { ComparisonOperator: 'NOT_NULL' };
 const nothingRight = { AttributesToGet: ['a', 'a'], ExclusiveStartKey: { a: {} } };
@@ -101,6 +106,16 @@ const againstTables: readonly Case[] = [
     'GetItem',
     { TableName: 'ordered', Key: { a: long(2_049), b: long(1_025) } },
     `${notValid}Size of hashkey has exceeded the maximum size limit of2048 bytes`,
+  ],
+  [
+    'what is added to the key of an index is of its type before the item is looked at',
+    ...update('SET z = y[1] ADD d :n'),
+    `${notValid}Type mismatch for Index Key d Expected: S Actual: N IndexName: global`,
+  ],
+  [
+    'what is calculated for the key of an index is a number before the item is looked at',
+    ...update('SET z = y[1], d = y + :n'),
+    `${notValid}Type mismatch for Index Key d Expected: S Actual: N IndexName: global`,
   ],
   [
     'a table that is not there comes before an operator no key has',

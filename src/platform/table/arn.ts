@@ -8,6 +8,9 @@ export function tableArn(tableName: string): string {
   return `arn:aws:dynamodb:${awsRegion}:${accountId}:table/${tableName}`;
 }
 
+/** Who everybody is to whom AWS would have to give a name. */
+export const callerArn = `arn:aws:iam::${accountId}:root`;
+
 export function streamArn(tableName: string, label: string): string {
   return `${tableArn(tableName)}/stream/${label}`;
 }

@@ -3,6 +3,7 @@
  * stable. Messages are DynamoDB's where we know them, because tools parse them.
  */
 import { MimamoriError } from '../../kernel/errors.ts';
+import { callerArn } from './arn.ts';
 import type { AttributeValue } from './values/attribute-value.ts';
 
 interface TableErrorDescription {
@@ -138,6 +139,15 @@ export const tableNotFoundByName = (tableName: string) =>
     code: 'table.notFound',
     message: `Requested resource not found: Table: ${tableName} not found`,
     fix: 'Check the table name; ListTables lists those there are.',
+  });
+
+/** AWS looks at who may use a resource before it looks at what the resource is; so nobody may use what is none. */
+export const resourceNotAllowed = (action: string, arn: string) =>
+  new TableError({
+    name: 'AccessDeniedException',
+    code: 'table.accessDenied',
+    message: `User: ${callerArn} is not authorized to perform: dynamodb:${action} on resource: ${arn || '*'}`,
+    fix: 'Give the TableArn that DescribeTable tells.',
   });
 
 /** A part of a table, such as an index, that a call is to change. */

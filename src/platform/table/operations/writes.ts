@@ -198,11 +198,14 @@ function refuseKeyTargets(table: TableLayout, update: ReadUpdate, aliases: Alias
   refusePathsIntoKeys(table, update.paths);
 }
 
-/** The value the request itself gives an attribute, if it does. */
+/** A value of the type the request itself gives an attribute, if it does: what is calculated is not known yet. */
 function literalFor(name: string, { actions }: ReadUpdate, aliases: Aliases): Value | undefined {
   for (const action of actions) {
-    if (action.clause !== 'set' || action.path.length > 1 || !('slot' in action.value)) continue;
-    if (aliases.steps(action.path)[0] === name) return aliases.definedValue('UpdateExpression', action.value.value);
+    if (action.path.length > 1 || aliases.steps(action.path)[0] !== name) continue;
+    if (action.clause === 'add') return aliases.definedValue('UpdateExpression', action.value.value);
+    if (action.clause !== 'set') continue;
+    if ('slot' in action.value) return aliases.definedValue('UpdateExpression', action.value.value);
+    if ('kind' in action.value && action.value.kind !== 'call') return 0;
   }
   return undefined;
 }

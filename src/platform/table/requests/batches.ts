@@ -1,4 +1,5 @@
 /** BatchGetItem and BatchWriteItem. */
+import { parsedProjection } from '../expressions/cache.ts';
 import { tableLimits } from '../limits.ts';
 import { checkAliases, checkExpressionParameters, checkNoDuplicates } from './parameters.ts';
 import {
@@ -72,7 +73,7 @@ export const batchRequests = {
       for (const table of tables) {
         checkNoDuplicates(table.AttributesToGet, context);
         checkAliases(table, context);
-        keys += checkKeys(table.Keys as readonly WireValues[], context); // a cast: types were checked
+        keys += checkKeys(table, context);
         if (keys <= tableLimits.batchGetKeysMax) continue;
         throw refusal('Too many items requested for the BatchGetItem call', context.wording);
       }
@@ -118,15 +119,17 @@ function checkOneKindOfProjection(tables: readonly Request[], context: CheckCont
   checkExpressionParameters(together, parameters, context);
 }
 
-function checkKeys(keys: readonly WireValues[], { wording, isWire }: CheckContext): number {
+function checkKeys(table: Request, { wording, isWire }: CheckContext): number {
+  const keys = table.Keys as readonly WireValues[]; // a cast: types were checked
   if (!isWire) return keys.length;
   const seen = new Set<string>();
   for (const each of keys) {
     checkValues(each, wording);
     seen.add(canonicalKey(each));
   }
-  if (seen.size < keys.length) throw refusal('Provided list of item keys contains duplicates', wording);
-  return keys.length;
+  if (seen.size === keys.length) return keys.length;
+  if (typeof table.ProjectionExpression === 'string') parsedProjection(table.ProjectionExpression); // refused before
+  throw refusal('Provided list of item keys contains duplicates', wording);
 }
 
 /** Equal for keys that are the same, however their numbers are written. */

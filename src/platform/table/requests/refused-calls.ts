@@ -153,6 +153,10 @@ export const refusedBatches: readonly RefusedRequest[] = [
     one(capacityEnum),
   ],
   [
+    ...batchGet({ things: { Keys: [{ a: { N: '1' } }, { a: { N: '1' } }], ProjectionExpression: '' } }),
+    'Invalid ProjectionExpression: The expression can not be empty;',
+  ],
+  [
     ...batchGet({ things: { Keys: [{ a: { N: '1' } }, { a: { N: '1.0' } }] } }),
     'Provided list of item keys contains duplicates',
   ],
@@ -383,6 +387,16 @@ export const refusedTableCalls: readonly RefusedRequest[] = [
     'UpdateTimeToLive',
     { TableName, TimeToLiveSpecification: {} },
     `2 validation errors detected: ${failed("Value null at 'timeToLiveSpecification.attributeName'", 'Member must not be null')}; ${failed("Value null at 'timeToLiveSpecification.enabled'", 'Member must not be null')}`,
+  ],
+  [
+    'UntagResource',
+    { ResourceArn: 'a:b:c:d:e:f/g' },
+    one(failed("Value null at 'tagKeys'", 'Member must not be null')),
+  ],
+  [
+    'ListTagsOfResource',
+    { ResourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/ab' },
+    'Invalid TableArn: Invalid ResourceArn provided as input arn:aws:dynamodb:us-east-1:000000000000:table/ab',
   ],
   [
     'TagResource',

@@ -22,6 +22,20 @@ describe('checks of requests', () => {
     });
   }
 
+  const foreign = [
+    ['TagResource', 'abcd', 'abcd'],
+    ['UntagResource', 'a:b:c:d:e:f', 'a:b:c:d:e:f'],
+    ['ListTagsOfResource', '', '*'],
+  ] as const;
+  for (const [name, ResourceArn, resource] of foreign) {
+    it(`refuse the right to ${name} where ${resource} is no ARN`, () => {
+      assert.throws(() => checkRequest(name, { ResourceArn }, wire), {
+        name: 'AccessDeniedException',
+        message: `User: arn:aws:iam::000000000000:root is not authorized to perform: dynamodb:${name} on resource: ${resource}`,
+      });
+    });
+  }
+
   it('refuse a value nested far beyond what a stack holds', () => {
     const Item = { a: deep(100_000) };
     assert.throws(() => checkRequest('PutItem', { TableName: 'things', Item }, wire), { message: /Nesting Levels/ });

@@ -1,4 +1,5 @@
 /** CreateTable, UpdateTable and the other calls about tables. */
+import { resourceNotAllowed } from '../errors.ts';
 import { checkCreateTable } from './create-table.ts';
 import { keySchemaOf, tableKeySchema } from './key-schema.ts';
 import {
@@ -216,7 +217,7 @@ export const tableRequests = {
     wording: 'older',
     members: { ResourceArn: text, Tags: { type: 'list', of: tag } },
     check({ ResourceArn, Tags }, { wording }) {
-      checkResourceArn(ResourceArn, 'tags', Tags);
+      checkResourceArn('TagResource', ResourceArn, { member: 'tags', value: Tags });
       if (Array.isArray(Tags) && Tags.length > 0) return;
       throw refusal('Atleast one Tag needs to be provided as Input.', wording);
     },
@@ -225,7 +226,7 @@ export const tableRequests = {
     wording: 'older',
     members: { ResourceArn: text, TagKeys: { type: 'list', of: text } },
     check({ ResourceArn, TagKeys }, { wording }) {
-      checkResourceArn(ResourceArn, 'tagKeys', TagKeys);
+      checkResourceArn('UntagResource', ResourceArn, { member: 'tagKeys', value: TagKeys });
       if (Array.isArray(TagKeys) && TagKeys.length > 0) return;
       throw refusal('Atleast one Tag Key needs to be provided as Input.', wording);
     },
@@ -234,21 +235,29 @@ export const tableRequests = {
     wording: 'older',
     members: { ResourceArn: text, NextToken: text },
     check({ ResourceArn }) {
-      checkResourceArn(ResourceArn);
+      checkResourceArn('ListTagsOfResource', ResourceArn);
     },
   },
 } as const satisfies Record<string, RequestDescription>;
 
-const resourceArn = new RegExp(`^arn:[a-z-]+:dynamodb:[^:]+:\\d+:table/${namePattern}$`);
+const anyArn = /^(?:[^:]+:){5}[^/]+\/./;
+const tableArn = new RegExp(`^arn:[a-z-]+:dynamodb:[^:]+:\\d+:table/(?=.{3})${namePattern}$`);
 
-function checkResourceArn(arn: unknown, member?: string, value?: unknown): void {
+/**
+ * What is no ARN is refused for want of a right to it, but as what it is in a call that is complete: so the service was
+ * seen to do.
+ */
+function checkResourceArn(action: string, arn: unknown, also?: { member: string; value: unknown }): void {
   if (arn === undefined) throw refusal('Invalid TableArn', 'older');
-  if (member !== undefined && value === undefined) {
-    throw refusal(
-      `1 validation error detected: Value null at '${member}' failed to satisfy constraint: Member must not be null`,
-      'older',
-    );
+  const text = String(arn);
+  if (also?.value === undefined) {
+    if (!anyArn.test(text)) throw resourceNotAllowed(action, text);
+    if (also !== undefined) {
+      throw refusal(
+        `1 validation error detected: Value null at '${also.member}' failed to satisfy constraint: Member must not be null`,
+        'older',
+      );
+    }
   }
-  if (resourceArn.test(String(arn))) return;
-  throw refusal(`Invalid TableArn: Invalid ResourceArn provided as input ${arn}`, 'older');
+  if (!tableArn.test(text)) throw refusal(`Invalid TableArn: Invalid ResourceArn provided as input ${text}`, 'older');
 }
