@@ -20,10 +20,13 @@ interface Counter {
 export class HotKeys {
   readonly #keysMax: number;
   readonly #counters = new Map<string, Counter>();
+  /** The coldest last. */
   #cold: { key: string; units: number }[] = [];
+  readonly #sorted: Float64Array;
 
   constructor(keysMax: number) {
     this.#keysMax = keysMax;
+    this.#sorted = new Float64Array(keysMax);
   }
 
   add(key: string, units: number): void {
@@ -63,11 +66,20 @@ export class HotKeys {
     for (let next = this.#cold.pop(); next !== undefined; next = this.#cold.pop()) {
       if (this.#counters.get(next.key)?.units === next.units) return next.key;
     }
-    const all = [...this.#counters].map(([key, { units }]) => ({ key, units }));
-    this.#cold = all.sort((left, right) => left.units - right.units).slice(0, Math.ceil(this.#keysMax / 16));
-    this.#cold.reverse();
+    this.#lookAtAll();
     const coldest = this.#cold.pop();
     assert(coldest !== undefined); // there are keysMax counters
     return coldest.key;
+  }
+
+  /** Sorting numbers costs much less than sorting counters, so only the coldest few are sorted as such. */
+  #lookAtAll(): void {
+    const sorted = this.#sorted;
+    let at = 0;
+    for (const { units } of this.#counters.values()) sorted[at++] = units;
+    const warmest = sorted.sort()[Math.ceil(this.#keysMax / 16) - 1];
+    this.#cold = [];
+    for (const [key, { units }] of this.#counters) if (units <= warmest) this.#cold.push({ key, units });
+    this.#cold.sort((left, right) => right.units - left.units);
   }
 }

@@ -50,13 +50,15 @@ export interface HotPartition {
 
 interface Row {
   readonly use: Pick<Use, 'kind' | 'tableName' | 'indexName'> & { accessPattern?: string; functionName?: string };
+  /** Of its table or index; undefined when there are too many. */
+  readonly heat: Heat | undefined;
   parts: number;
   units: number;
   readonly lastMinute: LastMinute;
 }
 
 interface Heat {
-  readonly use: Use;
+  readonly use: Pick<Use, 'kind' | 'tableName' | 'indexName'>;
   readonly keys: HotKeys;
   units: number;
 }
@@ -94,7 +96,12 @@ export class CapacityLedger implements Meter {
     row.units += units;
     row.lastMinute.add(nowMs, units);
     use.caller?.calls?.noteUnits(use.kind, units);
-    if (use.partition !== undefined) this.#heatUp(use, use.partition, units, nowMs);
+    if (use.partition === undefined) return;
+    this.#fade(nowMs);
+    const { heat = this.#heatOf(use) } = row;
+    if (heat === undefined) return;
+    heat.keys.add(partitionText(use.partition), units);
+    heat.units += units;
   }
 
   calls(): CallRow[] {
@@ -133,7 +140,8 @@ export class CapacityLedger implements Meter {
     if (known !== undefined) return known;
     if (this.#rows.size >= ledgerLimits.rowsMax) return this.#othersOf(kind);
     const use = { kind, tableName, ...named({ indexName, accessPattern, functionName }) };
-    const row = { use, parts: 0, units: 0, lastMinute: new LastMinute() };
+    const heat = this.#heatOf({ kind, tableName, indexName });
+    const row = { use, heat, parts: 0, units: 0, lastMinute: new LastMinute() };
     this.#rows.set(key, row);
     return row;
   }
@@ -141,22 +149,20 @@ export class CapacityLedger implements Meter {
   #othersOf(kind: Use['kind']): Row {
     const key = `${kind}\n(others)`;
     const use = { kind, tableName: '(others)' };
-    const row = this.#rows.get(key) ?? { use, parts: 0, units: 0, lastMinute: new LastMinute() };
+    const row = this.#rows.get(key) ?? { use, heat: undefined, parts: 0, units: 0, lastMinute: new LastMinute() };
     this.#rows.set(key, row);
     return row;
   }
 
-  #heatUp(use: Use, partition: readonly Value[], units: number, nowMs: number): void {
-    this.#fade(nowMs);
-    const key = `${use.kind}\n${use.tableName}\n${use.indexName ?? ''}`;
+  #heatOf({ kind, tableName, indexName }: Heat['use']): Heat | undefined {
+    const key = `${kind}\n${tableName}\n${indexName ?? ''}`;
     let heat = this.#heats.get(key);
     if (heat === undefined) {
-      if (this.#heats.size >= ledgerLimits.rowsMax) return;
-      heat = { use, keys: new HotKeys(ledgerLimits.hotKeysMax), units: 0 };
+      if (this.#heats.size >= ledgerLimits.rowsMax) return undefined;
+      heat = { use: { kind, tableName, indexName }, keys: new HotKeys(ledgerLimits.hotKeysMax), units: 0 };
       this.#heats.set(key, heat);
     }
-    heat.keys.add(partitionText(partition), units);
-    heat.units += units;
+    return heat;
   }
 
   #fade(nowMs: number): void {
