@@ -112,6 +112,14 @@ describe('embedded table', () => {
     }
   });
 
+  it('names the attribute without a value, and the class of what is no plain object', async () => {
+    const table = await open(makeDisk(), contractTables);
+    const put = (held: unknown) => table.put({ TableName: 'things', Item: { PK: 'a', SK: '1', held } });
+    await assert.rejects(put({ celsius: undefined }), { message: /^The attribute celsius is undefined\./ });
+    await assert.rejects(put([undefined]), { message: /^A value is undefined\./ });
+    await assert.rejects(put([new Date(0)]), { message: /^An instance of Date cannot be stored\./ });
+  });
+
   it('refuses what it does not support by name', async () => {
     const table = await open(makeDisk(), contractTables);
     const Key = { PK: 'a', SK: '1' };

@@ -95,7 +95,7 @@ describe('formats of values', () => {
     const cases: readonly (readonly [unknown, RegExp])[] = [
       [{ a: undefined }, /undefined/],
       [{ a: () => {} }, /function cannot be stored/],
-      [{ a: new Date(0) }, /class/],
+      [{ a: new Date(0) }, /instance of Date/],
       [{ a: Number.NaN }, /Special numeric value NaN is not allowed/],
       [{ a: 2 ** 53 }, /bigint/],
       [{ a: new Set() }, /may not be empty/],

@@ -42,12 +42,18 @@ function measureObject(value: object, level: number): number {
     return bytes;
   }
   if (!isPlainObject(value)) {
-    throw invalid(`An object with a class (${Object.prototype.toString.call(value)}) cannot be stored.`);
+    throw invalid(
+      `An instance of ${classNameOf(value)} cannot be stored. Store a plain object, text or a number made of it.`,
+    );
   }
   const { length } = Object.keys(value);
   if (length > 0) refuseDepth(level + 1);
   // A cast: a plain object is a record of what is not known yet.
   return 3 + length + measureEntries(value as Record<string, unknown>, level + 1);
+}
+
+function classNameOf(value: object): string {
+  return typeof value.constructor === 'function' ? value.constructor.name : 'a class';
 }
 
 /** An attribute is at level 1, what it holds at level 2. */
@@ -61,7 +67,9 @@ export function refuseDepth(level: number): void {
 function measureEntries(entries: Record<string, unknown>, level: number): number {
   let bytes = 0;
   for (const name of Object.keys(entries)) {
-    bytes += checkedNameBytes(name) + measureValue(entries[name], level);
+    const value = entries[name];
+    if (value === undefined) throw invalid(`The attribute ${name} is undefined. Leave it out, or use null.`);
+    bytes += checkedNameBytes(name) + measureValue(value, level);
   }
   return bytes;
 }
