@@ -116,11 +116,11 @@ export const itemTooLarge = (message: string) =>
     fix: 'Split the item, or keep the large part as an object and store its key.',
   });
 
-export const notSupported = (what: string) =>
+export const notSupported = (what: string, hint = '') =>
   new TableError({
     name: 'ValidationException',
     code: 'table.notSupported',
-    message: `The embedded table does not support ${what} yet.`,
+    message: `The embedded table does not support ${what} yet.${hint}`,
     fix: 'Leave it out, or express it with what the README of the table lists.',
   });
 

@@ -95,7 +95,7 @@ describe('checks of requests', () => {
     assert.equal(check('GetItem', known), known);
     assert.throws(() => check('GetItem', { ...known, ConsistentReed: true }), {
       code: 'table.notSupported',
-      message: /ConsistentReed of GetItem \(did you mean ConsistentRead\?\)/,
+      message: /ConsistentReed of GetItem yet\. Did you mean ConsistentRead\?$/,
     });
     assert.throws(() => check('GetItem', { ...known, Zzz: true }), { message: /parameter Zzz of GetItem yet/ });
     assert.throws(() => check('GetItem', { ...known, AttributesToGet: ['a'] }), { code: 'table.notSupported' });

@@ -66,8 +66,8 @@ function refuseUnknown(operation: string, members: Members, input: object): void
     if (member !== undefined && member.legacy === undefined) continue; // known
     if ((input as Record<string, unknown>)[name] === undefined) continue; // a cast: a plain object
     const near = member === undefined ? nearestName(name, Object.keys(members)) : undefined;
-    const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
-    throw notSupported(`the parameter ${name} of ${operation}${hint}`);
+    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    throw notSupported(`the parameter ${name} of ${operation}`, hint);
   }
 }
 
