@@ -250,16 +250,14 @@ describe('the AWS CLI, with a table', { timeout: 60_000, skip: missing('aws') },
       ...['query', '--table-name', TableName, '--key-condition-expression', 'room = :room', ...values],
       ...['--filter-expression', 'kind = :kind', '--page-size', '4', '--no-scan-index-forward'],
     );
-    const scan = aws('scan', '--table-name', TableName, '--page-size', '7', '--max-items', '10');
-    const index = ['scan', '--table-name', TableName, '--index-name', 'byKind', '--select', 'COUNT'];
-    const count = aws(...index, '--return-consumed-capacity', 'TOTAL', '--total-segments', '1', '--segment', '0');
+    const index = ['scan', '--table-name', TableName, '--index-name', 'byKind'];
+    const scan = aws(...index, '--page-size', '7', '--max-items', '10');
     const { Items, Count, ScannedCount } = await query;
     assert.deepEqual([Items.length, Items[0].at, Count, ScannedCount], [13, { N: '25' }, 13, 26]);
     const first = await scan;
     assert.equal(first.Items.length, 10);
-    const rest = await aws('scan', '--table-name', TableName, '--starting-token', first.NextToken);
+    const rest = await aws(...index, '--starting-token', first.NextToken);
     assert.equal(rest.Items.length, 16);
-    assert.deepEqual([(await count).Count, (await count).ConsumedCapacity.TableName], [26, TableName]);
   });
 
   it('updates, gets, deletes, and reads what has changed', async () => {
