@@ -159,6 +159,21 @@ describe('mimamori dynamodb', { timeout: 120_000 }, () => {
     await assert.rejects(ask('any', 'thing'), { name: 'UnrecognizedClientException' });
   });
 
+  it('has a new table for those who wait for it, with --transition', async t => {
+    const client = (await DynamoDbProcess.start(t, ['--memory', '--transition', '1000'])).client(t);
+    const TableName = 'soon';
+    await client.createTable({
+      TableName,
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    });
+    const put = () => client.putItem({ TableName, Item: { id: { S: 'a' } } });
+    await assert.rejects(put(), { name: 'ResourceNotFoundException' });
+    await waitUntilTableExists({ client, maxWaitTime: 20, minDelay: 0.05, maxDelay: 0.1 }, { TableName });
+    await put();
+  });
+
   it('throttles a table that is provisioned, with --limits aws', async t => {
     const client = (await DynamoDbProcess.start(t, ['--memory', '--limits', 'aws'])).client(t);
     const TableName = 'small';

@@ -7,7 +7,7 @@ import {
   dynamoDbPortDefault,
   type EndpointCredentialOptions,
 } from './dynamodb-options.ts';
-import { dataOption, jsonOption, port } from './options.ts';
+import { dataOption, jsonOption, milliseconds, port } from './options.ts';
 import { reporterFor } from './report.ts';
 import { stopOnSignal } from './signals.ts';
 
@@ -17,6 +17,7 @@ interface Options extends EndpointCredentialOptions {
   readonly data: string;
   readonly memory?: true;
   readonly limits: 'generous' | 'aws';
+  readonly transition: number;
   readonly verbose?: true;
   readonly json?: true;
 }
@@ -42,6 +43,14 @@ export function dynamoDbCommand(): Command {
       new Option('--limits <profile>', 'aws: throttles tables, indexes and hot keys as DynamoDB does')
         .choices(['generous', 'aws'])
         .default('generous'),
+    )
+    .addOption(
+      new Option(
+        '--transition <ms>',
+        'say CREATING, UPDATING, DELETING of a table for so long, as AWS does; finds programs that do not wait',
+      )
+        .default(0)
+        .argParser(milliseconds),
     )
     .option('-v, --verbose', 'log more than failures')
     .addOption(jsonOption())
@@ -75,6 +84,7 @@ async function run(options: Options, isDataGiven: boolean): Promise<void> {
     credentials: credentialSourcesOf(options),
     region: options.region,
     limits: options.limits,
+    transitionMs: options.transition,
     logLevel: options.verbose ? 'info' : 'error',
   });
   stopOnSignal(async () => {

@@ -20,3 +20,13 @@ export function positive(text: string): number {
   if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('Give a whole number from 1.');
   return number;
 }
+
+export function milliseconds(text: string): number {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number > millisecondsMax) {
+    throw new InvalidArgumentError(`Give a whole number of milliseconds, up to ${millisecondsMax}.`);
+  }
+  return number;
+}
+
+const millisecondsMax = 3_600_000;

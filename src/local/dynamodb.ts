@@ -24,6 +24,8 @@ export interface DynamoDbOptions {
   readonly region?: string;
   /** `aws` throttles as DynamoDB does. */
   readonly limits: 'generous' | 'aws';
+  /** How long a table is between two states; default: not at all. */
+  readonly transitionMs?: number;
   readonly logLevel?: Parameters<typeof openLog>[0];
 }
 
@@ -41,7 +43,7 @@ export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDbS
   try {
     const log = openLog(options.logLevel ?? 'error');
     const meter = options.limits === 'aws' ? new CloudMeter(systemClock) : undefined;
-    const engine = await openEngine({ ...world, store: data.store, meter });
+    const engine = await openEngine({ ...world, store: data.store, meter, transitionMs: options.transitionMs });
     meter?.follow(engine);
     try {
       const listener = await listenDynamoDb({

@@ -230,6 +230,28 @@ describe('the table over HTTP, with the real SDK', () => {
     assert(Math.abs(Number(dynamodb?.ApproximateCreationDateTime) - Date.now()) < 60_000);
   });
 
+  it('tells of a table on demand as DynamoDB does, and of streams to who asks the table for them', async t => {
+    const { url } = await openTable(t);
+    const call = async (operation: string, input: object) => {
+      const headers = { ...signed, 'x-amz-target': `DynamoDB_20120810.${operation}` };
+      return (await send(url, { headers, body: JSON.stringify(input) })).json;
+    };
+    const made = await call('CreateTable', {
+      TableName: 'made',
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    });
+    assert.deepEqual(made.TableDescription.BillingModeSummary, { BillingMode: 'PAY_PER_REQUEST' });
+    assert.deepEqual(made.TableDescription.TableThroughputModeSummary, { TableThroughputMode: 'PAY_PER_REQUEST' });
+    const { Table } = await call('DescribeTable', { TableName: 'made' });
+    assert.deepEqual(Table.TableThroughputModeSummary, {
+      TableThroughputMode: 'PAY_PER_REQUEST',
+      LastUpdateToPayPerRequestDateTime: Table.BillingModeSummary.LastUpdateToPayPerRequestDateTime,
+    });
+    assert.equal((await call('ListStreams', {})).Streams[0].TableName, 'logs');
+  });
+
   it('understands parameters from before expressions', async t => {
     const { client, documents } = await openTable(t);
     await documents.put({ TableName, Item: { ...key('1'), n: 1, owner: 'o' } });
