@@ -2,7 +2,7 @@
  * A table that waits when it is throttled: on AWS the SDK does so, in process nobody else would. What is still throttled
  * after the last attempt comes out as the table said it.
  */
-import type { Table } from '../../platform/table/index.ts';
+import type { OpenTable, Table } from '../../platform/table/index.ts';
 import { backOff, type EntityEnvironment } from './environment.ts';
 import { entityLimits } from './limits.ts';
 import { isCancelledByThrottling, isRefusedByThrottling, isThrottling } from './throttling.ts';
@@ -15,7 +15,11 @@ export function patientTable(table: Table, world: World): Table {
   const writing = <Input, Output>(call: (input: Input) => Promise<Output>) =>
     patient(world, call, isRefusedByThrottling);
   const inTransaction = (error: unknown) => isRefusedByThrottling(error) || isCancelledByThrottling(error);
+  const anyOf = <Output>(call: () => Promise<Output>) => patient(world, call, inTransaction);
+  const { answer }: Partial<OpenTable> = table; // what `documentClientOf` asks
   return {
+    ...table, // what an engine has besides the port
+    ...(answer && { answer: (...call: Parameters<typeof answer>) => anyOf(() => answer(...call))(undefined) }),
     get: reading(input => table.get(input)),
     query: reading(input => table.query(input)),
     scan: reading(input => table.scan(input)),

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
 import { openMemoryStore } from '../../kernel/memory-store.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { CloudMeter, openEngine, tableOn } from '../../platform/table/index.ts';
+import { CloudMeter, documentClientOf, openEngine, tableOn } from '../../platform/table/index.ts';
 import { inParallel } from '../parallel.ts';
 import { appTable } from './app-table.ts';
 import { defineEntity } from './definition.ts';
@@ -73,6 +74,17 @@ describe('a table that is throttled as on AWS (covers S0-20)', () => {
       }),
     );
     assert.equal(Count, 1_500);
+  });
+
+  it('is waited for by libraries that have its document client', async () => {
+    const { clock, patient } = await cloudTable();
+    const client = documentClientOf(patient);
+    const puts = Array.from({ length: 1_500 }, (_, index) => client.send(new PutCommand(itemIn('hot', index))));
+    const tookMs = await timeOf(clock, Promise.all(puts));
+    assert(tookMs > 450 && tookMs < 3_000, `${tookMs}`);
+    const wrapping = documentClientOf(patient, { unmarshallOptions: { wrapNumbers: String } });
+    const got = await wrapping.send(new GetCommand({ TableName: appTable.tableName, Key: { PK: 'hot', SK: '7' } }));
+    assert.deepEqual(got.Item, itemIn('hot', 7).Item);
   });
 
   it('is given up after some seconds, and says so by its code, for one write and for a transaction', async () => {
