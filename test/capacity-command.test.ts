@@ -43,6 +43,25 @@ describe('mimamori capacity', () => {
     assert.match(complaint, /capacity\.notRunning/);
   });
 
+  it('is not needed to see what a request costs, and how lists lag, with --trace and --strict', async () => {
+    const folder = temporaryFolder();
+    const backend = await BackendProcess.start(folder, { args: ['--trace', '--strict'] });
+    const headers = { Authorization: `Bearer ${BackendProcess.token(folder, 'alice')}` };
+    const list = async () => {
+      const answer = await fetch(`${backend.httpUrl}/v1/speakers`, { headers });
+      const { items } = (await answer.json()) as { items: unknown[] };
+      return { items, consumed: answer.headers.get('Mimamori-Consumed') };
+    };
+    let hasLagged = false;
+    for (let count = 1; count <= 20 && !hasLagged; count++) {
+      await registerSpeaker(backend, folder);
+      hasLagged = (await list()).items.length < count; // On a busy machine the 50 ms may have passed.
+    }
+    assert(hasLagged);
+    assert.match(String((await list()).consumed), /^calls=1, read=[0-9.]+, write=0$/);
+    await backend.kill('SIGTERM');
+  });
+
   it('says when there is nobody to ask, or nothing to tell', async () => {
     const folder = path.join(temporaryFolder(), 'never');
     assert.match(capacity('--data', folder).complaint, /capacity\.notRunning/);

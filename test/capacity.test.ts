@@ -49,6 +49,7 @@ describe('an invocation that reads a list piece by piece (covers S4-14)', () => 
     ['/v1/one-by-one', 'one by one', 'entities.list', 'Reading.byDevice'],
     ['/v1/all-at-once', 'all at once', 'entities.list', 'Reading.byDevice'],
     ['/v1/by-table', 'by table', 'get', 'app'],
+    ['/v1/by-library', 'by library', 'get', 'app'],
   ] as const) {
     it(`is found, with the line that does it: ${place}`, async () => {
       const { backend, warnings, useOf } = await hundredDevices();

@@ -38,12 +38,18 @@ export class BackendProcess {
 
   static async start(
     dataDirectory: string,
-    options: { app?: string; mqttPort?: number; env?: Record<string, string>; descriptors?: number } = {},
+    options: {
+      app?: string;
+      mqttPort?: number;
+      env?: Record<string, string>;
+      descriptors?: number;
+      args?: readonly string[];
+    } = {},
   ): Promise<BackendProcess> {
     const ports = ['--http-port', '0', '--mqtt-port', String(options.mqttPort ?? 0)];
     const args = ['bin/mimamori.js', 'start', options.app ?? 'apps/speaker', '--data', dataDirectory];
     const limit = options.descriptors === undefined ? '' : `ulimit -n ${options.descriptors}; `;
-    const command = [process.execPath, ...args, ...ports, '--no-simulate', '--json'];
+    const command = [process.execPath, ...args, ...ports, '--no-simulate', '--json', ...(options.args ?? [])];
     const child = spawn('sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },

@@ -1,6 +1,8 @@
 /** A hundred devices and their readings, and three ways to list each device with its last reading. */
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
 import { defineApp, defineEntity, defineModel } from '../../src/app/index.ts';
+import { documentClientOf } from '../../src/platform/table/index.ts';
 
 const device = z.object({ deviceId: z.string(), ownerId: z.string() });
 const reading = z.object({ readingId: z.string(), deviceId: z.string(), at: z.number(), celsius: z.number() });
@@ -47,6 +49,13 @@ export default defineApp(model, {
         return table.get({ TableName: 'app', Key: { PK: `Device-${id}`, SK: 'Device' } }); // by table
       };
       await Promise.all(Array.from({ length: 20 }, (_, index) => get(`d${index}`)));
+      return {};
+    }),
+    model.route('GET /v1/by-library', { summary: 'N+1', answer: z.object({}) }, async (_request, { table }) => {
+      const client = documentClientOf(table);
+      for (let index = 0; index < 20; index++) {
+        await client.send(new GetCommand({ TableName: 'app', Key: { PK: `Device-d${index}`, SK: 'Device' } })); // by library
+      }
       return {};
     }),
     model.route('GET /v1/together', { summary: 'Two calls', answer: shown }, async ({ user }, { entities }) => {

@@ -3,7 +3,7 @@
 import { type Caller, currentCaller } from '../../kernel/callers.ts';
 import type { operations as adminOperations } from './admin/index.ts';
 import { callOperation } from './call.ts';
-import { countCall } from './capacity/count-call.ts';
+import { countCall, countOperation } from './capacity/count-call.ts';
 import type { Door, Engine } from './engine.ts';
 import type { operations } from './operations/index.ts';
 import type { Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
@@ -52,7 +52,8 @@ export function tableOn(engine: Engine): OpenTable {
     close: () => engine.close(),
     admin: adminOn(engine),
     streams: streamsOn(engine),
-    answer: (name, input, format) => callOperation(engine, name, input, { ...doorOf(currentCaller()), format }),
+    answer: (name, input, format) =>
+      callOperation(engine, name, input, { ...doorOf(countOperation(name, input)), format }),
     changesOf: tableName => engine.changes.feedOf(engine.catalog.table(tableName).id),
   };
 }

@@ -25,6 +25,25 @@ export function countCall(operation: Operation, input: object | undefined): Call
   return caller;
 }
 
+/** The same for a call by the name of the API, as clients of libraries make it. */
+export function countOperation(name: string, input: object | undefined): Caller | undefined {
+  const operation = Object.hasOwn(byName, name) ? byName[name] : undefined;
+  return operation === undefined ? currentCaller() : countCall(operation, input);
+}
+
+const byName: Readonly<Record<string, Operation>> = {
+  GetItem: 'get',
+  PutItem: 'put',
+  UpdateItem: 'update',
+  DeleteItem: 'delete',
+  Query: 'query',
+  Scan: 'scan',
+  BatchGetItem: 'batchGet',
+  BatchWriteItem: 'batchWrite',
+  TransactGetItems: 'transactGet',
+  TransactWriteItems: 'transactWrite',
+};
+
 /** The request is not checked yet, so it may be anything. */
 interface Uncertain {
   readonly TableName?: unknown;
