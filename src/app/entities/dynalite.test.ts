@@ -13,7 +13,7 @@ import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from '@aws-s
 import { DynamoDBDocument } from '@aws-sdk/lib-dynamodb';
 import { systemClock } from '../../kernel/clock.ts';
 import { seededRandom } from '../../kernel/random.ts';
-import type { Table } from '../../platform/table/index.ts';
+import { awsTable, type Table } from '../../platform/table/index.ts';
 import { appTable, indexName } from './app-table.ts';
 import { Backfill } from './backfill.ts';
 import { chat } from './examples/chat.ts';
@@ -150,8 +150,5 @@ function withoutTransactions(document: DynamoDBDocument): Table {
     }
     return {};
   };
-  // A cast: it has all but `close`, which nobody calls here.
-  return new Proxy(document as unknown as Table, {
-    get: (target, name: keyof Table) => (name === 'transactWrite' ? transactWrite : target[name].bind(target)),
-  });
+  return { ...awsTable(document), transactWrite };
 }
