@@ -192,6 +192,14 @@ export const indexDamaged = (itemKey: string) =>
     fix: 'Remove the index and add it again, which builds it from the items; or restore the store from a backup.',
   });
 
+export const tableCorrupt = (what: string) =>
+  new TableError({
+    name: 'InternalServerError',
+    code: 'table.corrupt',
+    message: `The stored bytes of ${what} are damaged, and are not served.`,
+    fix: 'Stop the app and run `mimamori check --data DIR`: it lists everything that is damaged and says how to mend it.',
+  });
+
 export const localIndexChanged = (tableName: string, indexName: string) =>
   new TableError({
     name: 'ValidationException',

@@ -1,7 +1,7 @@
 /**
  * The hidden index of a table with time to live: items by when they expire.
  *
- *   entry   D  table  index  seconds as a double, big-endian  partition and sort key of the item
+ *   entry   E  table  index  seconds as a double, big-endian  partition and sort key of the item
  *
  * Its value is the store key of the item, as in every index.
  */

@@ -1,15 +1,15 @@
 /**
  * Where items and index entries lie in the store, so that byte order is DynamoDB's order.
  *
- *   item         D  table  0      hash  partition  sort key
- *   index entry  D  table  index  hash  partition  sort keys, each ended  hash, partition and sort key of the item
+ *   item         E  table  0      hash  partition  sort key
+ *   index entry  E  table  index  hash  partition  sort keys, each ended  hash, partition and sort key of the item
  *
  * Partitions lie in the order of their hash, so that a segment of a scan is one range of keys. Among each other they
  * need no order, so a long partition key is replaced by its SHA-256: every entry then fits, whatever its keys hold.
  * Entries of equal keys lie in the order of a hash over all of their item's key, as in DynamoDB. An entry's value is the
  * store key of its item.
  *
- * Format 1 lay under T, without the hash and with longer numbers; see `upgrade.ts`.
+ * Format 1 lay under T, without the hash and with longer numbers; format 2 under D, without checksums. See `upgrade.ts`.
  */
 import { hash } from 'node:crypto';
 import type { KeyAttribute } from '../port.ts';
@@ -18,7 +18,7 @@ import { compareBytes, type Value } from '../values/value.ts';
 import { partitionHash } from './partition-hash.ts';
 
 /** The first byte of every key of the table engine, as a store may have other tenants. */
-const tenant = 0x44; // D
+export const tenant = 0x45; // E
 const partitionPlainBytesMax = 254;
 const spaceBytes = 4;
 const hashBytes = 4;
@@ -49,6 +49,19 @@ export function partitionKeyPrefix(tableId: number, indexId: number, partition: 
   prefix[8] = held === partition ? partition.length : 255;
   prefix.set(held, 9);
   return prefix;
+}
+
+/** Which table and which of its spaces a key belongs to; 0 is the items. */
+export function placeOf(key: Uint8Array): { tableId: number; space: number } {
+  return { tableId: (key[1] << 8) | key[2], space: key[3] };
+}
+
+/** The bytes of the partition and of the sort key; undefined: the partition key is stored as its digest. */
+export function partsOfItemKey(itemKey: Uint8Array): { partition: Uint8Array | undefined; sort: Uint8Array } {
+  const at = spaceBytes + hashBytes;
+  const length = itemKey[at];
+  if (length === 255) return { partition: undefined, sort: itemKey.subarray(at + 1 + 32) };
+  return { partition: itemKey.subarray(at + 1, at + 1 + length), sort: itemKey.subarray(at + 1 + length) };
 }
 
 /** Where the first partition lies whose hash is at least `order`, from 0 to 2^32. */

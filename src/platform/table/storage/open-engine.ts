@@ -9,6 +9,8 @@ import type { TableSchema } from '../port.ts';
 import { TableChanges } from '../streams/table-changes.ts';
 import { Catalog } from './catalog.ts';
 import { checkSchema } from './check-schema.ts';
+import { checkedStore } from './checked-store.ts';
+import { damageOf } from './damage.ts';
 import { declareTables } from './declare.ts';
 import { sweepExpired } from './expiry-sweep.ts';
 import { IndexLag } from './index-lag.ts';
@@ -32,32 +34,36 @@ export interface EngineOptions {
   readonly indexLagMs?: number;
 }
 
-/** Resolves when the indexes that are declared are complete. Throws `table.schemaChanged`, `table.formatTooNew`. */
+/**
+ * Resolves when the indexes that are declared are complete. Throws `table.schemaChanged`, `table.formatTooNew`,
+ * `table.corrupt`; then the store is closed.
+ */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { store, clock, random = systemRandom, tables = [] } = options;
+  const { store, clock, random = systemRandom, tables = [], streamBytesMax } = options;
+  let close = () => store.close();
   try {
     for (const schema of tables) checkSchema(schema);
     await upgradeStore(store, { clock, random });
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-  const engine = makeEngine(options);
-  try {
-    await declareTables({ catalog: engine.catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
+    let catalog: Catalog | undefined;
+    const checked = checkedStore(store, key => damageOf(key, () => catalog));
+    const changes = new TableChanges({ store: checked, clock, streamBytesMax });
+    close = () => changes.store.close();
+    const engine = engineOn(options, changes);
+    catalog = engine.catalog;
+    close = () => engine.close();
+    await declareTables({ catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
     await engine.upkeep.completeIndexes(tables.map(({ tableName }) => tableName));
+    engine.upkeep.wake();
+    engine.upkeep.sweep();
+    return engine;
   } catch (error) {
-    await engine.close();
+    await close();
     throw error;
   }
-  engine.upkeep.wake();
-  engine.upkeep.sweep();
-  return engine;
 }
 
-function makeEngine(options: EngineOptions): Engine {
-  const { clock, random = systemRandom, meter = noMeter, transitionMs = 0, indexLagMs = 0, streamBytesMax } = options;
-  const changes = new TableChanges({ store: options.store, clock, streamBytesMax });
+function engineOn(options: EngineOptions, changes: TableChanges): Engine {
+  const { clock, random = systemRandom, meter = noMeter, transitionMs = 0, indexLagMs = 0 } = options;
   const { store } = changes;
   const transitions = new Transitions(clock, transitionMs);
   const catalog = new Catalog(store, tableName => transitions.isUsable(tableName));

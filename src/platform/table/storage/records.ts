@@ -8,8 +8,7 @@ export const systemSpaces = {
   /** Tokens of transactions by their text, and by when they may be forgotten. */
   tokens: 1,
   tokenExpiries: 2,
-  /** One record: the version of the format of everything here. */
-  format: 3,
+  // 3 was the version of the format, which has a place of its own; see `upgrade.ts`.
   /** Ids of deleted tables whose data still go. */
   deleted: 4,
   /** How many items and bytes a table and its indexes hold. */

@@ -9,6 +9,7 @@ import { MemoryDisk } from '../../../kernel/memory-store.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { type OpenTable, openEmbeddedTable } from '../embedded.ts';
 import type { KeyAttribute, TableSchema } from '../port.ts';
+import { checkedStore } from '../storage/checked-store.ts';
 import { changedKey, decodeChange, ttlIdentity } from './change-record.ts';
 import { streamTables, tableStreamsContract } from './contract.ts';
 import { readChange } from './document-change.ts';
@@ -187,7 +188,8 @@ describe('changes of the embedded table', () => {
 
   it('made by time to live are signed by it', async () => {
     const world = new RoomsWorld();
-    const changes = new TableChanges({ store: world.disk.open(), clock: world.clock });
+    const store = checkedStore(world.disk.open(), () => new Error('damaged'));
+    const changes = new TableChanges({ store, clock: world.clock });
     const keys = { partitionKeys: [both.partitionKey as KeyAttribute], sortKeys: [] };
     const table = { id: 1, tableName: 'rooms', keys, indexes: [], stream: 'NEW_AND_OLD_IMAGES' } as const;
     const atMs = world.clock.nowMs();

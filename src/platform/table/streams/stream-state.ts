@@ -2,9 +2,9 @@
  * What the store holds of the streams of a table. Sequence numbers count the changes of a table by ones, through all
  * its streams, so that none is ever used twice and a reader sees that nothing is missing.
  *
- *   stream   T 0 0 16  table  number           the stream as JSON, its shards in it
- *   state    T 0 0 17  table                   the counter and what else every change moves
- *   change   T 0 0 18  table  sequence number  `change-record.ts`
+ *   stream   E 0 0 16  table  number           the stream as JSON, its shards in it
+ *   state    E 0 0 17  table                   the counter and what else every change moves
+ *   change   E 0 0 18  table  sequence number  `change-record.ts`
  */
 import { createHash } from 'node:crypto';
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';

@@ -193,7 +193,8 @@ export class TableChanges {
   }
 }
 
-/** Whoever writes next meets the same, and tells. */
+/** Whoever reads or writes next meets the same, and tells. */
 function passOverStoreFailure(error: unknown): void {
-  if (!codeOf(error).startsWith('store.')) throw error;
+  const code = codeOf(error);
+  if (!code.startsWith('store.') && code !== 'table.corrupt') throw error;
 }

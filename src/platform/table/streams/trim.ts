@@ -1,6 +1,6 @@
 /** Takes away what is older than a stream's retention: changes, then shards without any, then streams. */
-import assert from 'node:assert/strict';
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
+import { tableCorrupt } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { changedAtMs } from './change-record.ts';
 import {
@@ -22,7 +22,7 @@ export function trimChunk(transaction: StoreTransaction, tableId: number, nowMs:
   for (; trimmed < before.last && room > 0; room--) {
     const key = changeKey(tableId, trimmed + 1n);
     const oldest = transaction.get(key);
-    assert(oldest !== undefined); // the numbers between `trimmed` and `last` are all there
+    if (oldest === undefined) throw tableCorrupt(`change ${trimmed + 1n} of a stream`); // all up to `last` are kept
     if (!isOver(changedAtMs(oldest), nowMs)) break;
     transaction.delete(key);
     trimmed++;
