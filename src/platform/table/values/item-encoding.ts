@@ -141,7 +141,12 @@ function writeNumber(value: number): void {
   end = scratch.writeDoubleLE(value, end);
 }
 
-let source: Buffer = scratch;
+/** Text of any `Uint8Array`, without making a `Buffer` of it, which costs more than most texts. */
+const { utf8Slice } = Buffer.prototype as unknown as {
+  utf8Slice(this: Uint8Array, start: number, end: number): string;
+}; // a cast: Node's types lack it
+
+let source: Uint8Array = scratch;
 let at = 0;
 
 export function decodeItem(encoded: Uint8Array): Item {
@@ -159,7 +164,7 @@ export function encodedItemBytes(encoded: Uint8Array): number {
 }
 
 function startReading(encoded: Uint8Array): void {
-  source = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  source = encoded;
   at = 0;
   const version = source[at++];
   assert(version >= oldestReadVersion && version <= formatVersion); // later versions are read by later releases
@@ -180,7 +185,7 @@ function readText(): string {
   const length = readInteger();
   const start = at;
   at += length;
-  return source.toString('utf8', start, at);
+  return utf8Slice.call(source, start, at);
 }
 
 function readBytes(): Uint8Array {
@@ -209,7 +214,7 @@ function readValue(): Value {
       return -readInteger();
     case tags.double:
       at += 8;
-      return source.readDoubleLE(at - 8);
+      return new DataView(source.buffer, source.byteOffset).getFloat64(at - 8, true);
     case tags.decimal:
       return parseNumber(readText());
     case tags.false:
@@ -240,13 +245,13 @@ function readName(): string {
   const length = readInteger();
   const start = at;
   at += length;
-  if (length > 32) return source.toString('utf8', start, at);
+  if (length > 32) return utf8Slice.call(source, start, at);
   let hash = length;
   for (let index = start; index < at; index++) hash = (Math.imul(hash, 31) + source[index]) | 0;
   const slot = hash & (nameSlots - 1);
   const known = knownNames[slot];
   if (known !== undefined && known.bytes.length === length && isAt(start, known.bytes)) return known.text;
-  const text = source.toString('utf8', start, at);
+  const text = utf8Slice.call(source, start, at);
   knownNames[slot] = { bytes: new Uint8Array(source.subarray(start, at)), text };
   return text;
 }
