@@ -7,6 +7,7 @@ export const tableLimits = {
   attributeNameBytesMax: 64 * 1024, // DynamoDB quota "attribute names"
   keyNameCharactersMax: 255, // DynamoDB quota "attribute names": those of keys
   expressionBytesMax: 4_096, // DynamoDB quota "expression parameters"
+  translatedBytesMax: 256 * 1024, // ours: DynamoDB has no limit for parameters from before expressions, this is of them as one
   expressionOperatorsMax: 300, // DynamoDB quota "expression parameters"
   expressionNameBytesMax: 255, // DynamoDB quota "expression parameters": a substitution variable with its #
   listIndexMax: 2 ** 31 - 1, // DynamoDB refuses more in a document path

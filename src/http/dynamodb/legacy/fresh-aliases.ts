@@ -18,7 +18,7 @@ export class FreshAliases {
     return this.#add(':', this.#values, value);
   }
 
-  /** Short, as all of an expression must fit into 4 KB. */
+  /** Short, as an expression with them is text that is read, and kept. */
   #add(sign: string, aliases: Record<string, unknown>, meaning: unknown): string {
     this.#made = true;
     for (;;) {

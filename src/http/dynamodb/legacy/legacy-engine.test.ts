@@ -169,6 +169,34 @@ describe('parameters from before expressions, on the engine', () => {
     assert.equal((await call('Scan', filter('AND'))).Count, 0);
   });
 
+  it('hold more than an expression may, up to a bound', async () => {
+    const { call, close } = await openOurs();
+    const Key = { PK: { S: 'p' }, SK: { S: 's' } };
+    const value = { S: 'x' };
+    const attributes = (count: number, of: object) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`a${index}`, of]));
+    const isOneOf = (count: number) => ({
+      ScanFilter: {
+        a399: { ComparisonOperator: 'IN', AttributeValueList: [...Array(count - 1).fill({ S: 'y' }), value] },
+      },
+    });
+    await call('UpdateItem', { Key, AttributeUpdates: attributes(400, { Value: value }) });
+    assert.equal((await call('Scan', isOneOf(27_500))).Count, 1);
+    assert.equal((await call('Scan', isOneOf(101))).Count, 1);
+    const NE = { ComparisonOperator: 'NE', AttributeValueList: [{ S: 'y' }] };
+    assert.equal((await call('Scan', { ScanFilter: attributes(310, NE) })).Count, 1);
+    await call('PutItem', { Item: Key, Expected: attributes(400, { Value: value }) });
+    await call('DeleteItem', { Key, Expected: attributes(400, { Exists: false }) });
+    await assert.rejects(call('Scan', isOneOf(100_000)), /Expression size has exceeded the maximum allowed size/);
+    const sent = Object.keys(attributes(101, {})).map(name => `:${name}`);
+    const filter = {
+      FilterExpression: `a IN (${sent.join(', ')})`,
+      ExpressionAttributeValues: Object.fromEntries(sent.map(alias => [alias, value])),
+    };
+    await assert.rejects(call('Scan', filter), /too many operands; number of operands: 101/);
+    await close();
+  });
+
   it('refuse keys where only other attributes may stand', async t => {
     const { call, close } = await openOurs();
     t.after(close);

@@ -21,8 +21,16 @@ export class Aliases {
   readonly #names: Record<string, string>;
   readonly #values: Record<string, Value>;
   readonly #used: Used[] = [];
+  /** Made here of other parameters, and so without the limits that expressions have which are sent. */
+  readonly isTranslated: boolean;
 
-  constructor(names: unknown, values: unknown, format: Pick<ValueFormat, 'readItem'> = documentFormat) {
+  constructor(
+    names: unknown,
+    values: unknown,
+    format: Pick<ValueFormat, 'readItem'> = documentFormat,
+    isTranslated = false,
+  ) {
+    this.isTranslated = isTranslated;
     this.#names = names === undefined || names === null ? none : checkedNames(names);
     this.#values = values === undefined || values === null ? none : checkedValues(values, format);
   }

@@ -38,24 +38,47 @@ export class ParsedCache<Root> {
   }
 }
 
+type Parse<Root> = (text: string, isBounded: boolean) => Parsed<Root>;
+
+/** Texts that were sent, which have limits, and texts made here of parameters that have none, which may be the same. */
+class ParsedTexts<Root> {
+  readonly #parse: Parse<Root>;
+  readonly #sent: ParsedCache<Root>;
+  readonly #translated: ParsedCache<Root>;
+
+  constructor(parse: Parse<Root>) {
+    this.#parse = parse;
+    this.#sent = new ParsedCache(text => parse(text, true));
+    this.#translated = new ParsedCache(text => parse(text, false));
+  }
+
+  get(text: string, isTranslated: boolean): Parsed<Root> {
+    if (!isTranslated) return this.#sent.get(text);
+    if (text.length <= tableLimits.expressionBytesMax) return this.#translated.get(text);
+    return this.#parse(text, false); // too long to be kept
+  }
+}
+
 type ConditionKind = Exclude<ExpressionKind, 'ProjectionExpression' | 'UpdateExpression'>;
 
-const conditions: { readonly [Kind in ConditionKind]: ParsedCache<Condition> } = {
-  ConditionExpression: new ParsedCache(text => parseCondition('ConditionExpression', text)),
-  FilterExpression: new ParsedCache(text => parseCondition('FilterExpression', text)),
-  KeyConditionExpression: new ParsedCache(text => parseCondition('KeyConditionExpression', text)),
+const conditionTexts = (kind: ConditionKind) =>
+  new ParsedTexts((text, isBounded) => parseCondition(kind, text, isBounded));
+const conditions: { readonly [Kind in ConditionKind]: ParsedTexts<Condition> } = {
+  ConditionExpression: conditionTexts('ConditionExpression'),
+  FilterExpression: conditionTexts('FilterExpression'),
+  KeyConditionExpression: conditionTexts('KeyConditionExpression'),
 };
-const projections = new ParsedCache(parseProjection);
-const updates = new ParsedCache(parseUpdate);
+const projections = new ParsedTexts(parseProjection);
+const updates = new ParsedTexts(parseUpdate);
 
-export function parsedCondition(kind: ConditionKind, text: string): Parsed<Condition> {
-  return conditions[kind].get(text);
+export function parsedCondition(kind: ConditionKind, text: string, isTranslated = false): Parsed<Condition> {
+  return conditions[kind].get(text, isTranslated);
 }
 
-export function parsedProjection(text: string): Parsed<readonly Path[]> {
-  return projections.get(text);
+export function parsedProjection(text: string, isTranslated = false): Parsed<readonly Path[]> {
+  return projections.get(text, isTranslated);
 }
 
-export function parsedUpdate(text: string): Parsed<readonly UpdateAction[]> {
-  return updates.get(text);
+export function parsedUpdate(text: string, isTranslated = false): Parsed<readonly UpdateAction[]> {
+  return updates.get(text, isTranslated);
 }

@@ -13,7 +13,7 @@ import type { ExpressionKind } from './tokenizer.ts';
 export function checkLeaf(kind: ExpressionKind, leaf: Leaf, aliases: Aliases): void {
   for (const operand of leaf.operands) refuseUndefined(kind, operand, aliases);
   for (const operand of leaf.operands) refuseSizeCounts(kind, operand);
-  refuseCount(kind, leaf);
+  refuseCount(kind, leaf, aliases);
   refuseSame(kind, leaf, aliases);
 }
 
@@ -29,10 +29,10 @@ function refuseSizeCounts(kind: ExpressionKind, operand: Operand): void {
   if (operand.size.length !== 1) throw wrongCount(kind, 'size', operand.size.length);
 }
 
-function refuseCount(kind: ExpressionKind, leaf: Leaf): void {
+function refuseCount(kind: ExpressionKind, leaf: Leaf, { isTranslated }: Aliases): void {
   const count = leaf.operands.length;
   if (leaf.kind === 'function' && count !== conditionFunctions[leaf.name]) throw wrongCount(kind, leaf.name, count);
-  if (leaf.kind === 'in' && count - 1 > tableLimits.inOperandsMax) {
+  if (!isTranslated && leaf.kind === 'in' && count - 1 > tableLimits.inOperandsMax) {
     throw refusal(kind, `The IN operator is provided with too many operands; number of operands: ${count - 1}`);
   }
 }

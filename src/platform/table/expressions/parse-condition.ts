@@ -12,8 +12,8 @@ import {
 } from './syntax.ts';
 import type { ExpressionKind } from './tokenizer.ts';
 
-export function parseCondition(kind: ExpressionKind, text: string): Parsed<Condition> {
-  return new ConditionParser(new Reader(kind, text)).parse();
+export function parseCondition(kind: ExpressionKind, text: string, isBounded = true): Parsed<Condition> {
+  return new ConditionParser(new Reader(kind, text, isBounded)).parse();
 }
 
 /** A function that was called; what follows tells whether as a condition or as an operand. */

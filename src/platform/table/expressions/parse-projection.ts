@@ -1,7 +1,7 @@
 import { Reader } from './reader.ts';
 import type { Parsed, Path } from './syntax.ts';
 
-export function parseProjection(text: string): Parsed<readonly Path[]> {
-  const reader = new Reader('ProjectionExpression', text);
+export function parseProjection(text: string, isBounded = true): Parsed<readonly Path[]> {
+  const reader = new Reader('ProjectionExpression', text, isBounded);
   return reader.finish(reader.list(() => reader.path()));
 }

@@ -9,8 +9,8 @@ import {
   updateFunctions,
 } from './syntax.ts';
 
-export function parseUpdate(text: string): Parsed<readonly UpdateAction[]> {
-  return new UpdateParser(new Reader('UpdateExpression', text)).parse();
+export function parseUpdate(text: string, isBounded = true): Parsed<readonly UpdateAction[]> {
+  return new UpdateParser(new Reader('UpdateExpression', text, isBounded)).parse();
 }
 
 class UpdateParser {

@@ -25,14 +25,17 @@ export class Reader {
   readonly #names = new Set<string>();
   readonly #values = new Map<string, number>();
   readonly #refusals = new Map<Refusal, string>();
+  readonly #isBounded: boolean;
   #at = 0;
   #operators = 0;
   #depth = 0;
 
-  constructor(kind: ExpressionKind, text: string) {
+  /** @param isBounded  whether what is read has the limits of what is sent */
+  constructor(kind: ExpressionKind, text: string, isBounded = true) {
     this.kind = kind;
+    this.#isBounded = isBounded;
     this.#text = text;
-    this.#tokens = tokenize(kind, text);
+    this.#tokens = tokenize(kind, text, isBounded);
     this.#keywords =
       kind === 'UpdateExpression' ? updateKeywords : kind === 'ProjectionExpression' ? noKeywords : conditionKeywords;
   }
@@ -212,7 +215,8 @@ export class Reader {
       const message = this.#refusals.get(refusal);
       if (message !== undefined) throw this.invalid(message);
     }
-    if (this.#operators > tableLimits.expressionOperatorsMax) throw this.#tooManyOperators();
+    const hasTooMany = this.#isBounded && this.#operators > tableLimits.expressionOperatorsMax;
+    if (hasTooMany) throw this.#tooManyOperators();
     return { root, paths: this.#paths, names: [...this.#names], values: [...this.#values.keys()] };
   }
 }

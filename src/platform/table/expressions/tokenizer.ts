@@ -19,9 +19,10 @@ export interface Token {
   readonly end: number;
 }
 
-export function tokenize(kind: ExpressionKind, text: string): Token[] {
+/** @param isBounded  whether the text has the limits of one that is sent */
+export function tokenize(kind: ExpressionKind, text: string, isBounded = true): Token[] {
   const bytes = textBytes(text);
-  if (bytes > tableLimits.expressionBytesMax) {
+  if (bytes > (isBounded ? tableLimits.expressionBytesMax : tableLimits.translatedBytesMax)) {
     const size = kind === 'UpdateExpression' ? '' : ` expression size: ${bytes}`; // DynamoDB tells it of all others
     throw invalid(`Invalid ${kind}: Expression size has exceeded the maximum allowed size;${size}`);
   }

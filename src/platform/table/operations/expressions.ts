@@ -8,6 +8,7 @@ import { compileProjection, type Projection } from '../expressions/projection.ts
 import type { Path, UpdateAction } from '../expressions/syntax.ts';
 import { type CompiledUpdate, compileUpdate } from '../expressions/update.ts';
 import { keyAttributes, type TableLayout } from '../storage/layout.ts';
+import { isTranslated } from './translated.ts';
 
 export interface AliasParameters {
   readonly ExpressionAttributeNames?: Record<string, string>;
@@ -30,7 +31,7 @@ export function readAliases(parameters: AliasParameters, { format }: Door): Read
       return measured;
     },
   };
-  return { aliases: new Aliases(names, values, measuring), valueBytes };
+  return { aliases: new Aliases(names, values, measuring, isTranslated(parameters)), valueBytes };
 }
 
 /** The paths an expression names; what they lead to is looked at only when that matters. */
@@ -69,7 +70,7 @@ export function readCondition(
   aliases: Aliases,
 ): ReadPredicate | undefined {
   if (text === undefined) return undefined;
-  const parsed = aliases.use(kind, parsedCondition(kind, text));
+  const parsed = aliases.use(kind, parsedCondition(kind, text, aliases.isTranslated));
   return { holds: compileCondition(kind, parsed, aliases), paths: new ReadPaths(parsed.paths, aliases) };
 }
 
@@ -80,7 +81,7 @@ export interface ReadProjection {
 
 export function readProjection(text: string | undefined, aliases: Aliases): ReadProjection | undefined {
   if (text === undefined) return undefined;
-  const parsed = aliases.use('ProjectionExpression', parsedProjection(text));
+  const parsed = aliases.use('ProjectionExpression', parsedProjection(text, aliases.isTranslated));
   return { project: compileProjection(parsed, aliases), paths: new ReadPaths(parsed.root, aliases) };
 }
 
@@ -92,7 +93,7 @@ export interface ReadUpdate {
 
 export function readUpdate(text: string | undefined, aliases: Aliases): ReadUpdate | undefined {
   if (text === undefined) return undefined;
-  const parsed = aliases.use('UpdateExpression', parsedUpdate(text));
+  const parsed = aliases.use('UpdateExpression', parsedUpdate(text, aliases.isTranslated));
   return {
     actions: parsed.root,
     compiled: compileUpdate(parsed, aliases),

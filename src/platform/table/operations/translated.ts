@@ -9,6 +9,11 @@ export interface Translation {
   readonly notIndexable?: ReadonlySet<string>;
 }
 
+/** Whether expressions of a request were made of other parameters. */
+export function isTranslated(request: object): boolean {
+  return translations.has(request);
+}
+
 const translations = new WeakMap<object, Translation>();
 const none: Translation = {};
 
