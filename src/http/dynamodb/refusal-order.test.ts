@@ -66,6 +66,12 @@ const inTheRequest: readonly Case[] = [
     ...query({ ExclusiveStartKey: { a: {} }, KeyConditions: { a: { ComparisonOperator: 'EQ' } } }),
     `${badStart}: ${empty}`,
   ],
+  [
+    'an item that is too large comes before what is expected of the one that is there',
+    'PutItem',
+    { TableName: 'ordered', Item: { a: s, b: s, c: { S: 'c'.repeat(400 * 1024) } }, Expected: { a: {} } },
+    'Item size has exceeded the maximum allowed size',
+  ],
   ['what a scan returns comes first', ...scan({ ...nothingRight, ScanFilter: { b: is({}) } }), twice],
   [
     'the filter of a scan comes before where it starts',

@@ -1,4 +1,7 @@
 /** GetItem, PutItem, DeleteItem, UpdateItem. */
+import { itemTooLarge } from '../errors.ts';
+import { tableLimits } from '../limits.ts';
+import { wireFormat } from '../values/wire-format.ts';
 import { checkAliases, checkConditionalOperator, checkExpressionParameters, checkNoDuplicates } from './parameters.ts';
 import {
   attributeMap,
@@ -86,6 +89,7 @@ export const itemRequests = {
       checkItemValues(request.Item, context);
       checkReturnsOld(request.ReturnValues, context);
       checkAliases(request, context);
+      if (request.Expected !== undefined && context.isWire) refuseTooLarge(request.Item);
     },
   },
   DeleteItem: {
@@ -140,6 +144,12 @@ const updateParameters = {
   expressions: ['UpdateExpression', 'ConditionExpression'],
   legacy: ['AttributeUpdates', 'Expected', 'ConditionalOperator'],
 };
+
+/** Before what is expected is looked at; of all other items the size is known only when they are read to be written. */
+function refuseTooLarge(item: unknown): void {
+  const { bytes } = wireFormat.readItem(item);
+  if (bytes > tableLimits.itemBytesMax) throw itemTooLarge('Item size has exceeded the maximum allowed size');
+}
 
 function checkItemValues(values: unknown, { wording, isWire }: CheckContext): void {
   if (isWire) checkValues(values as WireValues, wording); // a cast: types were checked
