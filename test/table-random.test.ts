@@ -18,7 +18,7 @@ const schema = {
 describe('random operations on the table', () => {
   it('come to what a simple model says, errors included', async t => {
     const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
-    const operations = testScale(10_000, 1_000_000);
+    const operations = testScale(5_000, 1_000_000);
     t.diagnostic(`seed ${seed}, ${operations} operations`);
     await runCampaign({
       seed,
