@@ -6,6 +6,8 @@ import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
 import { capacityCommand } from './capacity.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { passwdCommand } from './passwd.ts';
 import { schemaCommand } from './schema.ts';
 import { startCommand } from './start.ts';
@@ -20,6 +22,8 @@ const program = new Command('mimamori')
   .addCommand(startCommand())
   .addCommand(brokerCommand())
   .addCommand(dynamoDbCommand())
+  .addCommand(exportCommand())
+  .addCommand(importCommand())
   .addCommand(passwdCommand())
   .addCommand(tokenCommand())
   .addCommand(thingsCommand())

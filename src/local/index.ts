@@ -1,6 +1,14 @@
+export { creationOf, exportTables, importTables, openSource, type TableCreation } from '../platform/table/index.ts';
 export { readAddress } from './address-file.ts';
 export { findAppModule, findSimulation, loadApp } from './app-module.ts';
 export { moduleBeside } from './app-supervisor.ts';
 export { type Backend, type BackendOptions, startBackend } from './backend.ts';
 export { type DataLock, lockDataDirectory } from './data-lock.ts';
 export { withStoppedTable } from './stopped-table.ts';
+export {
+  type EndpointPlace,
+  endpointPlace,
+  type OpenPlace,
+  withStoppedData,
+  withWritableData,
+} from './table-transfer.ts';

@@ -16,6 +16,7 @@ const plainOperations: ReadonlySet<string> = new Set([
   'BatchWriteItem',
   'TransactGetItems',
   'TransactWriteItems',
+  'ReadSnapshot',
 ]);
 
 export function encodeOutput(operation: string, output: object): string {

@@ -1,3 +1,4 @@
+export { type ClientOptions, dynamoDbCalls } from './client.ts';
 export { Endpoint, type EndpointOptions } from './endpoint.ts';
 export { endpointLimits } from './limits.ts';
 export { type EndpointListener, isLoopback, type ListenOptions, listenDynamoDb } from './server.ts';

@@ -12,6 +12,9 @@ const streamOperations: ReadonlySet<string> = new Set([
   'GetRecords',
 ]);
 
+/** What DynamoDB does by itself and a client of ours does with pages: exports of one moment. */
+export const exportsApi = 'MimamoriExports_20261121';
+
 export function tableService(engine: Engine): Service {
   const operations = new Map<string, Operation>();
   const door = { format: wireFormat, caller: { functionName: 'DynamoDB endpoint' } };
@@ -21,6 +24,9 @@ export function tableService(engine: Engine): Service {
     const call = tableOperations.has(name) ? async (input: unknown) => withThroughputMode(await answer(input)) : answer;
     operations.set(`${api}.${name}`, { name, call });
     operations.set(`DynamoDB_20120810.${name}`, { name, call }); // both APIs are at one address, and some ask for them as one
+  }
+  for (const [name, call] of Object.entries(engine.snapshots.operations)) {
+    operations.set(`${exportsApi}.${name}`, { name, call });
   }
   return { operations };
 }

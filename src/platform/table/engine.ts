@@ -10,6 +10,7 @@ import type { Catalog } from './storage/catalog.ts';
 import type { IndexLag } from './storage/index-lag.ts';
 import type { Upkeep } from './storage/upkeep.ts';
 import type { TableChanges } from './streams/table-changes.ts';
+import type { HeldSnapshots } from './transfer/held-snapshots.ts';
 import type { ValueFormat } from './values/format.ts';
 
 export interface Engine {
@@ -21,6 +22,8 @@ export interface Engine {
   readonly meter: Meter;
   readonly changes: TableChanges;
   readonly transitions: Transitions;
+  /** Of the whole store, held for exports. */
+  readonly snapshots: HeldSnapshots;
   /** Fills and empties indexes and deletes what has expired, in the background. */
   readonly upkeep: Upkeep;
   /** Keeps changes from global indexes for a while, as on AWS. */

@@ -7,6 +7,7 @@ import { type Meter, noMeter } from '../capacity/meter.ts';
 import type { Engine } from '../engine.ts';
 import type { TableSchema } from '../port.ts';
 import { TableChanges } from '../streams/table-changes.ts';
+import { HeldSnapshots } from '../transfer/held-snapshots.ts';
 import { Catalog } from './catalog.ts';
 import { checkSchema } from './check-schema.ts';
 import { checkedStore } from './checked-store.ts';
@@ -67,6 +68,7 @@ function engineOn(options: EngineOptions, changes: TableChanges): Engine {
   const { store } = changes;
   const transitions = new Transitions(clock, transitionMs);
   const catalog = new Catalog(store, tableName => transitions.isUsable(tableName));
+  const snapshots = new HeldSnapshots({ store, catalog, clock, random });
   const upkeep = new Upkeep({ store, catalog, clock, sweep: () => sweepExpired(engine) });
   const engine: Engine = {
     store,
@@ -76,9 +78,11 @@ function engineOn(options: EngineOptions, changes: TableChanges): Engine {
     meter,
     changes,
     transitions,
+    snapshots,
     upkeep,
     ...(indexLagMs > 0 && { indexLag: new IndexLag(clock, indexLagMs) }),
     async close() {
+      snapshots.close();
       await upkeep.close();
       await store.close();
     },
