@@ -5,6 +5,7 @@ import { factsOf } from '../local/iot-bridge.ts';
 import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
 import { capacityCommand } from './capacity.ts';
+import { checkCommand } from './check.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
@@ -22,6 +23,7 @@ const program = new Command('mimamori')
   .addCommand(startCommand())
   .addCommand(brokerCommand())
   .addCommand(dynamoDbCommand())
+  .addCommand(checkCommand())
   .addCommand(exportCommand())
   .addCommand(importCommand())
   .addCommand(passwdCommand())

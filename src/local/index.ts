@@ -5,6 +5,7 @@ export { moduleBeside } from './app-supervisor.ts';
 export { type Backend, type BackendOptions, startBackend } from './backend.ts';
 export { type DataLock, lockDataDirectory } from './data-lock.ts';
 export { withStoppedTable } from './stopped-table.ts';
+export { type Checked, type CheckOptions, checkStopped } from './table-check.ts';
 export {
   type EndpointPlace,
   endpointPlace,

@@ -7,6 +7,7 @@ import { codeOf, MimamoriError } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
 import { systemRandom } from '../kernel/random.ts';
+import type { KeyValueStore } from '../kernel/store.ts';
 import {
   type Call,
   callOperation,
@@ -58,7 +59,22 @@ function regionIn(url: string): string | undefined {
 }
 
 /** To read it as it is: nothing expires meanwhile. Throws `transfer.dataNotFound`, `transfer.running`, `store.*`. */
-export async function withStoppedData<T>(directory: string, work: (place: OpenPlace) => Promise<T>): Promise<T> {
+export function withStoppedData<T>(directory: string, work: (place: OpenPlace) => Promise<T>): Promise<T> {
+  return withStoppedStore(directory, async (store, dataMark) => {
+    const snapshots = await openStoppedSnapshots({ ...world, store });
+    const call: Call = (operation, input) => {
+      const own = snapshots.operations[operation];
+      return own === undefined ? Promise.reject(new Error(operation)) : own(input as Record<string, unknown>); // a cast: made for it
+    };
+    return await work({ call, name: path.resolve(directory), dataMark }).finally(() => snapshots.close());
+  });
+}
+
+/** The table's store of an app that is stopped. Throws `transfer.dataNotFound`, `transfer.running`, `store.*`. */
+export async function withStoppedStore<T>(
+  directory: string,
+  work: (store: KeyValueStore, dataMark: string) => Promise<T>,
+): Promise<T> {
   const tableDirectory = joinPath(directory, 'table');
   if (!(await systemFiles.list(tableDirectory)).some(name => name.endsWith('.mdb'))) throw dataNotFound(directory);
   const lock = await locked(directory);
@@ -66,16 +82,7 @@ export async function withStoppedData<T>(directory: string, work: (place: OpenPl
     await (await openData(tableDirectory)).close(); // brings what the journal holds into the store's own file
     const dataMark = await markOf(joinPath(tableDirectory, 'entries.mdb'));
     const store = await openData(tableDirectory);
-    try {
-      const snapshots = await openStoppedSnapshots({ ...world, store });
-      const call: Call = (operation, input) => {
-        const own = snapshots.operations[operation];
-        return own === undefined ? Promise.reject(new Error(operation)) : own(input as Record<string, unknown>); // a cast: made for it
-      };
-      return await work({ call, name: path.resolve(directory), dataMark }).finally(() => snapshots.close());
-    } finally {
-      await store.close();
-    }
+    return await work(store, dataMark).finally(() => store.close());
   } finally {
     await lock.release();
   }

@@ -15,7 +15,10 @@ export { checkRequest, isOperation, type OperationName, wordingOf } from './requ
 export type { LegacyCheck, Request as CheckedRequest, Wording } from './requests/shapes.ts';
 export { checkValue, refusal as requestRefusal } from './requests/values.ts';
 export { isAbove } from './requests/wire-order.ts';
+export { type CheckReport, checkTables } from './storage/check-tables.ts';
+export { rawEntry, rebuildIndexes, removeDamaged } from './storage/mend-tables.ts';
 export { type EngineOptions, openEngine } from './storage/open-engine.ts';
+export { upgradeStore } from './storage/upgrade.ts';
 export { type IndexReport, verifyIndexes } from './storage/verify-indexes.ts';
 export { changedAtMs } from './streams/change-record.ts';
 export { type DocumentChange, readChange, readChangedKey } from './streams/document-change.ts';

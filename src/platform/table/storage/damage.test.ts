@@ -9,8 +9,11 @@ import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { type OpenTable, openEmbeddedTable } from '../embedded.ts';
 import type { TableSchema } from '../port.ts';
 import { decodeChange } from '../streams/change-record.ts';
+import { checkTables } from './check-tables.ts';
 import { checksumOf } from './checksum.ts';
 import { placeOf } from './key-encoding.ts';
+import { rebuildIndexes, removeDamaged } from './mend-tables.ts';
+import { upgradeStore } from './upgrade.ts';
 
 const things: TableSchema = {
   tableName: 'things',
@@ -157,6 +160,59 @@ describe('damage in the store', () => {
     assert.equal(refused, 1);
   });
 });
+
+describe('a check', () => {
+  it('finds nothing in a store that is whole, and changes nothing', async () => {
+    const disk = await filledDisk();
+    const before = entriesOf(disk);
+    const { findings, tables, entries } = checkTables(disk.open());
+    assert.deepEqual(findings, []);
+    assert.deepEqual(tables, [{ tableName: 'things', items: itemsHeld }]);
+    assert.equal(entries, before.length - 1); // the record of the version has no checksum
+    assert.deepEqual(entriesOf(disk), before);
+  });
+
+  it('finds all damage, and what it can mend is whole afterwards', async t => {
+    const seed = 5;
+    t.diagnostic(`seed ${seed}`);
+    const random = seededRandom(seed);
+    const remedies = { rebuild: 0, remove: 0, restore: 0, none: 0 };
+    for (let round = 0; round < 300; round++) {
+      const disk = await filledDisk();
+      const before = entriesOf(disk);
+      const what = await damage(disk, random);
+      await upgradeStore(disk.open(), { clock: systemClock, random }).catch(error => {
+        assert.match(codeOf(error), /^table\.(corrupt|formatTooNew)$/);
+      });
+      const isSame = JSON.stringify(entriesOf(disk).map(textOf)) === JSON.stringify(before.map(textOf));
+      const { findings } = checkTables(disk.open());
+      const worst = (['restore', 'remove', 'rebuild'] as const).find(remedy =>
+        findings.some(each => each.remedy === remedy),
+      );
+      remedies[worst ?? 'none']++;
+      if (worst === undefined) assert.ok(isSame || isHarmless(what), what);
+      if (worst === undefined || worst === 'restore') continue;
+      const kept: Uint8Array[] = [];
+      if (worst === 'remove') await removeDamaged(disk.open(), async ({ key }) => void kept.push(key));
+      await rebuildIndexes(disk.open(), new VirtualClock());
+      assert.deepEqual(checkTables(disk.open()).findings, [], what);
+      const table = await openEmbeddedTable({ store: disk.open(), clock: new VirtualClock(), tables: [things] });
+      assert.deepEqual(await readAll(table), [], what);
+      await table.close();
+    }
+    t.diagnostic(JSON.stringify(remedies));
+    assert.ok(remedies.rebuild > 20 && remedies.remove > 20 && remedies.restore > 5);
+  });
+});
+
+function textOf({ key, value }: { key: Uint8Array; value: Uint8Array }): string {
+  return Buffer.concat([key, value]).toString('hex');
+}
+
+/** The version of the format has a place outside, and is made again when it is not there. */
+function isHarmless(what: string): boolean {
+  return what.endsWith(Buffer.from('D\0\0\x03format', 'latin1').toString('hex'));
+}
 
 describe('checksumOf', () => {
   it('is CRC-32, however long the bytes are and however they are cut', () => {
