@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Command } from 'commander';
+import { MimamoriError } from '../kernel/errors.ts';
 import { checkStopped } from '../local/index.ts';
 import { dataOption, jsonOption } from './options.ts';
 import { whole } from './progress.ts';
@@ -31,7 +34,7 @@ Examples:
   mimamori check --data ./data
   mimamori check --data ./data --remove-damaged && mimamori import backup --data ./data --merge`,
     )
-    .action(run);
+    .action(runInChild);
 }
 
 const remedies = {
@@ -40,6 +43,31 @@ const remedies = {
     'Copy the data folder first. Then --remove-damaged takes what is damaged away; an import with --merge of an export brings items back.',
   restore: 'Restore the data folder from a backup, or import an export into a new one: this cannot be mended here.',
 } as const;
+
+/**
+ * A file whose tree is damaged can make LMDB read where nothing is, which ends a process. So it is another one that looks,
+ * and this one that tells.
+ */
+async function runInChild(options: Options): Promise<void> {
+  if (process.env[childMark] !== undefined) return run(options);
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+    env: { ...process.env, [childMark]: '1' },
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  const [code, signal] = await once(child, 'exit');
+  if (signal === 'SIGSEGV' || signal === 'SIGBUS' || signal === 'SIGABRT') throw treeDamaged(options.data, signal);
+  process.exitCode = code ?? 1;
+}
+
+const childMark = 'MIMAMORI_CHECKS_HERE';
+
+const treeDamaged = (directory: string, signal: string) =>
+  new MimamoriError({
+    code: 'table.treeDamaged',
+    message: `The file of the tables in ${directory} is so damaged that it cannot be read at all (${signal}).`,
+    fix: 'Check the disk, move the folder away, and restore it from a backup or import an export into a new one.',
+  });
 
 async function run({ data, rebuildIndexes, removeDamaged, json }: Options): Promise<void> {
   const { report, removed, keptIn } = await checkStopped({

@@ -11,7 +11,7 @@ import type { Change } from './change-group.ts';
 import { MimamoriError, messageOf } from './errors.ts';
 import type { StoreEntry, StoreRange } from './store.ts';
 import type { BaseSnapshot, StoreBase } from './store-base.ts';
-import { storeFailed, storeFull } from './store-errors.ts';
+import { storeFailed, storeFull, storePagesCorrupt } from './store-errors.ts';
 
 export const lmdbLimits = {
   pageBytes: 8_192, // LMDB: with 8 KiB pages keys may have 4,026 bytes
@@ -46,11 +46,15 @@ class LmdbBase implements StoreBase {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.#entries.get(key);
+    try {
+      return this.#entries.get(key);
+    } catch (error) {
+      throw readErrorOf(error, this.#filePath);
+    }
   }
 
   range(range: StoreRange): Iterable<StoreEntry> {
-    return rangeOf(this.#entries, range);
+    return rangeOf(this.#filePath, this.#entries, range);
   }
 
   async commit(changes: readonly Change[]): Promise<void> {
@@ -69,8 +73,14 @@ class LmdbBase implements StoreBase {
   snapshot(): BaseSnapshot {
     const transaction = this.#entries.useReadTransaction();
     return {
-      get: key => this.#entries.get(key, { transaction }),
-      range: range => rangeOf(this.#entries, range, transaction),
+      get: key => {
+        try {
+          return this.#entries.get(key, { transaction });
+        } catch (error) {
+          throw readErrorOf(error, this.#filePath);
+        }
+      },
+      range: range => rangeOf(this.#filePath, this.#entries, range, transaction),
       close: () => transaction.done(),
     };
   }
@@ -80,16 +90,37 @@ class LmdbBase implements StoreBase {
   }
 }
 
-function rangeOf(
+function* rangeOf(
+  filePath: string,
   entries: Entries,
   { start, end, reverse }: StoreRange,
   transaction?: ReadTransaction,
-): Iterable<StoreEntry> {
+): Generator<StoreEntry> {
   // LMDB walks from its `start`, so in reverse the two change places, and so does which of them is included.
   const range = reverse
     ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
     : { start, end };
-  return entries.getRange(transaction ? { ...range, transaction } : range);
+  const found = entries.getRange(transaction ? { ...range, transaction } : range)[Symbol.iterator]();
+  const next = () => {
+    try {
+      return found.next();
+    } catch (error) {
+      throw readErrorOf(error, filePath);
+    }
+  };
+  try {
+    for (let entry = next(); entry.done !== true; entry = next()) {
+      yield entry.value;
+    }
+  } finally {
+    found.return?.();
+  }
+}
+
+/** What LMDB says of a page that makes no sense has a number of its own; nothing else of a read does. */
+function readErrorOf(error: unknown, filePath: string): unknown {
+  const isLmdb = error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < -30_000;
+  return isLmdb ? storePagesCorrupt(filePath, error.message, error) : error;
 }
 
 /*
@@ -152,6 +183,8 @@ async function commitCause(error: unknown): Promise<unknown> {
 /** What LMDB said, in our words. */
 export async function toStoreError(cause: unknown, filePath: string): Promise<Error> {
   if (cause instanceof MimamoriError) return cause;
+  const read = readErrorOf(cause, filePath);
+  if (read instanceof MimamoriError && !/MDB_(MAP|DBS|TXN|READERS)_?FULL/.test(messageOf(cause))) return read;
   const text = messageOf(cause);
   // LMDB answers EIO when the disk took only a part of what it wrote, so we look whether there is room left.
   const freeBytes = await statfs(filePath).then(

@@ -35,6 +35,14 @@ export const storeCorrupt = (filePath: string, position: number, reason: string)
     fix: 'Restore the directory from a backup. Moving its journal away gives up the latest writes, and may leave some of them half done.',
   });
 
+export const storePagesCorrupt = (filePath: string, reason: string, cause: unknown) =>
+  new MimamoriError({
+    code: 'store.corrupt',
+    message: `${filePath} is damaged: ${reason}.`,
+    fix: 'Stop the app, check the disk, and restore the directory from a backup, or import an export into a new one.',
+    cause,
+  });
+
 export const storeVersionUnknown = (filePath: string) =>
   new MimamoriError({
     code: 'store.versionUnknown',
