@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
@@ -35,6 +35,12 @@ async function ended(child: ChildProcess): Promise<Ended> {
 }
 
 const run = (t: TestContext, args: readonly string[], env?: Record<string, string>) => ended(start(t, args, env));
+
+const base = temporaryFolder();
+
+function freshFolder(): string {
+  return mkdtempSync(path.join(base, 'data-'));
+}
 
 const alone = { host: '127.0.0.1', port: 0, limits: 'generous', logLevel: 'silent' } as const;
 
@@ -86,8 +92,8 @@ function idsIn(directory: string): Map<string, number> {
 
 describe('mimamori export and import', { timeout: 120_000 }, () => {
   it('copies the tables of a running server to a stopped one, as of one moment', async t => {
-    const { server, client } = await filledServer(t, temporaryFolder(), 2_000);
-    const out = path.join(temporaryFolder(), 'out');
+    const { server, client } = await filledServer(t, freshFolder(), 2_000);
+    const out = path.join(freshFolder(), 'out');
     let isOver = false;
     const writing = (async () => {
       for (let number = 0; !isOver; number++) {
@@ -105,7 +111,7 @@ describe('mimamori export and import', { timeout: 120_000 }, () => {
     assert.ok([2_000, 2_001].includes(tables[0].items), JSON.stringify(tables));
     const ids = idsIn(out);
     assert.equal(ids.size, tables[0].items);
-    const data = temporaryFolder();
+    const data = freshFolder();
     const imported = await run(t, ['import', out, '--data', data]);
     assert.deepEqual([imported.code, imported.events.at(-1).differences], [0, []]);
     const copy = await startDynamoDb({ ...alone, dataDirectory: data });
@@ -119,35 +125,58 @@ describe('mimamori export and import', { timeout: 120_000 }, () => {
   });
 
   it('says where a running app is to be asked, and refuses wrong signatures', async t => {
-    const data = temporaryFolder();
+    const data = freshFolder();
     const { server } = await filledServer(t, data, 10);
-    const { code, events } = await run(t, ['export', '--data', data, '--out', path.join(temporaryFolder(), 'out')]);
+    const { code, events } = await run(t, ['export', '--data', data, '--out', path.join(freshFolder(), 'out')]);
     assert.deepEqual([code, events.at(-1).code], [1, 'transfer.running']);
     await server.close();
     const keys = { accessKeyId: 'team', secretAccessKey: 'secret' };
     const closed = await startDynamoDb({ ...alone, dataDirectory: data, credentials: keys });
     const endpoint = ['export', '--endpoint', closed.url, '--out'];
-    const stranger = await run(t, [...endpoint, path.join(temporaryFolder(), 'out')]);
+    const stranger = await run(t, [...endpoint, path.join(freshFolder(), 'out')]);
     assert.deepEqual([stranger.code, stranger.events.at(-1).code], [1, 'dynamodb.refused']);
     const env = { MIMAMORI_ACCESS_KEY_ID: 'team', MIMAMORI_SECRET_ACCESS_KEY: 'secret' };
-    const known = await run(t, [...endpoint, path.join(temporaryFolder(), 'out')], env);
+    const known = await run(t, [...endpoint, path.join(freshFolder(), 'out')], env);
     assert.deepEqual([known.code, known.events.at(-1).event], [0, 'exported']);
     await closed.close();
-    const gone = await run(t, [...endpoint, path.join(temporaryFolder(), 'out')]);
+    const gone = await run(t, [...endpoint, path.join(freshFolder(), 'out')]);
     assert.deepEqual([gone.code, gone.events.at(-1).code], [1, 'dynamodb.notReachable']);
+  });
+
+  it('finds damage in a stopped table, takes it away, and brings the items back from an export', async t => {
+    const data = freshFolder();
+    const { server } = await filledServer(t, data, 50);
+    await server.close();
+    const out = path.join(freshFolder(), 'out');
+    await run(t, ['export', '--data', data, '--out', out]);
+    const file = path.join(data, 'table', 'entries.mdb');
+    const bytes = readFileSync(file);
+    for (let at = bytes.indexOf('order-17'); at >= 0; at = bytes.indexOf('order-17', at + 1)) bytes[at] ^= 1;
+    writeFileSync(file, bytes);
+    const found = await run(t, ['check', '--data', data]);
+    assert.equal(found.code, 1);
+    assert.ok(found.events[0].findings.length > 0);
+    assert.ok((await run(t, ['export', '--data', data, '--out', path.join(freshFolder(), 'out')])).code === 1);
+    const mended = await run(t, ['check', '--data', data, '--remove-damaged']);
+    assert.deepEqual([mended.code, mended.events[0].findings], [0, []]);
+    assert.ok(existsSync(mended.events[0].keptIn));
+    assert.deepEqual(mended.events[0].tables, [{ tableName: 'orders', items: 49 }]);
+    await run(t, ['import', out, '--data', data, '--merge']);
+    const whole = await run(t, ['check', '--data', data]);
+    assert.deepEqual(whole.events[0].tables, [{ tableName: 'orders', items: 50 }]);
   });
 
   it('resumes an export that was killed, without gap or repeat', async t => {
     const seed = 20_261_121;
     t.diagnostic(`seed ${seed}`);
     const random = seededRandom(seed);
-    const data = temporaryFolder();
+    const data = freshFolder();
     const items = 1_200;
     const { server, client } = await filledServer(t, data, items, 100_000); // 120 MB: several files
     for (const online of [true, false]) {
       if (!online) await server.close();
       const place = online ? ['--endpoint', server.url] : ['--data', data];
-      const out = path.join(temporaryFolder(), 'out');
+      const out = path.join(freshFolder(), 'out');
       let kills = 0;
       let resumes: string[] = [];
       const rounds = testScale(3, 20);

@@ -9,7 +9,8 @@ import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { everyKind } from '../contract.ts';
 import { openEmbeddedTable, tableOn } from '../embedded.ts';
 import type { Table, TableSchema } from '../port.ts';
-import { decodeChange } from '../streams/change-record.ts';
+import { decodeChange, encodeChange } from '../streams/change-record.ts';
+import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { contentOf } from './checked-store.ts';
 import { openEngine } from './open-engine.ts';
 import { upgradeStore } from './upgrade.ts';
@@ -248,6 +249,21 @@ describe('format of the store', () => {
     const store = disk.open();
     await assert.rejects(openEmbeddedTable({ store, clock: systemClock, tables }), { code: 'table.formatTooNew' });
     assert.throws(() => store.get(Uint8Array.of(1)), { code: 'store.failed' }); // it was closed
+  });
+});
+
+describe('formats within the store', () => {
+  it('are refused when a later release has written them', () => {
+    const encoded = encodeItem({ PK: 'a' }, 3);
+    assert.deepEqual(decodeItem(encoded), { PK: 'a' });
+    const later = Uint8Array.from(encoded, (byte, at) => (at === 0 ? byte + 1 : byte));
+    assert.throws(() => decodeItem(later), { code: 'table.formatTooNew' });
+    assert.throws(() => encodedItemBytes(later), { code: 'table.formatTooNew' });
+    const images = { newImage: undefined, oldImage: undefined, userIdentity: undefined };
+    const change = encodeChange({ name: 'REMOVE', atMs: 0, keys: encoded, ...images });
+    assert.deepEqual(decodeChange(change).keys, { PK: 'a' });
+    change[0]++;
+    assert.throws(() => decodeChange(change), { code: 'table.formatTooNew' });
   });
 });
 

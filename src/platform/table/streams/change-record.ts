@@ -3,6 +3,7 @@
  * keeps, each behind its length. The key comes first, so that whoever wants few changes reads only that of the others.
  */
 import assert from 'node:assert/strict';
+import { formatTooNew } from '../errors.ts';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
 import type { Item } from '../values/value.ts';
@@ -94,7 +95,8 @@ export function changedKey(encoded: Uint8Array): Item {
 
 function partsOf(encoded: Uint8Array): (Uint8Array | undefined)[] {
   const source = bufferOf(encoded);
-  assert(source[0] === formatVersion); // later versions are read by later releases
+  if (source[0] > formatVersion) throw formatTooNew(source[0], formatVersion);
+  assert(source[0] === formatVersion);
   const parts: (Uint8Array | undefined)[] = [];
   let at = headBytes;
   while (at < source.length) {

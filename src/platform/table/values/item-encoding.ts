@@ -3,6 +3,7 @@
  * numbers and every attribute name exactly (msgpackr renames `__proto__`).
  */
 import assert from 'node:assert/strict';
+import { formatTooNew } from '../errors.ts';
 import { Decimal, parseNumber } from './decimal.ts';
 import { type Item, isMap, membersInOrder, setOwn, type Value, type ValueSet } from './value.ts';
 
@@ -167,7 +168,8 @@ function startReading(encoded: Uint8Array): void {
   source = encoded;
   at = 0;
   const version = source[at++];
-  assert(version >= oldestReadVersion && version <= formatVersion); // later versions are read by later releases
+  if (version > formatVersion) throw formatTooNew(version, formatVersion);
+  assert(version >= oldestReadVersion);
 }
 
 function readInteger(): number {
