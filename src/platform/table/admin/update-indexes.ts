@@ -9,6 +9,7 @@ import { tableLimits } from '../limits.ts';
 import { freeIndexId } from '../storage/declare.ts';
 import { keyAttributes } from '../storage/layout.ts';
 import { definedAttributes, type StoredIndex, type StoredTable } from '../storage/stored-table.ts';
+import { checkKeyOrder } from '../validate.ts';
 import { checkProjectedNames, globalIndexFrom, notValid, undefinedKeys } from './schema.ts';
 
 export function updateIndexes(before: StoredTable, input: UpdateTableCommandInput): StoredTable {
@@ -64,7 +65,7 @@ function withIndex(
   const defined = definitions.map(({ AttributeName = '' }) => AttributeName);
   const keyNames = KeySchema.map(({ AttributeName = '' }) => AttributeName);
   if (!keyNames.every(name => defined.includes(name))) throw undefinedKeys(keyNames, defined);
-  checkKeyShape(create);
+  checkKeyOrder(KeySchema, tableLimits.indexKeyAttributesMax);
   const index = globalIndexFrom({ ...create, IndexName, KeySchema }, definitions, before.settings.billingMode);
   checkAllUsed(before, index, given);
   checkProjectedNames([...before.indexes, index].map(({ projection }) => projection));
@@ -79,25 +80,6 @@ function withIndex(
 function allDefinitions(before: StoredTable, given: readonly AttributeDefinition[]): AttributeDefinition[] {
   const known = definedAttributes(before).map(({ name, type }) => ({ AttributeName: name, AttributeType: type }));
   return [...known, ...given.filter(({ AttributeName }) => !known.some(each => each.AttributeName === AttributeName))];
-}
-
-/** Partition attributes first; of each kind up to four; no name twice. */
-function checkKeyShape({ KeySchema = [] }: CreateGlobalSecondaryIndexAction): void {
-  const names = KeySchema.map(({ AttributeName }) => AttributeName);
-  if (new Set(names).size < names.length) {
-    throw invalid('Both the Hash Key and the Range Key element in the KeySchema have the same name');
-  }
-  const types = KeySchema.map(({ KeyType }) => KeyType);
-  if (types[0] !== 'HASH') throw invalid('Invalid KeySchema: The first KeySchemaElement is not a HASH key type');
-  const partitions = types.filter(type => type === 'HASH').length;
-  const firstSort = types.indexOf('RANGE');
-  if (firstSort >= 0 && firstSort !== partitions) {
-    throw invalid('Invalid KeySchema: The second KeySchemaElement is not a RANGE key type');
-  }
-  const max = tableLimits.indexKeyAttributesMax;
-  if (partitions > max || types.length - partitions > max) {
-    throw invalid(`${notValid}KeySchema of an index may have ${max} HASH and ${max} RANGE attributes`);
-  }
 }
 
 function checkAllUsed(

@@ -1,5 +1,6 @@
 /** What CreateTable says about keys, indexes and capacity together, in the order DynamoDB says it. */
 import { tableLimits } from '../limits.ts';
+import { checkKeyOrder } from '../validate.ts';
 import { quoted } from './echo.ts';
 import { tableKeySchema } from './key-schema.ts';
 import type { CheckContext, Request } from './shapes.ts';
@@ -94,7 +95,7 @@ function checkTableKeys({ KeySchema, AttributeDefinitions, ...request }: CreateT
     throw fail('Invalid KeySchema: Some index key attribute have no definition');
   }
   refuseUndefined(KeySchema, defined);
-  checkKeyOrder(KeySchema);
+  checkKeyOrder(KeySchema, 1);
   const hasIndexes = request.LocalSecondaryIndexes !== undefined || request.GlobalSecondaryIndexes !== undefined;
   if (hasIndexes || KeySchema.length === AttributeDefinitions.length) return;
   throw fail(
@@ -108,32 +109,6 @@ function refuseUndefined(keys: readonly KeyElement[], defined: ReadonlySet<strin
   throw fail(
     `${notValid}Some index key attributes are not defined in AttributeDefinitions. Keys: [${names}], AttributeDefinitions: [${[...defined].join(', ')}]`,
   );
-}
-
-function checkKeyOrder(keys: readonly KeyElement[]): void {
-  const [first, second] = keys;
-  if (first.AttributeName === second?.AttributeName) {
-    throw fail('Both the Hash Key and the Range Key element in the KeySchema have the same name');
-  }
-  if (first.KeyType !== 'HASH') throw fail('Invalid KeySchema: The first KeySchemaElement is not a HASH key type');
-  if (second !== undefined && second.KeyType !== 'RANGE') {
-    throw fail('Invalid KeySchema: The second KeySchemaElement is not a RANGE key type');
-  }
-}
-
-/** Of a global index up to four partition attributes come first, then up to four sort attributes. */
-function checkGlobalKeyOrder(keys: readonly KeyElement[]): void {
-  const partitions = keys.filter(({ KeyType }) => KeyType === 'HASH').length;
-  const sorts = keys.filter(({ KeyType }) => KeyType === 'RANGE').length;
-  const isOrdered = keys.slice(0, partitions).every(({ KeyType }) => KeyType === 'HASH');
-  if (partitions + sorts < keys.length || !isOrdered || partitions <= 1) return checkKeyOrder(keys.slice(0, 2));
-  const max = tableLimits.indexKeyAttributesMax;
-  if (partitions > max || sorts > max) {
-    throw fail(`${notValid}KeySchema of an index may have ${max} HASH and ${max} RANGE attributes`);
-  }
-  if (new Set(keys.map(({ AttributeName }) => AttributeName)).size < keys.length) {
-    throw fail('Both the Hash Key and the Range Key element in the KeySchema have the same name');
-  }
 }
 
 function localIndexes({ LocalSecondaryIndexes: indexes, KeySchema }: CreateTableRequest): readonly Index[] {
@@ -153,7 +128,7 @@ function checkLocalIndex(
 ): void {
   const { IndexName, KeySchema } = index;
   refuseUndefined(KeySchema, defined);
-  checkKeyOrder(KeySchema);
+  checkKeyOrder(KeySchema, 1);
   if (KeySchema.length !== tableKeysMax) {
     throw fail(`${notValid}Index KeySchema does not have a range key for index: ${IndexName}`);
   }
@@ -179,7 +154,7 @@ function checkGlobalIndex(
   names: Set<string>,
 ): void {
   refuseUndefined(index.KeySchema, defined);
-  checkGlobalKeyOrder(index.KeySchema);
+  checkKeyOrder(index.KeySchema, tableLimits.indexKeyAttributesMax);
   checkProjection(index);
   if (BillingMode === 'PAY_PER_REQUEST' && index.ProvisionedThroughput !== undefined) {
     throw fail(

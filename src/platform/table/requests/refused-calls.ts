@@ -352,6 +352,29 @@ export const refusedTableCalls: readonly RefusedRequest[] = [
     `${notValid}KeySchema of an index may have 4 HASH and 4 RANGE attributes`,
   ],
   [
+    ...create({
+      AttributeDefinitions: defined('a', 'b', 'c', 'd', 'e', 'f'),
+      GlobalSecondaryIndexes: [
+        index({ KeySchema: [hash, ...['b', 'c', 'd', 'e', 'f'].map(AttributeName => ({ ...range, AttributeName }))] }),
+      ],
+    }),
+    `${notValid}KeySchema of an index may have 4 HASH and 4 RANGE attributes`,
+  ],
+  [
+    ...create({
+      AttributeDefinitions: defined('a', 'b'),
+      GlobalSecondaryIndexes: [index({ KeySchema: [hash, range, range] })],
+    }),
+    'Both the Hash Key and the Range Key element in the KeySchema have the same name',
+  ],
+  [
+    ...create({
+      AttributeDefinitions: defined('a', 'b', 'c'),
+      GlobalSecondaryIndexes: [index({ KeySchema: [hash, range, { ...hash, AttributeName: 'c' }] })],
+    }),
+    'Invalid KeySchema: The second KeySchemaElement is not a RANGE key type',
+  ],
+  [
     ...create({ StreamSpecification: { StreamEnabled: false, StreamViewType: 'NEW_IMAGE' } }),
     `${notValid}StreamViewType cannot be specified when StreamEnabled is false`,
   ],
