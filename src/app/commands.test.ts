@@ -6,7 +6,7 @@ import { delay } from '../kernel/clock.ts';
 import { silentLog } from '../kernel/log.ts';
 import { openMemoryStore } from '../kernel/memory-store.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
-import { openEmbeddedTable } from '../platform/table/index.ts';
+import { openEmbeddedTable, type Table } from '../platform/table/index.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import { appTable } from './entities/index.ts';
 import type { CommandMap } from './model.ts';
@@ -14,11 +14,12 @@ import type { CommandMap } from './model.ts';
 const blink = { request: z.object({ sessionId: z.string() }), response: z.object({ sessionId: z.string() }) };
 
 /** A tracker whose thing is there or not, and whose result function takes half a second. */
-async function start() {
+async function start(seenAs: (table: Table) => Table = table => table) {
   const clock = new VirtualClock();
-  const table = await clock.until(
+  const opened = await clock.until(
     openEmbeddedTable({ store: await openMemoryStore({ clock }), clock, tables: [appTable], indexLagMs: 50 }),
   );
+  const table = seenAs(opened);
   const world = {
     clock,
     subscribers: 1,
@@ -52,6 +53,18 @@ async function start() {
   return { world, tracker, trackerOf, table, clock, send };
 }
 
+/** As a client of the SDK refuses: by DynamoDB's name, with no code of ours. */
+function refusingAsSdk(table: Table): Table {
+  const refuse = (error: Error): never => {
+    throw Object.assign(new Error(error.message), { name: error.name });
+  };
+  return {
+    ...table,
+    put: input => table.put(input).catch(refuse),
+    update: input => table.update(input).catch(refuse),
+  };
+}
+
 describe('a command', () => {
   it('has one end when its answer and its time-out come together', async () => {
     const { world, tracker, clock, send } = await start();
@@ -73,6 +86,17 @@ describe('a command', () => {
     assert.equal(world.published.length, 1);
     await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
     await clock.advance(120_000);
+    assert.equal(world.published.length, 1);
+    assert.equal(world.ended.length, 1);
+  });
+
+  it('has one start and one end on whatever engine, whose refusals have only the name in common', async () => {
+    const { world, tracker, clock, send } = await start(refusingAsSdk);
+    await send();
+    await send(); // A redelivered event.
+    await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
+    assert.equal(await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' })), true);
+    await clock.advance(60_000);
     assert.equal(world.published.length, 1);
     assert.equal(world.ended.length, 1);
   });

@@ -3,7 +3,7 @@ import type { Iot } from '../iot/port.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import type { Table } from '../platform/table/index.ts';
+import { isConditionFailure, type Table } from '../platform/table/index.ts';
 import { type Active, ActiveCommands } from './active-commands.ts';
 import { appTable, entityNotValid, indexName } from './entities/index.ts';
 import type { CommandDefinition, CommandMap } from './model.ts';
@@ -123,7 +123,7 @@ export class CommandTracker {
     try {
       await table.put({ TableName: appTable.tableName, Item: stored, ConditionExpression: 'attribute_not_exists(PK)' });
     } catch (error) {
-      if (codeOf(error) === 'table.conditionFailed') return; // Sent before: the event came a second time.
+      if (isConditionFailure(error)) return; // Sent before: the event came a second time.
       throw error;
     }
     void this.#start(stored);
@@ -263,7 +263,7 @@ export class CommandTracker {
       this.#forget(stored);
       return Attributes as StoredCommand | undefined; // As `send` put it there.
     } catch (error) {
-      if (codeOf(error) !== 'table.conditionFailed') throw error;
+      if (!isConditionFailure(error)) throw error;
       this.#forget(stored); // It was taken up from a page read before its end.
       return undefined;
     }

@@ -5,6 +5,7 @@
  * meanwhile, and the power may be cut at any moment. Patterns in the making are refused until the end.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { isConditionFailure } from '../../platform/table/index.ts';
 import { appTable } from './app-table.ts';
 import type { EntityMap } from './definition.ts';
 import type { EntityEnvironment } from './environment.ts';
@@ -175,7 +176,7 @@ export class Backfill {
         ...(Revision > 0 && { ExpressionAttributeValues: { ':revision': Revision } }),
       });
     } catch (error) {
-      throw error instanceof Error && error.name === 'ConditionalCheckFailedException' ? backfillSuperseded() : error;
+      throw isConditionFailure(error) ? backfillSuperseded() : error;
     }
     this.#record = next;
   }

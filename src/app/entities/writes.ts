@@ -1,6 +1,6 @@
 /** What one write does to the records, planned purely; then sent as one transaction, and its refusal understood. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Table } from '../../platform/table/index.ts';
+import { isConditionFailure, type Table } from '../../platform/table/index.ts';
 import { appTable } from './app-table.ts';
 import { changedPaths, updateExpression } from './changes.ts';
 import { transactionThrottled, transactionTooLarge } from './errors.ts';
@@ -184,9 +184,8 @@ async function sendAlone(table: Table, { Put, Update, Delete }: TransactItem): P
 }
 
 function outcomeOf(error: unknown, actions: readonly Action[]): Outcome {
-  const name = error instanceof Error ? error.name : undefined;
-  if (name === 'ConditionalCheckFailedException') return { kind: 'refused', roles: actions.map(({ role }) => role) };
-  if (name === 'TransactionConflictException') return { kind: 'busy' };
+  if (isConditionFailure(error)) return { kind: 'refused', roles: actions.map(({ role }) => role) };
+  if (error instanceof Error && error.name === 'TransactionConflictException') return { kind: 'busy' };
   const codes = cancellationCodes(error);
   const roles = actions.filter((_, index) => codes[index] === 'ConditionalCheckFailed').map(({ role }) => role);
   if (roles.length > 0) return { kind: 'refused', roles };

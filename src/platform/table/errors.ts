@@ -41,6 +41,11 @@ export class ConditionalCheckFailedError extends TableError {
   }
 }
 
+/** Whether a write was refused because its condition did not hold. By the name, which is all that engines have in common. */
+export function isConditionFailure(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ConditionalCheckFailedException';
+}
+
 export interface CancellationReason {
   readonly Code: 'None' | 'ConditionalCheckFailed' | 'ProvisionedThroughputExceeded' | 'ValidationError';
   readonly Message?: string;

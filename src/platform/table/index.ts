@@ -7,7 +7,13 @@ export { onDemandPrices } from './capacity/prices.ts';
 export { type DocumentClientOptions, documentClientOf } from './document-client.ts';
 export { type EmbeddedTableOptions, type OpenTable, openEmbeddedTable, tableOn } from './embedded.ts';
 export type { Door, Engine } from './engine.ts';
-export { ConditionalCheckFailedError, rewordedRefusal, TableError, TransactionCanceledError } from './errors.ts';
+export {
+  ConditionalCheckFailedError,
+  isConditionFailure,
+  rewordedRefusal,
+  TableError,
+  TransactionCanceledError,
+} from './errors.ts';
 export { tableLimits } from './limits.ts';
 export { noteTranslation } from './operations/translated.ts';
 export type { Answer, IndexSchema, KeyAttribute, Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
