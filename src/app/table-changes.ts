@@ -5,6 +5,7 @@
  * What the app keeps for itself in the same table (checkpoints, dead letters, commands, lookup records) is passed by
  * without a trace: a reader that told of it would make its consumer save a checkpoint, which is a change again.
  */
+import { bufferOf } from '../kernel/bytes.ts';
 import {
   type ConsumerOptions,
   checkpointNotReached,
@@ -140,7 +141,7 @@ function toRecord({ sequenceNumber, encoded }: StoredChange): StreamRecord {
   return {
     sequenceNumber,
     partitionKey: keyOf(encoded).PK,
-    data: Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength),
+    data: bufferOf(encoded),
     arrivalAtMs: changedAtMs(encoded),
   };
 }

@@ -3,6 +3,7 @@
  * piece. Keys are compared by UTF-16 code unit; bytes turned into `latin1` text therefore compare as bytes do, and
  * far faster than byte arrays. Holds what is not yet on disk; not a general collection.
  */
+import { bufferOf } from './bytes.ts';
 export class SortedMap<Value> {
   readonly #pieces: Piece<Value>[] = [];
   #size = 0;
@@ -136,5 +137,5 @@ function firstAtOrAfter(keys: readonly string[], key: string): number {
 
 /** One UTF-16 code unit for each byte, so that texts compare as their bytes do. `Buffer.from(text, 'latin1')` undoes it. */
 export function toText(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  return bufferOf(bytes).toString('latin1');
 }

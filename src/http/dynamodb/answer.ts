@@ -1,4 +1,5 @@
 /** From what an operation gave or threw to the JSON that goes out. */
+import { bufferOf } from '../../kernel/bytes.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import { TableError } from '../../platform/table/index.ts';
@@ -74,7 +75,7 @@ function toWire(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Date) return value.getTime() / 1_000;
   if (value instanceof Uint8Array) {
-    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+    return bufferOf(value).toString('base64');
   }
   if (Array.isArray(value)) return value.map(toWire);
   const names = Object.entries(value).map(([name, each]): [string, unknown] => [name, toWire(each)]);

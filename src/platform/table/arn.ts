@@ -8,6 +8,15 @@ export function tableArn(tableName: string): string {
   return `arn:aws:dynamodb:${awsRegion}:${accountId}:table/${tableName}`;
 }
 
+export function indexArn(tableName: string, indexName: string): string {
+  return `${tableArn(tableName)}/index/${indexName}`;
+}
+
+/** Of a key of KMS, or of an alias of one (`alias/…`). */
+export function encryptionKeyArn(keyId: string): string {
+  return `arn:aws:kms:${awsRegion}:${accountId}:${keyId.startsWith('alias/') ? keyId : `key/${keyId}`}`;
+}
+
 /** Who everybody is to whom AWS would have to give a name. */
 export const callerArn = `arn:aws:iam::${accountId}:root`;
 

@@ -3,7 +3,8 @@ import { emptyIndexKey, emptyIndexKeyInUpdate, emptyKey, invalid } from './error
 import { tableLimits } from './limits.ts';
 import type { KeyAttribute } from './port.ts';
 import { type IndexLayout, type KeySchema, keyAttributes } from './storage/layout.ts';
-import { type Item, ownValue, textBytes, typeOf, type Value } from './values/value.ts';
+import { keyBytes } from './values/measure.ts';
+import { type Item, ownValue, typeOf, type Value } from './values/value.ts';
 
 /** Refuses an item without a fit key. Indexes are checked apart, as DynamoDB words it otherwise. */
 export function checkItemKeys(keys: KeySchema, item: Item): void {
@@ -42,7 +43,7 @@ export function keyMismatch() {
 
 export function checkKeyValue({ name, type }: KeyAttribute, value: Value, isPartitionKey: boolean): void {
   if (type === 'N') return;
-  const bytes = keyValueBytes(value);
+  const bytes = keyBytes(value);
   if (bytes === 0) throw emptyKey(type, name);
   if (isPartitionKey && bytes > tableLimits.partitionKeyBytesMax) throw hashKeyTooLarge();
   if (!isPartitionKey && bytes > tableLimits.sortKeyBytesMax) throw rangeKeyTooLarge();
@@ -61,11 +62,6 @@ function rangeKeyTooLarge() {
   );
 }
 
-function keyValueBytes(value: Value): number {
-  if (typeof value === 'string') return textBytes(value);
-  return value instanceof Uint8Array ? value.length : 0;
-}
-
 /** Refuses the whole write when an index key is present but unfit. */
 export function checkIndexKeys(index: IndexLayout, item: Item): void {
   for (const key of keyAttributes(index.keys)) checkIndexKey(index, key, ownValue(item, key.name));
@@ -81,7 +77,7 @@ export function checkAggregatedSizes({ keys }: IndexLayout, item: Item): void {
 }
 
 function sizeOf(attributes: readonly KeyAttribute[], item: Item): number {
-  return attributes.reduce((bytes, { name }) => bytes + keyValueBytes(ownValue(item, name) ?? null), 0);
+  return attributes.reduce((bytes, { name }) => bytes + keyBytes(ownValue(item, name) ?? null), 0);
 }
 
 /** Of an update an empty value is worded otherwise. */
@@ -97,7 +93,7 @@ export function checkIndexKey(
       `One or more parameter values were invalid: Type mismatch for Index Key ${key.name} Expected: ${key.type} Actual: ${typeOf(value)} IndexName: ${indexName}`,
     );
   }
-  if (key.type !== 'N' && keyValueBytes(value) === 0) {
+  if (key.type !== 'N' && keyBytes(value) === 0) {
     throw isUpdate ? emptyIndexKeyInUpdate(key.type) : emptyIndexKey(key.type, indexName, key.name);
   }
   checkKeyValue(key, value, keys.partitionKeys.includes(key));

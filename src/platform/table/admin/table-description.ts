@@ -7,7 +7,7 @@ import type {
 } from '@aws-sdk/client-dynamodb';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { StoreReader } from '../../../kernel/store.ts';
-import { awsRegion, tableArn } from '../arn.ts';
+import { encryptionKeyArn, indexArn, tableArn } from '../arn.ts';
 import { readCount } from '../storage/counters.ts';
 import {
   definedAttributes,
@@ -88,9 +88,7 @@ function describeSettings({ settings }: StoredTable): Partial<TableDescription> 
 
 /** Nothing is encrypted with it here; the table says what it was told. */
 function keyArn(keyId = 'alias/aws/dynamodb'): string {
-  if (keyId.startsWith('arn:')) return keyId;
-  const path = keyId.startsWith('alias/') ? keyId : `key/${keyId}`;
-  return `arn:aws:kms:${awsRegion}:000000000000:${path}`;
+  return keyId.startsWith('arn:') ? keyId : encryptionKeyArn(keyId);
 }
 
 /** One that goes is not told when another of its name has taken its place. */
@@ -107,7 +105,7 @@ function describeLocal(store: Parts['store'], stored: StoredTable, index: Stored
     Projection: projectionDescription(index.projection),
     IndexSizeBytes: bytes,
     ItemCount: items,
-    IndexArn: `${tableArn(stored.tableName)}/index/${index.indexName}`,
+    IndexArn: indexArn(stored.tableName, index.indexName),
   };
 }
 

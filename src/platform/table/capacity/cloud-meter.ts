@@ -1,6 +1,6 @@
 /** `--limits aws`: each table and index of an engine gets the throughput it is set to, also when that changes. */
 import type { Clock } from '../../../kernel/clock.ts';
-import { tableArn } from '../arn.ts';
+import { indexArn, tableArn } from '../arn.ts';
 import type { Catalog } from '../storage/catalog.ts';
 import type { StoredTable, Throughput as StoredThroughput } from '../storage/stored-table.ts';
 import type { Meter, Use } from './meter.ts';
@@ -69,5 +69,5 @@ function settingsOf({ tableId, settings, indexes }: StoredTable): string {
 }
 
 function arnOf(tableName: string, indexName: string | undefined): string {
-  return indexName === undefined ? tableArn(tableName) : `${tableArn(tableName)}/index/${indexName}`;
+  return indexName === undefined ? tableArn(tableName) : indexArn(tableName, indexName);
 }

@@ -2,7 +2,9 @@
  * Turns a condition or filter into a predicate on items. What is wrong with it is refused here, up front, one
  * comparison after the other in the order of the text, as DynamoDB does.
  */
+
 import assert from 'node:assert/strict';
+import { bufferOf } from '../../../kernel/bytes.ts';
 import { compare, equals, type Item, isSet, setHas, typeOf, type Value } from '../values/value.ts';
 import type { Aliases } from './aliases.ts';
 import { Compiled } from './compiled.ts';
@@ -210,5 +212,5 @@ function contains(value: Value, part: Value): boolean {
 }
 
 function bytesOf(value: Uint8Array): Buffer {
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength); // a view, not a copy
+  return bufferOf(value);
 }

@@ -164,7 +164,7 @@ export function fitToKey(
       `The number of query conditions (${terms.length}) exceeds the number of key attributes defined in the schema (${attributes})`,
     );
   }
-  if (terms.length > attributes) throw notSupported();
+  if (terms.length > attributes) throw conditionNotSupported();
   const termOf = ({ name }: KeyAttribute) => terms.find(term => term.name === name);
   const partition = partitionKeys.map(key => equalTo(key, termOf(key), notIndexable));
   for (const key of sortKeys) beforeKey(key);
@@ -189,7 +189,7 @@ function equalTo(key: KeyAttribute, term: KeyTerm | undefined, notIndexable: Key
   if (term === undefined) throw missing(key);
   refuseNotIndexable(key, notIndexable);
   checkValues(key, term);
-  if (term.comparison.kind !== '=') throw notSupported();
+  if (term.comparison.kind !== '=') throw conditionNotSupported();
   return term.comparison.value;
 }
 
@@ -214,7 +214,7 @@ function missing(key: KeyAttribute): TableError {
   return invalid(`Query condition missed key schema element: ${key.name}`);
 }
 
-function notSupported(): TableError {
+function conditionNotSupported(): TableError {
   return invalid('Query key condition not supported');
 }
 

@@ -1,4 +1,5 @@
 /** Carries out the actions of an update on an item: every map and list on a way is copied once, the rest is shared. */
+import { bufferOf } from '../../../kernel/bytes.ts';
 import { invalid } from '../errors.ts';
 import { addNumbers, Decimal, isNumeric } from '../values/decimal.ts';
 import {
@@ -111,7 +112,7 @@ function contentsOf(set: ValueSet): ReadonlySet<string | number> {
 function contentOf(member: Member): string | number {
   if (member instanceof Decimal) return member.text;
   if (!(member instanceof Uint8Array)) return member;
-  return Buffer.from(member.buffer, member.byteOffset, member.byteLength).toString('latin1');
+  return bufferOf(member).toString('latin1');
 }
 
 function setOf(members: readonly Member[]): ValueSet {

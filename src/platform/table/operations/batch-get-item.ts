@@ -6,7 +6,7 @@ import { invalid, ThrottledError } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import type { Answer } from '../port.ts';
 import { setOwn } from '../values/value.ts';
-import { getPlanned, type PlannedGet, type ReadGet, readGet, readOnlyProjection } from './reads.ts';
+import { getPlanned, type PlannedGet, type ReadGet, readGet, readLoneProjection } from './reads.ts';
 import { refuseDuplicates } from './same-item.ts';
 import { tableOf } from './table-of.ts';
 
@@ -59,7 +59,7 @@ export async function batchGetItem(
 function readGets(requests: Requests, door: Door): Get[] {
   const gets: Get[] = [];
   for (const [tableName, block] of Object.entries(requests)) {
-    const projection = readOnlyProjection(block, door);
+    const projection = readLoneProjection(block, door);
     for (const key of block.Keys ?? []) gets.push({ tableName, block, key, read: readGet(key, projection, door) });
   }
   return gets;

@@ -13,7 +13,7 @@ import { compareBytes, type Item, type Value } from '../values/value.ts';
 import { type ReadPredicate, readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
 import { type PlannedPage, readPage } from './page.ts';
 import { type Bounds, keyBounds } from './query-range.ts';
-import { needsFetch, readableIndex, refuseUnseenFilter } from './selection.ts';
+import { needsFetch, refuseUnseenFilter, selectedIndex } from './selection.ts';
 import { checkStartElement, checkStartKey, positionOf } from './start-key.ts';
 import { tableOf } from './table-of.ts';
 import { translationOf } from './translated.ts';
@@ -37,7 +37,7 @@ function planQuery(engine: Engine, input: QueryCommandInput, door: Door): Planne
   const terms = keyTermsOf(condition, aliases, slots);
 
   const table = tableOf(engine, input.TableName);
-  const index = readableIndex(table, input);
+  const index = selectedIndex(table, input);
   if (startKey !== undefined) checkStartKey('Query', table, index, startKey);
   const key = fitToKey(terms, (index ?? table).keys, {
     beforeKey: attribute => startKey && checkStartElement(index ?? table, attribute, startKey),

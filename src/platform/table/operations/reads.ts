@@ -19,7 +19,7 @@ export interface ReadParameters extends AliasParameters {
 }
 
 /** The projection of a request, read before its table is known. */
-export function readOnlyProjection(parameters: ReadParameters, door: Door): ReadProjection | undefined {
+export function readLoneProjection(parameters: ReadParameters, door: Door): ReadProjection | undefined {
   const { ProjectionExpression: text, ExpressionAttributeNames: names } = parameters;
   if (text === undefined && names === undefined) return undefined;
   const { aliases } = readAliases(parameters, door);

@@ -9,7 +9,7 @@ import { type IndexLayout, keyAttributes, segmentRange, type TableLayout } from 
 import { compareBytes, type Item } from '../values/value.ts';
 import { readAliases, readCondition, readProjection, refusePathsIntoKeys } from './expressions.ts';
 import { type PlannedPage, readPage } from './page.ts';
-import { needsFetch, readableIndex } from './selection.ts';
+import { needsFetch, selectedIndex } from './selection.ts';
 import { checkStartElement, checkStartKey, positionOf } from './start-key.ts';
 import { tableOf } from './table-of.ts';
 
@@ -28,7 +28,7 @@ function planScan(engine: Engine, input: ScanCommandInput, door: Door): PlannedP
   aliases.checkAllUsed();
 
   const table = tableOf(engine, input.TableName);
-  const index = readableIndex(table, input);
+  const index = selectedIndex(table, input);
   if (startKey !== undefined) checkStart(table, index, startKey);
   const fetches = index !== undefined && needsFetch(table, index, input, projection);
   const range = rangeOf(table, index, startKey, input);

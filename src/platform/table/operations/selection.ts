@@ -1,5 +1,6 @@
 /** What Query and Scan read and show: the table or which index, and which attributes. */
 import { invalid } from '../errors.ts';
+import { readableIndex } from '../storage/entries.ts';
 import { viewOf } from '../storage/index-view.ts';
 import type { IndexLayout, TableLayout } from '../storage/layout.ts';
 import type { ReadPaths, ReadPredicate, ReadProjection } from './expressions.ts';
@@ -10,14 +11,13 @@ export interface SelectionParameters {
   readonly ConsistentRead?: boolean;
 }
 
-export function readableIndex(
+/** The index a request names, if any. Throws DynamoDB's refusals of one that cannot be read, or not so. */
+export function selectedIndex(
   table: TableLayout,
   { IndexName: indexName, ConsistentRead }: SelectionParameters,
 ): IndexLayout | undefined {
   if (indexName === undefined) return undefined;
-  const index = table.indexes.find(each => each.indexName === indexName);
-  if (index === undefined) throw invalid(`The table does not have the specified index: ${indexName}`);
-  if (index.isBuilding) throw invalid(`Cannot read from backfilling global secondary index: ${indexName}`);
+  const index = readableIndex(table, indexName);
   if (index.kind === 'global' && ConsistentRead === true) {
     throw invalid('Consistent reads are not supported on global secondary indexes');
   }

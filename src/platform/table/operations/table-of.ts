@@ -3,6 +3,5 @@ import type { TableLayout } from '../storage/layout.ts';
 
 /** By name, or by the ARN that requests which only use a table may give instead. Throws `table.notFound`. */
 export function tableOf({ catalog }: Engine, nameOrArn: string | undefined): TableLayout {
-  const name = nameOrArn ?? '';
-  return catalog.table(name.startsWith('arn:') ? name.slice(name.indexOf('table/') + 'table/'.length) : name);
+  return catalog.table(nameOrArn ?? '');
 }

@@ -1,5 +1,7 @@
 /** Remembers for ten minutes which transactions were done, so that a repeated request is not done again. */
+
 import { createHash } from 'node:crypto';
+import { bufferOf } from '../../../kernel/bytes.ts';
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
 import { tokenReused } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
@@ -79,7 +81,7 @@ function canonical(value: unknown): string {
   if (value instanceof Set) return `<${[...value].map(canonical).sort().join()}>`;
   if (value instanceof ArrayBuffer) return canonical(new Uint8Array(value));
   if (ArrayBuffer.isView(value)) {
-    return `b${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')}`;
+    return `b${bufferOf(value).toString('base64')}`;
   }
   const entries = value instanceof Map ? [...value] : isPlainObject(value) ? Object.entries(value) : undefined;
   if (entries === undefined) return JSON.stringify(String(value)); // a `NumberValue`

@@ -6,7 +6,7 @@ import { invalid, TransactionCanceledError } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import type { Answer } from '../port.ts';
 import { bindAll, reasonFor } from './cancellation.ts';
-import { type GotItem, getPlanned, readGet, readOnlyProjection } from './reads.ts';
+import { type GotItem, getPlanned, readGet, readLoneProjection } from './reads.ts';
 import { refuseDuplicates } from './same-item.ts';
 import { tableOf } from './table-of.ts';
 
@@ -18,7 +18,7 @@ export async function transactGetItems(
 ): Promise<Answer<TransactGetCommandOutput>> {
   const gets = (input.TransactItems ?? []).map(({ Get }) => {
     if (Get === undefined) throw invalid('TransactItems can only contain Get.');
-    return { tableName: Get.TableName, read: readGet(Get.Key, readOnlyProjection(Get, door), door) };
+    return { tableName: Get.TableName, read: readGet(Get.Key, readLoneProjection(Get, door), door) };
   });
   const tables = gets.map(({ tableName }) => tableOf(engine, tableName));
   const { plans, reasons } = bindAll(gets, ({ read }, at) => read.bind(tables[at]));

@@ -91,7 +91,7 @@ export function readPut(
 ): ReadWrite {
   const { item, bytes } = door.format.readItem(input);
   if (bytes > tableLimits.itemBytesMax) throw itemTooLarge('Item size has exceeded the maximum allowed size');
-  const condition = readOnlyCondition(parameters, door);
+  const condition = readLoneCondition(parameters, door);
   return {
     requestBytes: bytes,
     bind(table) {
@@ -106,7 +106,7 @@ export function readPut(
 
 export function readDelete(input: unknown, parameters: WriteParameters, door: Door): ReadWrite {
   const { item: key, bytes } = door.format.readItem(input);
-  const condition = readOnlyCondition(parameters, door);
+  const condition = readLoneCondition(parameters, door);
   return {
     requestBytes: bytes,
     bind(table) {
@@ -163,7 +163,7 @@ function lengthOf(names: Record<string, string> | undefined): number {
   return length;
 }
 
-function readOnlyCondition(parameters: WriteParameters, door: Door): ReadPredicate | undefined {
+function readLoneCondition(parameters: WriteParameters, door: Door): ReadPredicate | undefined {
   const { ConditionExpression: text, ExpressionAttributeNames, ExpressionAttributeValues } = parameters;
   if (text === undefined && ExpressionAttributeNames === undefined && ExpressionAttributeValues === undefined) {
     return undefined;

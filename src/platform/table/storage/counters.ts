@@ -1,4 +1,5 @@
 /** How many items and bytes a table and each of its indexes hold, kept in the transaction that changes them. */
+import { bufferOf } from '../../../kernel/bytes.ts';
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
 import { spacePrefix } from './key-encoding.ts';
 import { systemSpaces } from './records.ts';
@@ -61,8 +62,4 @@ export function forgetCount(transaction: StoreTransaction, tableId: number, spac
 function positionOf(counters: Buffer, space: number): number {
   for (let at = 0; at < counters.length; at += recordBytes) if (counters[at] === space) return at;
   return -1;
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

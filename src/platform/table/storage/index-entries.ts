@@ -1,6 +1,7 @@
 /** Which items are in an index, under which key, and how much of them it shows. */
 import { tableLimits } from '../limits.ts';
-import { type Item, ownValue, textBytes, typeOf, type Value } from '../values/value.ts';
+import { keyBytes } from '../values/measure.ts';
+import { type Item, ownValue, typeOf } from '../values/value.ts';
 import { expiryEntryKey } from './expiry.ts';
 import { type IndexLayout, indexEntryKey, type TableLayout } from './layout.ts';
 
@@ -26,11 +27,6 @@ function fits(attributes: IndexLayout['keys']['sortKeys'], item: Item, bytesMax:
     bytes += length;
   }
   return bytes <= bytesMax;
-}
-
-function keyBytes(value: Value): number {
-  if (typeof value === 'string') return textBytes(value);
-  return value instanceof Uint8Array ? value.length : 0;
 }
 
 /** undefined: the item is not in the index. */

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../../kernel/clock.ts';
 import { Fifo } from '../../../kernel/fifo.ts';
+import { toText } from '../../../kernel/sorted-map.ts';
 import type { StoreEntry, StoreRange, StoreReader } from '../../../kernel/store.ts';
 import { indexDamaged } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
@@ -56,7 +57,7 @@ export class IndexLag {
     const old = oldEntries(before, table, index, range).sort((a, b) => direction * compareBytes(a.key, b.key));
     let next = 0;
     for (const { key, value } of reader.range(range)) {
-      if (before.has(textOf(value))) continue;
+      if (before.has(toText(value))) continue;
       for (; next < old.length && direction * compareBytes(old[next].key, key) < 0; next++) yield old[next];
       yield { key, encoded: itemOf(reader, { key, value }) };
     }
@@ -68,7 +69,7 @@ export class IndexLag {
     this.#forgetSeen();
     const before = new Map<string, Change>();
     for (const change of this.#changes) {
-      const key = textOf(change.itemKey);
+      const key = toText(change.itemKey);
       if (change.tableId === table.id && !before.has(key)) before.set(key, change);
     }
     return before;
@@ -106,8 +107,4 @@ export function itemOf(reader: StoreReader, { value: itemKey }: StoreEntry): Uin
   const encoded = reader.get(itemKey);
   if (encoded === undefined) throw indexDamaged(Buffer.from(itemKey).toString('hex'));
   return encoded;
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

@@ -2,7 +2,9 @@
  * One change as bytes: a format version, when it was made, what kind it is, then the key and the images the stream
  * keeps, each behind its length. The key comes first, so that whoever wants few changes reads only that of the others.
  */
+
 import assert from 'node:assert/strict';
+import { bufferOf } from '../../../kernel/bytes.ts';
 import { formatTooNew } from '../errors.ts';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
@@ -115,8 +117,4 @@ function sizeOf(encodedItem: Uint8Array | undefined): number {
 function identityFrom(bytes: Uint8Array): UserIdentity {
   const [type, principalId] = JSON.parse(bufferOf(bytes).toString('utf8')); // only this file writes it
   return { type, principalId };
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -6,7 +6,9 @@
  *   state    E 0 0 17  table                   the counter and what else every change moves
  *   change   E 0 0 18  table  sequence number  `change-record.ts`
  */
+
 import { createHash } from 'node:crypto';
+import { bufferOf } from '../../../kernel/bytes.ts';
 import type { StoreReader, StoreTransaction } from '../../../kernel/store.ts';
 import { streamArn } from '../arn.ts';
 import { tableLimits } from '../limits.ts';
@@ -76,7 +78,7 @@ export function writeState(transaction: StoreTransaction, tableId: number, state
 }
 
 function stateFrom(bytes: Uint8Array): StreamState {
-  const encoded = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const encoded = bufferOf(bytes);
   return {
     last: encoded.readBigUInt64BE(0),
     trimmed: encoded.readBigUInt64BE(8),

@@ -2,7 +2,7 @@
 import { invalid } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import { Decimal, isNumeric, numberBytes } from './decimal.ts';
-import { compareBytes, isPlainObject, textBytes, type ValueSet } from './value.ts';
+import { compareBytes, isPlainObject, textBytes, type Value, type ValueSet } from './value.ts';
 
 /**
  * Checks that an attribute map holds only what an item may hold.
@@ -131,4 +131,10 @@ function measureNumber(value: number): number {
     throw invalid('Number underflow. Attempting to store a number with magnitude smaller than supported range');
   }
   return numberBytes(value);
+}
+
+/** What counts for the limits of keys: of text and bytes their length; numbers have none. */
+export function keyBytes(value: Value): number {
+  if (typeof value === 'string') return textBytes(value);
+  return value instanceof Uint8Array ? value.length : 0;
 }

@@ -1,4 +1,5 @@
 /** Values with their types spelled out, as JSON carries them: `{"S": "text"}`, `{"N": "1.5"}`, `{"B": "AAEC"}`. */
+import { bufferOf } from '../../../kernel/bytes.ts';
 import { invalid } from '../errors.ts';
 import { Decimal, type Numeric, numberBytes, numberText, parseNumber } from './decimal.ts';
 import type { ValueFormat } from './format.ts';
@@ -160,7 +161,7 @@ function duplicates(message: string) {
 }
 
 function base64(binary: Uint8Array): string {
-  return Buffer.from(binary.buffer, binary.byteOffset, binary.byteLength).toString('base64');
+  return bufferOf(binary).toString('base64');
 }
 
 function writeEntries(item: Item): Record<string, unknown> {
