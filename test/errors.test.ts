@@ -32,5 +32,8 @@ describe('README.ja.md', () => {
           .filter(line => line !== ''),
       );
     assert.deepEqual(commands(japanese), commands(english));
+    const links = (text: string) =>
+      [...text.matchAll(/\]\((?!#)([^)]+)\)/g)].map(([, target]) => target).filter(target => target !== 'README.md');
+    assert.deepEqual(links(japanese).toSorted(), links(english).toSorted());
   });
 });
