@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
-import { readEnvelope, topicBegins } from '../iot/rules/index.ts';
+import { topicBegins } from '../iot/rules/index.ts';
 import type { CallCounter } from '../kernel/call-counter.ts';
 import { asCaller } from '../kernel/callers.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
-import { codeOf } from '../kernel/errors.ts';
 import { idMaker } from '../kernel/ids.ts';
-import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { functionLimits, Invocations, invoke } from '../platform/functions/index.ts';
@@ -22,7 +20,6 @@ import {
   type RecordFilter,
   type Selected,
   type SequenceNumber,
-  type ShardId,
   type StreamReader,
   type StreamRecord,
   type Suspects,
@@ -32,7 +29,6 @@ import { AggregateKeeper, aggregatesConsumer } from './aggregate-keeper.ts';
 import { declaredAggregates } from './aggregates.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import type { Announcement, AppContext } from './context.ts';
-import { recordDeadLetter, resultDeadLetter } from './dead-letters.ts';
 import type { App } from './define-app.ts';
 import {
   appTable,
@@ -44,18 +40,13 @@ import {
   patientTable,
   schemaReport,
 } from './entities/index.ts';
-import { commandNotKnown, telemetryNotValid } from './errors.ts';
-import type { CommandMap, CommandResultFunction, TelemetryFunction, TelemetryTypes } from './model.ts';
+import { commandNotKnown } from './errors.ts';
+import { KeptRecords } from './kept-records.ts';
+import { type CommandEvent, type DecodedTelemetry, MessageReader } from './messages.ts';
+import type { CommandMap, CommandResultFunction, TelemetryFunction } from './model.ts';
 import { inParallel } from './parallel.ts';
-import { problemsOf } from './problems.ts';
-import {
-  type ChangeConsumer,
-  changeDeadLetter,
-  changesShard,
-  entityChangeConsumer,
-  TableChangeReader,
-} from './table-changes.ts';
-import { anyTelemetryPrefix, telemetryPrefix, topicReader } from './topics.ts';
+import { type ChangeConsumer, changesShard, entityChangeConsumer, TableChangeReader } from './table-changes.ts';
+import { anyTelemetryPrefix, telemetryPrefix } from './topics.ts';
 
 export interface RuntimeOptions {
   readonly app: App;
@@ -81,26 +72,6 @@ export interface RuntimeOptions {
 }
 
 type AnyContext = AppContext<CommandMap, EntityMap>;
-
-/** What a telemetry function is given, before its types are known. */
-interface DecodedTelemetry {
-  readonly type: string;
-  readonly payload: unknown;
-  readonly thingName: string;
-  readonly topic: string;
-  readonly receivedAtMs: number;
-  readonly sequenceNumber: bigint;
-}
-
-/** A message for the commands: an answer, or a thing that came back. */
-type CommandEvent =
-  | {
-      readonly kind: 'answer';
-      readonly command: string;
-      readonly thingName: string;
-      readonly response: Record<string, unknown>;
-    }
-  | { readonly kind: 'cameBack'; readonly thingName: string };
 
 /** Every consumer of an app, in a fixed order: the commands' own first. */
 export function consumerNames(app: App): string[] {
@@ -128,7 +99,8 @@ export class Runtime {
   /** That of the options, with patience where it is throttled. */
   readonly #table: Table;
   readonly #tracker: CommandTracker;
-  readonly #meaningOf: ReturnType<typeof topicReader>;
+  readonly #messages: MessageReader;
+  readonly #kept: KeptRecords;
   /** Those of the stream of messages, the commands' own first. */
   readonly #consumers: Progress[] = [];
   readonly #readers: StreamReader[] = [];
@@ -147,7 +119,8 @@ export class Runtime {
       traces: options.tracesInvocations,
       onRepeated: () => this.counters.add('functions.nPlusOne'),
     });
-    this.#meaningOf = topicReader(app.model.application);
+    this.#messages = new MessageReader(app);
+    this.#kept = new KeptRecords({ table, counters: this.counters, log });
     this.#tracker = new CommandTracker({
       application: app.model.application,
       commands: app.model.commands,
@@ -156,7 +129,8 @@ export class Runtime {
       clock,
       log,
       onResult: (command, result) => this.#runResultFunction(command, result),
-      onResultGivenUp: (command, result, error, attempts) => this.#keepDeadResult(command, result, error, attempts),
+      onResultGivenUp: (command, result, error, attempts) =>
+        this.#kept.deadResult(command, result, { consumer: commandsConsumer, error, attempts }),
       onFailure: options.onFailure,
     });
     const tracker = this.#tracker;
@@ -222,7 +196,7 @@ export class Runtime {
     this.#running.push(this.#tracker.resume().catch(error => this.#options.onFailure(error)));
     this.#consume(
       commandsConsumer,
-      record => this.#selectForCommands(record),
+      record => this.#messages.commandEvent(record),
       eachRecord(selected => this.#track(selected)),
       {
         batchRecordsMax: consumerDefaults.eachRecordsMax,
@@ -279,7 +253,7 @@ export class Runtime {
 
   #consumeTelemetry(name: string, declared: TelemetryFunction): void {
     const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = declared.options;
-    const select = (record: StreamRecord) => this.#decodeTelemetry(record, declared.context);
+    const select = (record: StreamRecord) => this.#messages.telemetry(record, declared.context);
     const prefix = telemetryPrefix(this.app.model.application, declared.context);
     const wants: RecordFilter = (bytes, start, end) => topicBegins(bytes, start, end, prefix);
     if ('each' in declared.handler) {
@@ -300,48 +274,14 @@ export class Runtime {
     }
   }
 
-  #decodeTelemetry(record: StreamRecord, context: string): DecodedTelemetry | undefined {
-    const message = readEnvelope(record.data);
-    const meaning = message && this.#meaningOf(message.topic);
-    if (!message || meaning?.kind !== 'telemetry' || meaning.context !== context) return undefined;
-    const types: TelemetryTypes = this.app.model.telemetry[context];
-    if (!Object.hasOwn(types, meaning.type)) return undefined;
-    const parsed = types[meaning.type].safeParse(readJson(message.topic, message.payload));
-    if (!parsed.success) throw telemetryNotValid(message.topic, problemsOf(parsed.error));
-    return {
-      type: meaning.type,
-      payload: parsed.data,
-      thingName: meaning.thingName,
-      topic: message.topic,
-      receivedAtMs: record.arrivalAtMs,
-      sequenceNumber: record.sequenceNumber,
-    };
-  }
-
   // --- Commands ---------------------------------------------------------------------------------------------------
-
-  #selectForCommands(record: StreamRecord): CommandEvent | undefined {
-    const message = readEnvelope(record.data);
-    const meaning = message && this.#meaningOf(message.topic);
-    if (!message || !meaning || meaning.kind === 'telemetry') return undefined;
-    const { thingName } = meaning;
-    if (meaning.kind === 'lifecycle') {
-      const isBack = meaning.event === 'connected' || meaning.event === 'subscribed';
-      return isBack ? { kind: 'cameBack', thingName } : undefined;
-    }
-    if (!Object.hasOwn(this.app.model.commands, meaning.command)) return undefined;
-    const { response } = this.app.model.commands[meaning.command];
-    const parsed = response.safeParse(readJson(message.topic, message.payload));
-    if (!parsed.success) throw telemetryNotValid(message.topic, problemsOf(parsed.error));
-    return { kind: 'answer', command: meaning.command, thingName, response: parsed.data };
-  }
 
   async #track({ event, record }: Selected<CommandEvent>): Promise<void> {
     if (event.kind === 'cameBack') return this.#tracker.thingCameBack(event.thingName);
     if (await this.#tracker.receive(event.command, event.thingName, event.response)) return;
     // Set aside at once: trying again would not make it known, and would keep others waiting.
     const error = commandNotKnown(String(event.response.sessionId), event.thingName);
-    await this.#keepDeadLetter({ consumer: commandsConsumer, shardId: onlyShard, record, error, attempts: 1 });
+    await this.#kept.deadRecord({ consumer: commandsConsumer, shardId: onlyShard, record, error, attempts: 1 });
   }
 
   async #runResultFunction(command: string, result: EndedCommand): Promise<void> {
@@ -365,7 +305,7 @@ export class Runtime {
     limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs' | 'wants'>,
   ): void {
     const reader = this.#options.openReader();
-    const deadLetter = (letter: DeadLetter) => this.#keepDeadLetter(letter);
+    const deadLetter = (letter: DeadLetter) => this.#kept.deadRecord(letter);
     const consumer = this.#run({ name, reader, shardId: onlyShard, select, invoke: run, deadLetter, ...limits });
     this.#consumers.push(consumer);
   }
@@ -379,7 +319,7 @@ export class Runtime {
       consumer.noteIncomplete?.().catch(onFailure);
     };
     const reader = new TableChangeReader({ feed, wants, onGap });
-    const deadLetter = (letter: DeadLetter) => this.#keepDeadChange(letter);
+    const deadLetter = (letter: DeadLetter) => this.#kept.deadChange(letter);
     this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
   }
 
@@ -391,9 +331,8 @@ export class Runtime {
     const consumer = new Consumer<Event>({
       ...options,
       clock: this.#options.clock,
-      loadCheckpoint: () => asCaller({ accessPattern: '$checkpoint' }, () => this.#loadCheckpoint(name, shardId)),
-      saveCheckpoint: upTo =>
-        asCaller({ accessPattern: '$checkpoint' }, () => this.#saveCheckpoint(name, shardId, upTo)),
+      loadCheckpoint: () => this.#kept.loadCheckpoint(name, shardId),
+      saveCheckpoint: upTo => this.#kept.saveCheckpoint(name, shardId, upTo),
       marks: this.#options.marksOf?.(name),
       suspects: this.#options.suspectsOf?.(name),
     });
@@ -408,57 +347,9 @@ export class Runtime {
     this.counters.add('functions.changesMissed', Number(missed));
     this.#options.log.error({ consumer, missed: Number(missed) }, 'Changes were gone before they could be handled.');
   }
-
-  async #loadCheckpoint(consumer: string, shardId: ShardId): Promise<SequenceNumber | null> {
-    const key = { PK: `Checkpoint-${consumer}`, SK: shardId };
-    const { Item } = await this.#table.get({ TableName: appTable.tableName, Key: key, ConsistentRead: true });
-    return Item ? BigInt(Item.UpTo) : null;
-  }
-
-  async #saveCheckpoint(consumer: string, shardId: ShardId, upTo: SequenceNumber): Promise<void> {
-    await this.#keep({ PK: `Checkpoint-${consumer}`, SK: shardId, UpTo: String(upTo) });
-  }
-
-  async #keepDeadResult(command: string, result: EndedCommand, error: unknown, attempts: number): Promise<void> {
-    this.counters.add('functions.deadLettered');
-    await this.#keep(resultDeadLetter(command, result, { consumer: commandsConsumer, error, attempts }));
-  }
-
-  /** Stored before the checkpoint moves. */
-  async #keepDeadLetter(letter: DeadLetter): Promise<void> {
-    const { consumer, record, error, attempts } = letter;
-    this.counters.add('functions.deadLettered');
-    this.#options.log.warn(
-      { consumer, thingName: record.partitionKey, code: codeOf(error), attempts },
-      'A record was dead-lettered.',
-    );
-    await this.#keep(recordDeadLetter(letter));
-  }
-
-  async #keepDeadChange(letter: DeadLetter): Promise<void> {
-    const { consumer, record, error, attempts } = letter;
-    this.counters.add('functions.deadLettered');
-    this.#options.log.warn(
-      { consumer, item: record.partitionKey, code: codeOf(error), attempts },
-      'A change was dead-lettered.',
-    );
-    await this.#keep(changeDeadLetter(letter));
-  }
-
-  async #keep(Item: Record<string, unknown>): Promise<void> {
-    await this.#table.put({ TableName: appTable.tableName, Item });
-  }
 }
 
 const allDone: { readonly failed: ReadonlyMap<number, unknown>; readonly skipped: ReadonlySet<number> } = {
   failed: new Map(),
   skipped: new Set(),
 };
-
-function readJson(topic: string, payload: Buffer): unknown {
-  try {
-    return parseJson(payload.toString());
-  } catch {
-    throw telemetryNotValid(topic, 'the payload is not JSON in well-formed Unicode');
-  }
-}
