@@ -26,7 +26,7 @@ export {
 export { ApiError, notFound } from './errors.ts';
 export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, type TelemetryMap } from './model.ts';
 export { openApiOf, statusOf } from './openapi.ts';
-export { inParallel, type ParallelOptions, parallelLimits, type Settled } from './parallel.ts';
+export type { ParallelOptions, Settled } from './parallel.ts';
 export { problemsOf } from './problems.ts';
 export { consumerNames, Runtime, type RuntimeOptions } from './runtime.ts';
 export { tablesOf } from './table-changes.ts';

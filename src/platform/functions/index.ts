@@ -1,2 +1,2 @@
-export { type FunctionUse, Invocations, type InvocationsOptions, type NPlusOneFinding } from './invocations.ts';
-export { functionLimits, type InvokeOptions, invoke } from './invoke.ts';
+export { type FunctionUse, Invocations, type NPlusOneFinding } from './invocations.ts';
+export { functionLimits, invoke } from './invoke.ts';

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { TransactWriteCommandInput, TransactWriteCommandOutput } from '@aws-sdk/lib-dynamodb';
 import type { StoreTransaction } from '../../../kernel/store.ts';
 import { beginConsumption, type Consumption } from '../capacity/consumed.ts';
@@ -19,7 +20,6 @@ import {
   decide,
   type PlannedWrite,
   type ReadWrite,
-  readConditionCheck,
   readDelete,
   readPut,
   readUpdateWrite,
@@ -64,16 +64,14 @@ export async function transactWriteItems(
 
 function readAction(item: TransactItem, door: Door): Action {
   const { Put: put, Update: update, Delete: deletion, ConditionCheck: check } = item;
-  const given = [put, update, deletion, check].filter(action => action !== undefined);
-  if (given.length !== 1) throw invalid('TransactItems can only contain one of Check, Put, Update or Delete');
-  const isCheck = check !== undefined;
-  const tableName = given[0].TableName;
-  if (put !== undefined) return { tableName, isCheck, read: readPut(put.Item, put, door) };
+  if (put !== undefined) return { tableName: put.TableName, isCheck: false, read: readPut(put.Item, put, door) };
   if (update !== undefined) {
-    return { tableName, isCheck, read: readUpdateWrite(update.Key, update, door, { measuresStatement: false }) };
+    const read = readUpdateWrite(update.Key, update, door, { measuresStatement: false });
+    return { tableName: update.TableName, isCheck: false, read };
   }
-  if (deletion !== undefined) return { tableName, isCheck, read: readDelete(deletion.Key, deletion, door) };
-  return { tableName, isCheck, read: readConditionCheck(check?.Key, check ?? {}, door) };
+  const keyed = deletion ?? check; // a check is a deletion that is decided and not carried out
+  assert(keyed !== undefined); // the request was checked to say exactly one of the four
+  return { tableName: keyed.TableName, isCheck: check !== undefined, read: readDelete(keyed.Key, keyed, door) };
 }
 
 function refuseLarge(actions: readonly Action[]): void {

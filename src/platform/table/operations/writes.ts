@@ -117,14 +117,6 @@ export function readDelete(input: unknown, parameters: WriteParameters, door: Do
   };
 }
 
-/** A condition alone: in a transaction, what must hold of an item that is not written. */
-export function readConditionCheck(input: unknown, parameters: WriteParameters, door: Door): ReadWrite {
-  if (parameters.ConditionExpression === undefined) {
-    throw invalid('The ConditionExpression of a ConditionCheck must be given.');
-  }
-  return readDelete(input, parameters, door);
-}
-
 export interface ReadUpdateWrite extends ReadWrite {
   readonly update: ReadUpdate | undefined;
 }
