@@ -1,4 +1,7 @@
-/** How attribute values look outside the engine. One engine, two formats: the document API's and the wire's. */
+/**
+ * How attribute values look outside the engine. One engine, two formats: the document API's and the wire's, the latter
+ * also with bytes as bytes, for the SDK's commands in process (`typedFormat`).
+ */
 import type { Item } from './value.ts';
 
 export interface MeasuredItem {
