@@ -9,8 +9,8 @@ export const entityLimits = {
   shardsMax: 64, // ours: requests that one page of a sharded pattern starts at once
   shardsOfKindDefault: 8, // ours: 8 × DynamoDB's 1,000 write units per second and partition
   patternsMax: 20, // ours: each costs a record per entity and write
-  batchGetKeysMax: 100, // DynamoDB BatchGetItem
-  batchWriteItemsMax: 25, // DynamoDB BatchWriteItem
+  batchGetKeysMax: tableLimits.batchGetKeysMax,
+  batchWriteItemsMax: tableLimits.batchWriteItemsMax,
   batchRequestsAtOnceMax: 4, // ours: bounds what getMany holds at 4 × 16 MB
   throttledAttemptsMax: 8, // ours: with the delays between them about two seconds, less than a function has
   throttledDelayMs: 20, // ours: doubled per attempt, half of it left to chance

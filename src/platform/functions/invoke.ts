@@ -8,9 +8,9 @@ export const functionLimits = {
 } as const;
 
 /**
- * Runs one invocation with a time limit; what it calls is told who it is. A handler that never settles is left behind, its answer ignored; one that
- * never returns control is the watcher's business, on the other thread. Rejects with `function.timedOut` or what the
- * handler threw.
+ * Runs one invocation with a time limit; what it calls is told who it is. A handler that never settles is left behind, its
+ * answer ignored; one that never returns control is the watcher's business, on the other thread. Rejects with
+ * `function.timedOut` or what the handler threw.
  */
 export function invoke<T>(options: InvokeOptions, work: () => Promise<T>): Promise<T> {
   const { functionName, clock, timeoutMs = functionLimits.timeoutMsDefault, onEnd } = options;
