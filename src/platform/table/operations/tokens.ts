@@ -27,19 +27,27 @@ function tokenKey(text: string): Uint8Array {
   return concat([tokenSpace, Buffer.from(text, 'utf8')]);
 }
 
+const expiryDigits = 16;
+
 function expiryKey(expiresAtMs: number, text: string): Uint8Array {
-  return concat([expirySpace, Buffer.from(String(expiresAtMs).padStart(16, '0'), 'utf8'), Buffer.from(text, 'utf8')]);
+  const expiry = String(expiresAtMs).padStart(expiryDigits, '0');
+  return concat([expirySpace, Buffer.from(expiry, 'utf8'), Buffer.from(text, 'utf8')]);
 }
 
 /** undefined when the token is new. Throws `table.tokenReused` when it came with another request. */
 export function findDone(reader: StoreReader, token: Token, nowMs: number): ReplayUnits | undefined {
   const found = reader.get(tokenKey(token.text));
   if (found === undefined) return undefined;
-  const { digest, expiresAtMs, units } = decodeItem(found);
-  if (Number(expiresAtMs) <= nowMs) return undefined;
+  const done = decodeItem(found);
+  if (isOver(done, nowMs)) return undefined;
+  const { digest, units } = done;
   // One that was kept by an older release has no digest.
   if (digest !== undefined && digest !== token.digest) throw tokenReused();
   return new Map(isMap(units) ? Object.entries(units).map(([name, held]) => [name, Number(held)]) : []);
+}
+
+function isOver({ expiresAtMs }: Item, nowMs: number): boolean {
+  return Number(expiresAtMs) <= nowMs;
 }
 
 export function rememberDone(
@@ -58,14 +66,17 @@ export function rememberDone(
 
 function forgetExpired(transaction: StoreTransaction, nowMs: number): void {
   const expired: Uint8Array[] = [];
-  const end = concat([expirySpace, Buffer.from(String(nowMs).padStart(16, '0'), 'utf8')]);
+  const end = concat([expirySpace, Buffer.from(String(nowMs).padStart(expiryDigits, '0'), 'utf8')]);
   for (const { key } of transaction.range({ start: expirySpace, end })) {
     expired.push(key);
     if (expired.length >= tableLimits.expiredTokensPerWriteMax) break;
   }
   for (const key of expired) {
     transaction.delete(key);
-    transaction.delete(concat([tokenSpace, key.subarray(expirySpace.length + 16)]));
+    const place = concat([tokenSpace, key.subarray(expirySpace.length + expiryDigits)]);
+    const found = transaction.get(place);
+    // One that was used again since has another record by now, to be forgotten later.
+    if (found !== undefined && isOver(decodeItem(found), nowMs)) transaction.delete(place);
   }
 }
 
