@@ -17,7 +17,7 @@ export {
 export { tableLimits } from './limits.ts';
 export { noteTranslation } from './operations/translated.ts';
 export type { Answer, IndexSchema, KeyAttribute, Table, TableAdmin, TableSchema, TableStreams } from './port.ts';
-export { checkRequest, type OperationName, wordingOf } from './requests/index.ts';
+export { checkRequest, isOperation, type OperationName, wordingOf } from './requests/index.ts';
 export type { LegacyCheck, Request as CheckedRequest, Wording } from './requests/shapes.ts';
 export { checkValue, refusal as requestRefusal } from './requests/values.ts';
 export { isAbove } from './requests/wire-order.ts';

@@ -14,7 +14,7 @@
 import { hash } from 'node:crypto';
 import type { KeyAttribute } from '../port.ts';
 import { digitsOf, isNumeric, type Numeric } from '../values/decimal.ts';
-import type { Value } from '../values/value.ts';
+import { compareBytes, type Value } from '../values/value.ts';
 import { partitionHash } from './partition-hash.ts';
 
 /** The first byte of every key of the table engine, as a store may have other tenants. */
@@ -182,4 +182,8 @@ export function afterPrefix(prefix: Uint8Array): Uint8Array {
 /** The first key behind `key`. */
 export function afterKey(key: Uint8Array): Uint8Array {
   return concat([key, Uint8Array.of(0)]);
+}
+
+export function laterKey(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return compareBytes(left, right) >= 0 ? left : right;
 }
