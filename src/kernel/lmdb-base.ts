@@ -90,37 +90,47 @@ class LmdbBase implements StoreBase {
   }
 }
 
-function* rangeOf(
+function rangeOf(
   filePath: string,
   entries: Entries,
   { start, end, reverse }: StoreRange,
   transaction?: ReadTransaction,
-): Generator<StoreEntry> {
+): Iterable<StoreEntry> {
   // LMDB walks from its `start`, so in reverse the two change places, and so does which of them is included.
   const range = reverse
     ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
     : { start, end };
-  const found = entries.getRange(transaction ? { ...range, transaction } : range)[Symbol.iterator]();
-  const next = () => {
+  const found = entries.getRange(transaction ? { ...range, transaction } : range);
+  return { [Symbol.iterator]: () => new RangeIterator(filePath, found[Symbol.iterator]()) };
+}
+
+/** LMDB's own, with our words for what it refuses. */
+class RangeIterator implements Iterator<StoreEntry> {
+  readonly #filePath: string;
+  readonly #found: Iterator<StoreEntry>;
+
+  constructor(filePath: string, found: Iterator<StoreEntry>) {
+    this.#filePath = filePath;
+    this.#found = found;
+  }
+
+  next(): IteratorResult<StoreEntry> {
     try {
-      return found.next();
+      return this.#found.next();
     } catch (error) {
-      throw readErrorOf(error, filePath);
+      throw readErrorOf(error, this.#filePath);
     }
-  };
-  try {
-    for (let entry = next(); entry.done !== true; entry = next()) {
-      yield entry.value;
-    }
-  } finally {
-    found.return?.();
+  }
+
+  return(): IteratorResult<StoreEntry> {
+    return this.#found.return?.() ?? { done: true, value: undefined };
   }
 }
 
-/** What LMDB says of a page that makes no sense has a number of its own; nothing else of a read does. */
+/** Only a page that makes no sense makes LMDB refuse a read, under a number of its own, or gives a length that is none. */
 function readErrorOf(error: unknown, filePath: string): unknown {
   const isLmdb = error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < -30_000;
-  return isLmdb ? storePagesCorrupt(filePath, error.message, error) : error;
+  return isLmdb || error instanceof RangeError ? storePagesCorrupt(filePath, messageOf(error), error) : error;
 }
 
 /*
