@@ -23,7 +23,7 @@ import {
   paginateScan,
 } from '@aws-sdk/lib-dynamodb';
 import { type DynamoDbServer, startDynamoDb } from '../src/local/dynamodb.ts';
-import { missing, temporaryFolder } from './support.ts';
+import { missing, temporaryFolder, testScale } from './support.ts';
 
 const quick = { maxWaitTime: 20, minDelay: 0.05, maxDelay: 0.1 };
 const TableName = 'readings';
@@ -178,6 +178,9 @@ const credentials = {
   AWS_PAGER: '',
 };
 
+/** Each call of the CLI takes a second of a core. */
+const isShort = testScale(1, 0) === 1 && 'part of npm run test:long';
+
 describe('the AWS CLI, with a table', { timeout: 60_000, skip: missing('aws') }, () => {
   before(serve);
   after(() => server.close());
@@ -244,7 +247,7 @@ describe('the AWS CLI, with a table', { timeout: 60_000, skip: missing('aws') },
     );
   });
 
-  it('queries and scans with filters, pages and a limit of its own', async () => {
+  it('queries and scans with filters, pages and a limit of its own', { skip: isShort }, async () => {
     const values = ['--expression-attribute-values', '{":room": {"S": "hall"}, ":kind": {"S": "co2"}}'];
     const query = aws(
       ...['query', '--table-name', TableName, '--key-condition-expression', 'room = :room', ...values],
@@ -260,7 +263,7 @@ describe('the AWS CLI, with a table', { timeout: 60_000, skip: missing('aws') },
     assert.equal(rest.Items.length, 16);
   });
 
-  it('updates, gets, deletes, and reads what has changed', async () => {
+  it('updates, gets, deletes, and reads what has changed', { skip: isShort }, async () => {
     const key = ['--key', '{"room": {"S": "hall"}, "at": {"N": "0"}}'];
     const updated = await aws(
       ...['update-item', '--table-name', TableName, ...key, '--return-values', 'UPDATED_NEW'],
