@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../kernel/clock.ts';
 import type { Outcome, Selected, StreamRecord } from '../platform/stream/index.ts';
-import type { ChangeFeed, DocumentChange, Table } from '../platform/table/index.ts';
+import { type ChangeFeed, type DocumentChange, type Table, tableLimits } from '../platform/table/index.ts';
 import {
   type AggregateDefinition,
   type Declared,
@@ -21,16 +21,14 @@ import {
 } from './aggregates.ts';
 import { addExactly } from './decimal-sum.ts';
 import type { App } from './define-app.ts';
-
 import { entityOfRecord } from './entities/index.ts';
-
 import { baseRecordsOf, type ChangeConsumer, type ChangeFilter, selectChange } from './table-changes.ts';
 
 /** The consumer that keeps aggregates; functions of the app cannot have this name. */
 export const aggregatesConsumer = '$aggregates';
 
 export const aggregateLimits = {
-  transactionItemsMax: 100, // DynamoDB TransactWriteItems
+  transactionItemsMax: tableLimits.transactionItemsMax,
   groupsAtOnceMax: 16, // ours: groups of one batch that are written beside each other
   batchRecordsMax: 1_000, // ours: changes taken in at once; those of one group are one write
 } as const;
