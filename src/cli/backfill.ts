@@ -5,11 +5,10 @@ import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { findAppModule, loadApp, withStoppedTable } from '../local/index.ts';
 import { dataOption, jsonOption } from './options.ts';
+import { progressFor } from './progress.ts';
 import { stopOnSignal } from './signals.ts';
 
 type BackfilledTable = Parameters<Parameters<typeof withStoppedTable>[2]>[0];
-
-const barCharacters = 30;
 
 /** Brings the stored records of a stopped backend up to the access patterns of its app; `start` does the same by itself. */
 export function backfillCommand(): Command {
@@ -43,7 +42,7 @@ async function run(table: BackfilledTable, entities: EntityMap, { json, signal }
   const print = (event: string) => console.log(JSON.stringify({ event, ...backfill.progress }));
   if (backfill.isDone) return json ? print('upToDate') : console.log('Every access pattern is filled.');
   if (json) await backfill.run(() => print('progress'), signal);
-  else if (process.stdout.isTTY) await runWithBar(backfill, await countRecords(table), signal);
+  else if (process.stderr.isTTY) await runWithBar(backfill, await countRecords(table), signal);
   else await backfill.run(undefined, signal);
   const { scanned, repaired, notUnique } = backfill.progress;
   if (json) print(backfill.isDone ? 'done' : 'interrupted');
@@ -54,11 +53,11 @@ async function run(table: BackfilledTable, entities: EntityMap, { json, signal }
   if (!backfill.isDone || notUnique > 0) process.exitCode = 1;
 }
 
-async function runWithBar(backfill: Backfill, total: number, signal: AbortSignal): Promise<void> {
-  const show = (progress: BackfillProgress) => process.stdout.write(`\r${bar(progress, total)}`);
+async function runWithBar(backfill: Backfill, itemsExpected: number, signal: AbortSignal): Promise<void> {
+  const progress = progressFor({ json: false });
+  const show = ({ scanned: items }: BackfillProgress) => progress.show({ step: 'Filling', items, itemsExpected });
   show(backfill.progress);
-  await backfill.run(show, signal);
-  process.stdout.write('\n');
+  await backfill.run(show, signal).finally(() => progress.end());
 }
 
 async function countRecords(table: BackfilledTable): Promise<number> {
@@ -70,10 +69,4 @@ async function countRecords(table: BackfilledTable): Promise<number> {
     from = page.LastEvaluatedKey;
   } while (from);
   return count;
-}
-
-function bar({ scanned }: BackfillProgress, total: number): string {
-  const part = total === 0 ? 1 : Math.min(1, scanned / total);
-  const full = Math.round(part * barCharacters);
-  return `${'█'.repeat(full)}${'░'.repeat(barCharacters - full)} ${Math.floor(part * 100)}% of ${total} records`;
 }
