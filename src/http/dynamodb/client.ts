@@ -2,10 +2,10 @@
  * Calls of the table's API over HTTP, to our own endpoint or DynamoDB: signed with AWS Signature Version 4, repeated
  * while the other side is busy. Items stay JSON, so numbers keep every digit.
  */
-import { createHash, createHmac } from 'node:crypto';
 import { type Clock, delay } from '../../kernel/clock.ts';
 import { MimamoriError, messageOf } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/random.ts';
+import { algorithm, basicTimestamp, sha256, signatureOf, signingKeyOf, termination } from './signing.ts';
 import { exportsApi } from './table-service.ts';
 
 export interface ClientOptions {
@@ -103,10 +103,9 @@ function parsed(text: string): object | undefined {
   }
 }
 
-/** Source: AWS "Create a signed AWS API request". */
 function signedHeaders(options: ClientOptions, url: URL, target: string, body: string): Record<string, string> {
   const { region, accessKeyId, secretAccessKey, sessionToken, clock } = options;
-  const timestamp = new Date(clock.nowMs()).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const timestamp = basicTimestamp(clock.nowMs());
   const sent: Record<string, string> = {
     'content-type': 'application/x-amz-json-1.0',
     host: url.host,
@@ -116,23 +115,15 @@ function signedHeaders(options: ClientOptions, url: URL, target: string, body: s
   };
   const names = Object.keys(sent).sort();
   const lines = names.map(name => `${name}:${sent[name]}\n`).join('');
-  const canonical = ['POST', url.pathname, '', lines, names.join(';'), sha256(body)].join('\n');
-  const scope = `${timestamp.slice(0, 8)}/${region}/dynamodb/aws4_request`;
-  const key = scope.split('/').reduce<string | Buffer>((secret, part) => hmac(secret, part), `AWS4${secretAccessKey}`);
-  const signature = hmac(key, `AWS4-HMAC-SHA256\n${timestamp}\n${scope}\n${sha256(canonical)}`).toString('hex');
+  const parts = ['POST', url.pathname, '', lines, names.join(';'), sha256(Buffer.from(body))];
+  const scope = `${timestamp.slice(0, 8)}/${region}/dynamodb/${termination}`;
+  const canonicalRequest = Buffer.from(parts.join('\n'));
+  const signature = signatureOf(signingKeyOf(secretAccessKey, scope), { timestamp, scope, canonicalRequest });
   const { host: _host, ...headers } = sent; // the runtime sends its own, the same
   return {
     ...headers,
-    authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+    authorization: `${algorithm} Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
   };
-}
-
-function hmac(key: string | Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text, 'utf8').digest();
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 
 const notReachable = (url: string, cause: unknown) =>

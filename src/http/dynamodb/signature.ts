@@ -2,11 +2,12 @@
  * AWS Signature Version 4, checked with DynamoDB's words for what is wrong. Source: AWS "Create a signed AWS API
  * request". Everything but the signature itself is checked before a body is read, so a stranger cannot make us read one.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../kernel/clock.ts';
 import { type Claim, type RequestHead, splitPair } from './authorization.ts';
 import { endpointLimits } from './limits.ts';
 import { incompleteSignature, invalidSignature, type Refusal, unrecognizedClient } from './refusal.ts';
+import { algorithm, basicTimestamp, sha256, signatureOf, signingKeyOf, termination } from './signing.ts';
 
 export interface SignatureOptions {
   /** Secrets by access key id. */
@@ -26,9 +27,6 @@ export interface CheckedClaim {
   /** `date/region/dynamodb/aws4_request` */
   readonly scope: string;
 }
-
-const algorithm = 'AWS4-HMAC-SHA256';
-const termination = 'aws4_request';
 
 export class SignatureCheck {
   readonly #options: SignatureOptions;
@@ -73,10 +71,9 @@ export class SignatureCheck {
     const headers = canonicalHeaders(head.rawHeaders, claim.signedHeaders);
     // The path is `/`: there is no other.
     const parts = [head.method, '/', canonicalQuery(head.url), headers, claim.signedHeaders, sha256(body)];
-    const canonical = parts.join('\n');
     // Node reads header bytes as latin1, so this gives back those that were signed.
-    const toSign = `${algorithm}\n${timestamp}\n${scope}\n${sha256(Buffer.from(canonical, 'latin1'))}`;
-    const expected = createHmac('sha256', this.#signingKey(checked)).update(toSign).digest('hex');
+    const canonicalRequest = Buffer.from(parts.join('\n'), 'latin1');
+    const expected = signatureOf(this.#signingKey(checked), { timestamp, scope, canonicalRequest });
     const given = Buffer.from(claim.signature);
     const isRight = given.length === expected.length && timingSafeEqual(given, Buffer.from(expected));
     if (isRight) return undefined;
@@ -89,9 +86,9 @@ export class SignatureCheck {
     const { signatureAgeMsMax, presignedSecondsMax } = endpointLimits;
     const nowMs = this.#options.clock.nowMs();
     const signedMs = millisecondsOf(timestamp);
-    const now = basicFormat(nowMs);
+    const now = basicTimestamp(nowMs);
     if (signedMs > nowMs + signatureAgeMsMax) {
-      const latest = basicFormat(nowMs + signatureAgeMsMax);
+      const latest = basicTimestamp(nowMs + signatureAgeMsMax);
       return invalidSignature(
         `Signature not yet current: ${timestamp} is still later than ${latest} (${now} + 15 min.)`,
       );
@@ -103,11 +100,11 @@ export class SignatureCheck {
       }
       if (signedMs + seconds * 1_000 >= nowMs) return undefined;
       return invalidSignature(
-        `Signature expired: ${basicFormat(signedMs + seconds * 1_000)} is now earlier than ${now}`,
+        `Signature expired: ${basicTimestamp(signedMs + seconds * 1_000)} is now earlier than ${now}`,
       );
     }
     if (signedMs >= nowMs - signatureAgeMsMax) return undefined;
-    const earliest = basicFormat(nowMs - signatureAgeMsMax);
+    const earliest = basicTimestamp(nowMs - signatureAgeMsMax);
     return invalidSignature(`Signature expired: ${timestamp} is now earlier than ${earliest} (${now} - 15 min.)`);
   }
 
@@ -132,8 +129,7 @@ export class SignatureCheck {
     const name = `${keyId} ${scope}`;
     let key = this.#signingKeys.get(name);
     if (key === undefined) {
-      const [date, region, service, term] = scope.split('/');
-      key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), term);
+      key = signingKeyOf(secret, scope);
       if (this.#signingKeys.size >= endpointLimits.signingKeysMax) this.#signingKeys.clear();
       this.#signingKeys.set(name, key);
     }
@@ -155,15 +151,11 @@ function timestampOf(date: string): string | undefined {
   if (/^\d{8}T\d{6}Z$/.test(date)) return Number.isNaN(millisecondsOf(date)) ? undefined : date;
   if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(date)) return undefined;
   const ms = Date.parse(date);
-  return Number.isNaN(ms) ? undefined : basicFormat(ms);
+  return Number.isNaN(ms) ? undefined : basicTimestamp(ms);
 }
 
 function millisecondsOf(timestamp: string): number {
   return Date.parse(timestamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
-}
-
-function basicFormat(ms: number): string {
-  return new Date(ms).toISOString().replace(/[-:]|\.\d+/g, '');
 }
 
 /** Sorted by name, then value, each encoded as RFC 3986 has it; without the signature itself. */
@@ -196,12 +188,4 @@ function canonicalHeaders(rawHeaders: readonly string[], signedHeaders: string):
   let lines = '';
   for (const name of signedHeaders.split(';')) lines += `${name}:${values.get(name.toLowerCase()) ?? ''}\n`;
   return lines;
-}
-
-function hmac(key: string | Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
