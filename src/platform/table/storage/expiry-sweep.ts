@@ -2,8 +2,9 @@
 import type { KeyValueStore, StoreTransaction } from '../../../kernel/store.ts';
 import { ttlIdentity } from '../streams/change-record.ts';
 import { decodeItem, encodedItemBytes } from '../values/item-encoding.ts';
+import { compareBytes } from '../values/value.ts';
 import { applyWrite, type WriteParts } from './apply-write.ts';
-import { expiredRange, secondsOfEntry } from './expiry.ts';
+import { expiredRange, expiryEntryKey, secondsOfEntry } from './expiry.ts';
 import { nextEntries } from './index-work.ts';
 import { afterPrefix, spacePrefix } from './key-encoding.ts';
 import type { IndexLayout, TableLayout } from './layout.ts';
@@ -50,11 +51,15 @@ function deleteExpired(
   nowMs: number,
 ): void {
   const { start, end } = expiredRange(table.id, expiry.id, nowMs);
-  for (const { value: itemKey } of nextEntries(transaction, start, end).entries) {
+  for (const { key, value: itemKey } of nextEntries(transaction, start, end).entries) {
     const encoded = transaction.get(itemKey);
-    if (encoded === undefined) continue;
-    const stored = { item: decodeItem(encoded), bytes: encodedItemBytes(encoded), encoded };
-    applyWrite(transaction, engine, table, itemKey, stored, undefined, { userIdentity: ttlIdentity });
+    const stored = encoded && { item: decodeItem(encoded), bytes: encodedItemBytes(encoded), encoded };
+    const own = stored && expiryEntryKey(table, expiry, stored.item, itemKey);
+    if (own === undefined || compareBytes(own, key) !== 0) {
+      transaction.delete(key); // of no item: only damage leaves it, and it would be found again and again
+    } else {
+      applyWrite(transaction, engine, table, itemKey, stored, undefined, { userIdentity: ttlIdentity });
+    }
   }
 }
 

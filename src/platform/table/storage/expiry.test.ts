@@ -3,6 +3,8 @@ import { describe, it } from 'node:test';
 import { operations } from '../admin/index.ts';
 import type { TableSchema } from '../port.ts';
 import { decodeChange } from '../streams/change-record.ts';
+import { expiredRange, expiryEntryKey } from './expiry.ts';
+import { itemKey } from './layout.ts';
 import { StorageWorld } from './storage-world.ts';
 import { verifyIndexes } from './verify-indexes.ts';
 
@@ -101,6 +103,30 @@ describe('time to live', () => {
       ['text', 'nested', 'ancient', 'old', 'negative'].map(pk => w.isThere(pk)),
       [true, true, true, false, true],
     );
+  });
+
+  it('deletes no item by an entry that is not its own, which only damage leaves, and comes to rest', async () => {
+    const w = await world();
+    const table = w.engine.catalog.table('things');
+    const { expiry } = table;
+    assert(expiry !== undefined);
+    const item = { pk: 'kept', expires: w.nowSeconds() + 3_600 };
+    await w.put('things', item);
+    await w.clock.until(
+      w.engine.store.write(transaction => {
+        for (const pk of ['kept', 'absent']) {
+          const key = itemKey(table, { pk });
+          const entry = expiryEntryKey(table, expiry, { pk, expires: w.nowSeconds() + 1 }, key);
+          if (entry !== undefined) transaction.put(entry, key);
+        }
+      }),
+    );
+    w.engine.upkeep.expiresAt(w.nowSeconds() + 1);
+    await w.clock.advance(10_000);
+    assert.ok(w.isThere('kept'));
+    assert.deepEqual([...w.engine.store.range(expiredRange(table.id, expiry.id, w.clock.nowMs()))], []);
+    await w.clock.advance(3_600_000);
+    assert.ok(!w.isThere('kept'));
   });
 
   it('deletes a great many in steps', async () => {
