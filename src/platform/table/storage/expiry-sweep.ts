@@ -18,12 +18,13 @@ export type SweepParts = WriteParts & { readonly store: KeyValueStore };
 export async function sweepExpired(engine: SweepParts): Promise<number | undefined> {
   const nowMs = engine.clock.nowMs();
   const hasExpired = ({ table, expiry }: Expiring) => firstEntry(engine.store, table, expiry, nowMs) !== undefined;
-  const expiring = expiringTables(engine);
-  if (expiring.some(hasExpired)) {
-    await engine.store.write(transaction => {
-      for (const { table, expiry } of expiring) deleteExpired(transaction, engine, table, expiry, nowMs);
-    });
-  }
+  // One for each table, in one turn: they share a sync, and what is damaged in one keeps no other from going on.
+  const sweeps = expiringTables(engine)
+    .filter(hasExpired)
+    .map(({ table, expiry }) =>
+      engine.store.write(transaction => deleteExpired(transaction, engine, table, expiry, nowMs)),
+    );
+  for (const outcome of await Promise.allSettled(sweeps)) if (outcome.status === 'rejected') throw outcome.reason;
   return nextSeconds(engine, nowMs);
 }
 

@@ -129,6 +129,24 @@ describe('time to live', () => {
     assert.ok(!w.isThere('kept'));
   });
 
+  it('goes on in other tables when one has an item that cannot be read', async () => {
+    const w = new ExpiryWorld();
+    const others = { ...things, tableName: 'others', ttlAttribute: 'expires' };
+    const tables = [{ ...things, ttlAttribute: 'expires' }, others];
+    await w.open({ tables });
+    const expires = w.nowSeconds() + 1;
+    await w.put('things', { pk: 'damaged', expires });
+    await w.put('others', { pk: 'whole', expires });
+    const key = itemKey(w.engine.catalog.table('things'), { pk: 'damaged' });
+    await w.clock.until(w.engine.close());
+    const disk = w.disk.open(); // below the checksums
+    await w.clock.until(disk.write(transaction => transaction.put(key, Uint8Array.of(2, 1, 255))));
+    await w.open({ tables });
+    await w.clock.advance(5_000);
+    assert.equal(w.get('others', { pk: 'whole' }), undefined);
+    assert.throws(() => w.get('things', { pk: 'damaged' }), { code: 'table.corrupt' });
+  });
+
   it('deletes a great many in steps', async () => {
     const w = await world();
     const expires = w.nowSeconds() + 10;
