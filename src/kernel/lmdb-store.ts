@@ -2,26 +2,29 @@
  * The store on local disk: LMDB, with a journal before it (see journaled-store.ts). A directory holds
  *   entries.mdb         LMDB's file
  *   journal/            changes that may not be in it yet; empty after a clean stop
- *   data.mdb/           an empty directory. Releases before the journal had their file there; they would not read the
- *                       journal, so acknowledged writes would be missing, and the directory keeps them from opening.
+ *   data.mdb/           a directory. Releases before the journal had their file there; they would not read the journal,
+ *                       so acknowledged writes would be missing, and the directory keeps them from opening.
+ *   data.mdb/made       says that there was an LMDB file, so that a store whose file is gone does not pass for a new one
  *
  * One rule for whoever terminates the thread that owns a store: not before this module is loaded and `openLmdbStore` has
  * resolved. A thread terminated while lmdb's native part is being set up aborts the whole process (seen once in 400
  * terminations at random instants; none in 1,800 after the store was open).
  */
-import { rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { codeOf } from './errors.ts';
 import { type Files, joinPath, systemFiles } from './files.ts';
 import { type JournaledStoreLimits, openJournaledStore } from './journaled-store.ts';
-import { openLmdb, toStoreError } from './lmdb-base.ts';
+import { lmdbLimits, openLmdb, toStoreError } from './lmdb-base.ts';
+import { checkLmdbFile } from './lmdb-file.ts';
 import { lockPath } from './path-lock.ts';
 import { type Random, systemRandom } from './random.ts';
 import type { Durability, KeyValueStore } from './store.ts';
 import type { StoreBase } from './store-base.ts';
-import { storeFailed, storeInUse } from './store-errors.ts';
+import { storeFailed, storeInUse, storePagesCorrupt } from './store-errors.ts';
 
 const entriesName = 'entries.mdb';
 const guardName = 'data.mdb';
+const madeName = 'made';
 
 export interface LmdbStoreOptions {
   /** A directory; made when absent. */
@@ -55,9 +58,11 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValue
 async function openLocked(options: LmdbStoreOptions, undos: (() => Promise<void>)[]): Promise<KeyValueStore> {
   const { path, durability, files = systemFiles, random = systemRandom, limits } = options;
   await claimNames(path);
+  await checkEntries(path);
   const lmdb = openLmdb({ filePath: joinPath(path, entriesName), sync: durability === 'sync' });
   undos.push(() => lmdb.close());
   await syncNames(path);
+  await writeFile(joinPath(path, guardName, madeName), '');
   const [releaseLock] = undos;
   const close = async () => {
     await lmdb.close();
@@ -87,6 +92,16 @@ async function claimNames(path: string): Promise<void> {
     await rm(joinPath(path, 'lock.mdb'), { force: true });
   }
   await systemFiles.makeDirectory(guard);
+}
+
+/** A file that has gone, or lost its contents, must not pass for a new store. Throws `store.corrupt`. */
+async function checkEntries(path: string): Promise<void> {
+  const filePath = joinPath(path, entriesName);
+  const found = await stat(filePath).catch(ignoreAbsence);
+  if ((found?.size ?? 0) === 0 && (await stat(joinPath(path, guardName, madeName)).catch(ignoreAbsence))) {
+    throw storePagesCorrupt(filePath, found === undefined ? 'it is missing' : 'it is empty', undefined);
+  }
+  checkLmdbFile(filePath, lmdbLimits.pageBytes);
 }
 
 function ignoreAbsence(error: unknown): undefined {
