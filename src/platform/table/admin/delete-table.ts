@@ -10,7 +10,7 @@ export async function deleteTable(
   engine: Engine,
   { TableName = '' }: DeleteTableCommandInput,
 ): Promise<Answer<DeleteTableCommandOutput>> {
-  const { catalog, clock, transitions, upkeep } = engine;
+  const { catalog, changes, clock, transitions, upkeep } = engine;
   const description = await catalog.change(change => {
     const stored = catalog.stored(TableName);
     transitions.checkSettled(stored.tableName);
@@ -26,6 +26,7 @@ export async function deleteTable(
     transitions.begin(stored.tableName, deleting);
     return deleting;
   });
+  changes.streamsChanged();
   upkeep.wake();
   return { TableDescription: description };
 }

@@ -14,7 +14,7 @@ export async function updateTable(
   engine: Engine,
   input: UpdateTableCommandInput,
 ): Promise<Answer<UpdateTableCommandOutput>> {
-  const { catalog, clock, transitions, upkeep } = engine;
+  const { catalog, changes, clock, transitions, upkeep } = engine;
   const description = await catalog.change(change => {
     const before = catalog.stored(input.TableName ?? '');
     transitions.checkSettled(before.tableName);
@@ -29,6 +29,7 @@ export async function updateTable(
     transitions.begin(after.tableName, updating);
     return updating;
   });
+  changes.streamsChanged();
   upkeep.wake();
   return { TableDescription: description };
 }

@@ -54,6 +54,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     close = () => engine.close();
     await declareTables({ catalog, nowMs: clock.nowMs(), newTableId: () => randomId(random) }, tables);
     await engine.upkeep.completeIndexes(tables.map(({ tableName }) => tableName));
+    engine.changes.streamsChanged();
     engine.upkeep.wake();
     engine.upkeep.sweep();
     return engine;

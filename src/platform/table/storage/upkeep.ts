@@ -27,6 +27,8 @@ export class Upkeep {
   #sweeping: Promise<void> | undefined;
   #sweepTimer: Timer | undefined;
   #sweepAtMs = Number.POSITIVE_INFINITY;
+  /** When the deleted tables of which only the stream is left were looked at; there may be thousands. */
+  #streamsSeenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
@@ -123,8 +125,11 @@ export class Upkeep {
   }
 
   #nextDeletion(): Step | undefined {
-    const { catalog, store } = this.#parts;
-    const deleted = catalog.deleted().find(each => canGo(store, each));
+    const { catalog, store, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const isDue = nowMs >= this.#streamsSeenAtMs + tableLimits.streamSweepMsMin;
+    const deleted = catalog.deleted().find(each => (isDue || each.hasOnlyStream !== true) && canGo(store, each));
+    if (isDue && deleted === undefined) this.#streamsSeenAtMs = nowMs;
     return deleted && (change => deleteStep(change, deleted));
   }
 

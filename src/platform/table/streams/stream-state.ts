@@ -102,6 +102,17 @@ export function listStored(reader: StoreReader, tableId?: number): StoredStream[
   return [...reader.range({ start, end: afterPrefix(start) })].map(({ value }) => streamFrom(value));
 }
 
+/** The one of that ARN. Few of the many there may be are read for it: every GetRecords asks. */
+export function findStored(reader: StoreReader, arn: string): StoredStream | undefined {
+  const label = Buffer.from(arn.slice(arn.lastIndexOf('/') + 1), 'utf8');
+  for (const { value } of reader.range({ start: streamSpace, end: afterPrefix(streamSpace) })) {
+    if (!Buffer.from(value.buffer, value.byteOffset, value.byteLength).includes(label)) continue;
+    const stream = streamFrom(value);
+    if (streamArn(stream.tableName, stream.label) === arn) return stream;
+  }
+  return undefined;
+}
+
 /** The stream a table has now. */
 export function openStreamOf(reader: StoreReader, tableId: number): StoredStream | undefined {
   const { streamNumber } = readState(reader, tableId);
@@ -222,9 +233,8 @@ function labelOf(atMs: number): string {
 
 /** Two streams of one table cannot have one ARN, even if a table comes and goes within a millisecond. */
 function freeLabelMs(reader: StoreReader, { tableName }: Pick<TableLayout, 'tableName'>, nowMs: number): number {
-  const taken = new Set(listStored(reader).flatMap(stream => (stream.tableName === tableName ? [stream.label] : [])));
   let atMs = nowMs;
-  while (taken.has(labelOf(atMs))) atMs++;
+  while (findStored(reader, streamArn(tableName, labelOf(atMs))) !== undefined) atMs++;
   return atMs;
 }
 

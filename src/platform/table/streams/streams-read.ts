@@ -2,7 +2,7 @@
 import type { StoreReader } from '../../../kernel/store.ts';
 import { streamArn, streamArnPattern } from '../arn.ts';
 import { invalid, shardNotFound, streamNotFound } from '../errors.ts';
-import { listStored, type StoredShard, type StoredStream } from './stream-state.ts';
+import { findStored, type StoredShard, type StoredStream } from './stream-state.ts';
 
 export function arnOf({ tableName, label }: StoredStream): string {
   return streamArn(tableName, label);
@@ -11,7 +11,7 @@ export function arnOf({ tableName, label }: StoredStream): string {
 /** Throws `table.invalid` for what is no ARN of a stream, `table.streamNotFound`. */
 export function streamByArn(reader: StoreReader, arn: unknown): StoredStream {
   if (typeof arn !== 'string' || !streamArnPattern.test(arn)) throw invalid('Invalid StreamArn');
-  const found = listStored(reader).find(stream => arnOf(stream) === arn);
+  const found = findStored(reader, arn);
   if (found === undefined) throw streamNotFound(arn);
   return found;
 }

@@ -84,6 +84,11 @@ export class TableChanges {
     };
   }
 
+  /** A stream may have ended, which is to be forgotten in a day even if nothing changes any more. */
+  streamsChanged(): void {
+    if (this.#timer === undefined) this.#arm(tableLimits.streamSweepMsMin);
+  }
+
   /** Durable changes from `first` to `last` that are still kept, oldest first; stops when `bytesMax` is passed. */
   read(tableId: number, first: bigint, last: bigint, bytesMax: number): StoredChange[] {
     const durable = this.lastDurable(tableId);
@@ -124,7 +129,7 @@ export class TableChanges {
         waiter.wake();
       }
     }
-    if (last.size > 0 && this.#timer === undefined) this.#arm(tableLimits.streamSweepMsMin);
+    if (last.size > 0) this.streamsChanged();
   }
 
   #onceBeyond(waiter: Waiter): () => void {
