@@ -56,6 +56,7 @@ async function start(): Promise<void> {
     store,
     clock: systemClock,
     random: systemRandom,
+    log,
     tables: tablesOf(app),
     meter: accounting.meter,
     indexLagMs,

@@ -43,7 +43,7 @@ export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDbS
   try {
     const log = openLog(options.logLevel ?? 'error');
     const meter = options.limits === 'aws' ? new CloudMeter(systemClock) : undefined;
-    const engine = await openEngine({ ...world, store: data.store, meter, transitionMs: options.transitionMs });
+    const engine = await openEngine({ ...world, log, store: data.store, meter, transitionMs: options.transitionMs });
     meter?.follow(engine);
     try {
       const listener = await listenDynamoDb({

@@ -1,5 +1,6 @@
 /** Puts right what a check has found, on a store that no engine runs on. A kill in between leaves what a call again ends. */
 import type { Clock } from '../../../kernel/clock.ts';
+import { silentLog } from '../../../kernel/log.ts';
 import type { KeyValueStore, StoreEntry } from '../../../kernel/store.ts';
 import { tableLimits } from '../limits.ts';
 import { changeKey, readState, tablesWithStreams, writeState } from '../streams/stream-state.ts';
@@ -60,7 +61,7 @@ export async function rebuildIndexes(store: KeyValueStore, clock: Clock): Promis
   const checked = checkedStore(store, key => damageOf(key, () => known));
   const catalog = new Catalog(checked);
   known = catalog;
-  const upkeep = new Upkeep({ store: checked, catalog, clock, sweep: async () => undefined });
+  const upkeep = new Upkeep({ store: checked, catalog, clock, log: silentLog, sweep: async () => undefined });
   for (const { key } of damagedEntries(store)) {
     if (remedyOf(key) === 'rebuild') await store.write(transaction => transaction.delete(key)); // also of no table
   }

@@ -1,5 +1,6 @@
 /** Opens a table engine on a store: upgrades what is there, brings it up to what is declared, and starts the upkeep. */
 import type { Clock } from '../../../kernel/clock.ts';
+import { type Log, silentLog } from '../../../kernel/log.ts';
 import { type Random, systemRandom } from '../../../kernel/random.ts';
 import type { KeyValueStore } from '../../../kernel/store.ts';
 import { Transitions } from '../admin/transitions.ts';
@@ -24,6 +25,8 @@ export interface EngineOptions {
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly random?: Random;
+  /** Told what keeps work in the background from being done; default nobody. */
+  readonly log?: Log;
   /** Made or brought up to this; tables made at run time stay as they are. */
   readonly tables?: readonly TableSchema[];
   readonly meter?: Meter;
@@ -65,12 +68,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 }
 
 function engineOn(options: EngineOptions, changes: TableChanges): Engine {
-  const { clock, random = systemRandom, meter = noMeter, transitionMs = 0, indexLagMs = 0 } = options;
+  const { clock, random = systemRandom, log = silentLog, meter = noMeter, transitionMs = 0, indexLagMs = 0 } = options;
   const { store } = changes;
   const transitions = new Transitions(clock, transitionMs);
   const catalog = new Catalog(store, tableName => transitions.isUsable(tableName));
   const snapshots = new HeldSnapshots({ store, catalog, clock, random });
-  const upkeep = new Upkeep({ store, catalog, clock, sweep: () => sweepExpired(engine) });
+  const upkeep = new Upkeep({ store, catalog, clock, log, sweep: () => sweepExpired(engine) });
   const engine: Engine = {
     store,
     clock,

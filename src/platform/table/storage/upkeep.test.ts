@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { silentLog } from '../../../kernel/log.ts';
 import { MemoryDisk } from '../../../kernel/memory-store.ts';
 import type { KeyValueStore } from '../../../kernel/store.ts';
+import { storeFull } from '../../../kernel/store-errors.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { tableOn } from '../embedded.ts';
 import { tableLimits } from '../limits.ts';
@@ -52,6 +54,42 @@ describe('the upkeep of deleted tables', () => {
     await clock.advance(tableLimits.streamRetentionMs + tableLimits.streamSweepMsMin);
     await comeAndGo('later');
     assert.equal(engine.catalog.deleted().length, 1);
+    await clock.until(engine.close());
+  });
+});
+
+describe('the upkeep of a table that cannot be kept up', () => {
+  it('says once what keeps it from its work, and goes on trying', async () => {
+    const clock = new VirtualClock();
+    const inner = new MemoryDisk({ clock, syncMs: 0 }).open();
+    const lines: string[] = [];
+    const log = { ...silentLog, error: (_facts: object, message: string) => void lines.push(message) };
+    let refusals = 0;
+    let isFull = false;
+    const store: KeyValueStore = {
+      ...inner,
+      get: key => inner.get(key),
+      range: range => inner.range(range),
+      snapshot: () => inner.snapshot(),
+      write: work => {
+        if (!isFull) return inner.write(work);
+        refusals++;
+        return Promise.reject(storeFull(new Error('no space left')));
+      },
+      close: () => inner.close(),
+    };
+    const schema = { tableName: 'notes', partitionKey: { name: 'id', type: 'S' }, ttlAttribute: 'until' } as const;
+    const engine = await clock.until(openEngine({ store, clock, log, tables: [schema] }));
+    const table = tableOn(engine);
+    const until = Math.floor(clock.nowMs() / 1_000) + 5;
+    await clock.until(table.put({ TableName: 'notes', Item: { id: 'a', until } }));
+    isFull = true;
+    await clock.advance(20_000);
+    assert(refusals > 5, `${refusals}`);
+    assert.deepEqual(lines, ['Expired items stay for now, and are tried again every second.']);
+    isFull = false;
+    await clock.advance(2_000);
+    assert.equal((await table.get({ TableName: 'notes', Key: { id: 'a' } })).Item, undefined);
     await clock.until(engine.close());
   });
 });

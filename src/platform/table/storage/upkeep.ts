@@ -3,6 +3,8 @@
  * deletes items that have expired. Each in small steps, one after the other, taken up again when the engine is opened.
  */
 import type { Clock, Timer } from '../../../kernel/clock.ts';
+import { codeOf, messageOf } from '../../../kernel/errors.ts';
+import type { Log } from '../../../kernel/log.ts';
 import type { StoreReader } from '../../../kernel/store.ts';
 import { tableLimits } from '../limits.ts';
 import type { Catalog, CatalogChange } from './catalog.ts';
@@ -13,6 +15,7 @@ export interface UpkeepParts {
   readonly store: StoreReader;
   readonly catalog: Catalog;
   readonly clock: Clock;
+  readonly log: Log;
   /** Deletes what has expired, and tells when something expires next, in Unix epoch milliseconds. */
   readonly sweep: () => Promise<number | undefined>;
 }
@@ -29,6 +32,8 @@ export class Upkeep {
   #sweepAtMs = Number.POSITIVE_INFINITY;
   /** When the deleted tables of which only the stream is left were looked at; there may be thousands. */
   #streamsSeenAtMs = Number.NEGATIVE_INFINITY;
+  /** What keeps it from its work, by code: told once. */
+  readonly #told = new Set<string>();
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
@@ -86,8 +91,8 @@ export class Upkeep {
       if (step === undefined) return;
       try {
         await this.#parts.catalog.change(step);
-      } catch {
-        // The disk is full or has failed. Whoever writes is told; this can wait.
+      } catch (error) {
+        this.#tell(error, 'Indexes and deleted tables wait, and are tried again every second.');
         this.#retryLater();
         return;
       }
@@ -138,9 +143,18 @@ export class Upkeep {
     try {
       const nextSeconds = await sweep();
       if (nextSeconds !== undefined) this.#sweepAt(dueMs(nextSeconds));
-    } catch {
-      this.#sweepAt(clock.nowMs() + tableLimits.upkeepRetryMs); // as above
+    } catch (error) {
+      this.#tell(error, 'Expired items stay for now, and are tried again every second.');
+      this.#sweepAt(clock.nowMs() + tableLimits.upkeepRetryMs);
     }
+  }
+
+  /** A full disk is waited for, and whoever writes is told of it too; of damage nobody else may hear. */
+  #tell(error: unknown, message: string): void {
+    const code = codeOf(error);
+    if (this.#told.has(code)) return;
+    this.#told.add(code);
+    this.#parts.log.error({ code, reason: messageOf(error) }, message);
   }
 
   /** Looks again every now and then while something will expire, because the wall clock may be set. */
