@@ -21,6 +21,7 @@ export async function deleteTable(
     }
     setStream(change.transaction, stored, undefined, clock.nowMs());
     change.remove(stored);
+    engine.indexLag?.forget(stored.id);
     const { GlobalSecondaryIndexes: _gone, ...table } = describeStored({ clock, store: change.transaction }, stored);
     const deleting = { ...table, TableStatus: 'DELETING' as const };
     transitions.begin(stored.tableName, deleting);

@@ -34,7 +34,7 @@ export interface LaggingEntry {
 export class IndexLag {
   readonly #clock: Clock;
   readonly #lagMs: number;
-  readonly #changes = new Fifo<Change>();
+  #changes = new Fifo<Change>();
   #bytes = 0;
 
   constructor(clock: Clock, lagMs: number) {
@@ -45,9 +45,16 @@ export class IndexLag {
   remember(table: TableLayout, itemKey: Uint8Array, stored: ItemImage | undefined): void {
     if (!table.indexes.some(({ kind }) => kind === 'global')) return;
     const before = stored && encodeItem(stored.item, stored.bytes);
-    this.#changes.push({ atMs: this.#clock.monotonicMs(), tableId: table.id, itemKey, before });
-    this.#bytes += itemKey.length + (before?.length ?? 0);
+    this.#keep({ atMs: this.#clock.monotonicMs(), tableId: table.id, itemKey, before });
     this.#forgetSeen();
+  }
+
+  /** The table is deleted: another may have its number next, and must not show what this one held. */
+  forget(tableId: number): void {
+    const others = [...this.#changes].filter(change => change.tableId !== tableId);
+    this.#changes = new Fifo();
+    this.#bytes = 0;
+    for (const change of others) this.#keep(change);
   }
 
   /** What a global index answers: its entries in `range`, each with the item as it was. */
@@ -62,6 +69,11 @@ export class IndexLag {
       yield { key, encoded: itemOf(reader, { key, value }) };
     }
     for (; next < old.length; next++) yield old[next];
+  }
+
+  #keep(change: Change): void {
+    this.#changes.push(change);
+    this.#bytes += change.itemKey.length + (change.before?.length ?? 0);
   }
 
   /** What the items changed of late were before the first of those changes. */
