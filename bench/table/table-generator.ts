@@ -40,7 +40,8 @@ const engines = {
 };
 const fillBatch = 25;
 const fillersMax = 64;
-const newIds = 2 ** 44; // so many that a new item is new
+const newIdsFrom = 2 ** 43; // above all that the table was filled with
+let newIds = 0;
 let table: TableUnderLoad | undefined;
 let users = 0;
 
@@ -99,7 +100,8 @@ async function run(operation: Operation, callers: number, seconds: number): Prom
 
 function callOf(operation: Operation, target: TableUnderLoad): () => Promise<unknown> {
   const below = (count: number) => Math.floor(Math.random() * count);
-  const newItem = () => userItem(users + below(newIds));
+  // New ones come all over the place, but none twice: an odd factor scatters 32 bits without a collision.
+  const newItem = () => userItem(newIdsFrom + ((++newIds * 2_654_435_761) % 2 ** 32) * 1_024);
   const newItems = (length: number) => Array.from({ length }, newItem);
   const calls: Record<Operation, () => Promise<unknown>> = {
     put: () => target.put(newItem()),
