@@ -14,7 +14,7 @@ import type { KeyValueStore, StoreReader } from './store.ts';
 import { key, text } from './store-contract.ts';
 import { storeFull } from './store-errors.ts';
 import { TestBase } from './test-base.ts';
-import { TestDisk } from './test-disk.ts';
+import { TestDisk, withoutSync, withoutSyncDirectory } from './test-disk.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 type State = ReadonlyMap<string, string>;
@@ -229,24 +229,6 @@ function slowToRemove(files: Files, clock: VirtualClock, random: Random): Files 
     },
   };
 }
-
-/** The same files, but nothing of them is ever synced although it is said to be. */
-const withoutSync = (files: Files): Files => ({
-  ...files,
-  open: async (filePath, options) => {
-    const file = await files.open(filePath, options);
-    return {
-      write: (bytes, position) => file.write(bytes, position),
-      read: (into, position) => file.read(into, position),
-      sync: async () => {},
-      truncate: length => file.truncate(length),
-      size: () => file.size(),
-      close: () => file.close(),
-    };
-  },
-});
-
-const withoutSyncDirectory = (files: Files): Files => ({ ...files, syncDirectory: async () => {} });
 
 describe('a journaled store whose power is cut', () => {
   const rounds = testScale(200, 20_000);

@@ -308,3 +308,22 @@ class Bytes {
 function diskError(code: string, filePath: string): Error {
   return Object.assign(new Error(`${code}: ${filePath}`), { code });
 }
+
+/** The same files, but nothing of them is ever synced although it is said to be: a test that does not notice is none. */
+export const withoutSync = (files: Files): Files => ({
+  ...files,
+  open: async (filePath, options) => {
+    const file = await files.open(filePath, options);
+    return {
+      write: (bytes, position) => file.write(bytes, position),
+      read: (into, position) => file.read(into, position),
+      sync: async () => {},
+      truncate: length => file.truncate(length),
+      size: () => file.size(),
+      close: () => file.close(),
+    };
+  },
+});
+
+/** The same files, but the names of new ones are never synced although it is said that they are. */
+export const withoutSyncDirectory = (files: Files): Files => ({ ...files, syncDirectory: async () => {} });

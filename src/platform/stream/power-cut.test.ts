@@ -8,6 +8,7 @@ import { testScale } from '../../../test/support.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/files.ts';
 import { type Random, seededRandom } from '../../kernel/random.ts';
+import { withoutSync, withoutSyncDirectory } from '../../kernel/test-disk.ts';
 import { Consumer } from './consumer.ts';
 import { type EmbeddedStream, onlyShard } from './embedded.ts';
 import { batchOf, EmbeddedWorld, textOf } from './embedded-world.ts';
@@ -211,24 +212,6 @@ async function findBrokenPromise(rounds: number, spoil: (files: Files) => Files)
   }
   return undefined;
 }
-
-/** The same files, but nothing of them is ever synced although it is said to be. */
-const withoutSync = (files: Files): Files => ({
-  ...files,
-  open: async (filePath, options) => {
-    const file = await files.open(filePath, options);
-    return {
-      write: (bytes, position) => file.write(bytes, position),
-      read: (into, position) => file.read(into, position),
-      sync: async () => {},
-      truncate: length => file.truncate(length),
-      size: () => file.size(),
-      close: () => file.close(),
-    };
-  },
-});
-
-const withoutSyncDirectory = (files: Files): Files => ({ ...files, syncDirectory: async () => {} });
 
 describe('power cuts', () => {
   const rounds = testScale(300, 20_000);

@@ -12,7 +12,7 @@ import { openJournaledStore } from '../../kernel/journaled-store.ts';
 import { type Random, seededRandom } from '../../kernel/random.ts';
 import { storeFull } from '../../kernel/store-errors.ts';
 import { TestBase } from '../../kernel/test-base.ts';
-import { TestDisk } from '../../kernel/test-disk.ts';
+import { TestDisk, withoutSync } from '../../kernel/test-disk.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
 import { type OpenTable, tableOn } from './embedded.ts';
 import type { Engine } from './engine.ts';
@@ -332,21 +332,6 @@ async function playLives(seed: number, spoil: (files: Files) => Files = files =>
   await clock.until(engine.close());
   return witness.writes;
 }
-
-const withoutSync = (files: Files): Files => ({
-  ...files,
-  open: async (filePath, options) => {
-    const file = await files.open(filePath, options);
-    return {
-      write: (bytes, position) => file.write(bytes, position),
-      read: (into, position) => file.read(into, position),
-      sync: async () => {},
-      truncate: length => file.truncate(length),
-      size: () => file.size(),
-      close: () => file.close(),
-    };
-  },
-});
 
 describe('a table whose power is cut', () => {
   const rounds = testScale(15, 2_000);

@@ -7,8 +7,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { testScale } from '../../../../test/support.ts';
 import { codeOf } from '../../../kernel/errors.ts';
-import type { Files } from '../../../kernel/files.ts';
 import { type Random, seededRandom } from '../../../kernel/random.ts';
+import { withoutSync } from '../../../kernel/test-disk.ts';
 import type { Message } from '../client-state.ts';
 import { JournalWorld, type Life, type LifeOptions } from './journal-world.ts';
 import { anyMoveOf, type Move, type MoveKind, make, moveKinds } from './moves.ts';
@@ -135,22 +135,6 @@ async function findBrokenPromise(rounds: number, spoilt: Partial<LifeOptions>): 
   }
   return undefined;
 }
-
-/** The same files, but nothing of them is ever synced although it is said to be. */
-const withoutSync = (files: Files): Files => ({
-  ...files,
-  open: async (filePath, options) => {
-    const file = await files.open(filePath, options);
-    return {
-      write: (bytes, position) => file.write(bytes, position),
-      read: (into, position) => file.read(into, position),
-      sync: async () => {},
-      truncate: length => file.truncate(length),
-      size: () => file.size(),
-      close: () => file.close(),
-    };
-  },
-});
 
 describe('the journal', () => {
   const runs = testScale(150, 5_000);
