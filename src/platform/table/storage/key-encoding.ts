@@ -9,7 +9,7 @@
  * Entries of equal keys lie in the order of a hash over all of their item's key, as in DynamoDB. An entry's value is the
  * store key of its item.
  *
- * Format 1 lay under T, without the hash and with longer numbers; format 2 under D, without checksums. See `upgrade.ts`.
+ * Format 1 lay under T, without the hash, with longer numbers and without checksums. See `upgrade.ts`.
  */
 import { hash } from 'node:crypto';
 import type { KeyAttribute } from '../port.ts';

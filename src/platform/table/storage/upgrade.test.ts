@@ -7,7 +7,7 @@ import { seededRandom } from '../../../kernel/random.ts';
 import type { KeyValueStore } from '../../../kernel/store.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
 import { everyKind } from '../contract.ts';
-import { openEmbeddedTable, tableOn } from '../embedded.ts';
+import { openEmbeddedTable } from '../embedded.ts';
 import type { Table, TableSchema } from '../port.ts';
 import { decodeChange, encodeChange } from '../streams/change-record.ts';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
@@ -16,9 +16,9 @@ import { openEngine } from './open-engine.ts';
 import { upgradeStore } from './upgrade.ts';
 import { verifyIndexes } from './verify-indexes.ts';
 
-/** What the releases before this format left in their store: raw entries, in hexadecimal. */
-const [version1, version2] = ['format-1.json', 'format-2.json'].map((name): readonly [string, string][] =>
-  JSON.parse(readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8')),
+/** What the release before this format left in its store: raw entries, in hexadecimal. */
+const version1: readonly [string, string][] = JSON.parse(
+  readFileSync(new URL('./fixtures/format-1.json', import.meta.url), 'utf8'),
 );
 
 const things = {
@@ -84,6 +84,9 @@ describe('upgrade from format 1', () => {
     await table.transactWrite({ ...repeated, ClientRequestToken: 'told-before' });
     assert.deepEqual(await table.get({ TableName: 'single', Key: { PK: 'once' } }), {}); // was done, is not repeated
     await table.close();
+    const moved = [...disk.open().range({ start: Uint8Array.of(0x45), end: Uint8Array.of(0x46) })];
+    assert.ok(moved.length > 0);
+    assert.ok(moved.every(({ key, value }) => contentOf(key, value) !== undefined));
     const engine = await openEngine({ store: disk.open(), clock, tables });
     assert.deepEqual(
       ['things', 'numbers', 'bytes', 'single'].map(name => verifyIndexes(engine, name)),
@@ -122,129 +125,11 @@ describe('upgrade from format 1', () => {
   });
 });
 
-/** The tables of the fixture of format 2; `gone` was made at run time. */
-const tablesOf2: readonly TableSchema[] = [
-  {
-    tableName: 'things',
-    partitionKey: { name: 'PK', type: 'S' },
-    sortKey: { name: 'SK', type: 'S' },
-    ttlAttribute: 'expires',
-    stream: 'NEW_AND_OLD_IMAGES',
-    indexes: [
-      { indexName: 'byOwner', partitionKey: { name: 'Owner', type: 'S' }, sortKey: { name: 'Rank', type: 'N' } },
-      {
-        indexName: 'bySort',
-        kind: 'local',
-        partitionKey: { name: 'PK', type: 'S' },
-        sortKey: { name: 'Rank', type: 'N' },
-        projection: 'KEYS_ONLY',
-      },
-    ],
-  },
-  { tableName: 'numbers', partitionKey: { name: 'PK', type: 'N' }, sortKey: { name: 'SK', type: 'N' } },
-  { tableName: 'single', partitionKey: { name: 'PK', type: 'S' } },
-];
-
-/** Everything that the fixture of format 2 holds, read through the port. */
-async function checkHeldOf2(disk: MemoryDisk): Promise<void> {
-  const clock = new VirtualClock(Date.UTC(2026, 0, 1) + 60_000);
-  const engine = await openEngine({ store: disk.open(), clock, tables: tablesOf2 });
-  const counts = ['things', 'numbers', 'single', 'gone'].map(name => verifyIndexes(engine, name));
-  assert.deepEqual(
-    counts,
-    [4, 7, 1, 1].map(items => ({ items, differences: [] })),
-  );
-  const table = tableOn(engine);
-  const get = async (TableName: string, Key: Record<string, unknown>) => (await table.get({ TableName, Key })).Item;
-  assert.deepEqual(await get('things', { PK: 'every', SK: 'kind' }), { PK: 'every', SK: 'kind', ...everyKind() });
-  const [PK, SK] = ['x'.repeat(2_048), 'y'.repeat(1_024)];
-  assert.deepEqual(await get('things', { PK, SK }), { PK, SK, Owner: 'long', Rank: 1 });
-  for (const n of [0, -1, 10, 0.5, 1e-130, 123456789, 2 ** 53 - 1]) {
-    assert.deepEqual(await get('numbers', { PK: n, SK: -n }), { PK: n, SK: n === 0 ? 0 : -n });
-  }
-  assert.deepEqual(await get('gone', { PK: 'left behind' }), { PK: 'left behind' });
-  const owned = await table.query({
-    TableName: 'things',
-    IndexName: 'byOwner',
-    KeyConditionExpression: '#o = :o',
-    ExpressionAttributeNames: { '#o': 'Owner' },
-    ExpressionAttributeValues: { ':o': 'ada' },
-  });
-  assert.deepEqual(
-    owned.Items?.map(({ Rank }) => Rank),
-    [-2.5, 3],
-  );
-  const changes = table.changesOf('things').read(0n, 1_000_000);
-  assert.deepEqual(
-    changes.map(({ encoded }) => decodeChange(encoded).name),
-    ['INSERT', 'INSERT', 'INSERT', 'INSERT', 'MODIFY', 'REMOVE', 'INSERT'],
-  );
-  // The token is known: what it did is not done again.
-  await table.delete({ TableName: 'single', Key: { PK: 'once' } });
-  const repeated = { TransactItems: [{ Put: { TableName: 'single', Item: { PK: 'once' } } }] };
-  await table.transactWrite({ ...repeated, ClientRequestToken: 'told-before' });
-  assert.deepEqual(await get('single', { PK: 'once' }), undefined);
-}
-
-describe('upgrade from format 2', () => {
-  it('keeps every item, index, change and token, and leaves nothing without a checksum', async () => {
-    const disk = await diskOf(version2);
-    await upgradeStore(disk.open(), { clock: systemClock, random: seededRandom(1) });
-    const entries = [...disk.open().range({ start: Uint8Array.of(0), end: Uint8Array.of(255) })];
-    assert.deepEqual(
-      entries.filter(({ key, value }) => contentOf(key, value) === undefined).map(({ key }) => `${Buffer.from(key)}`),
-      ['D\0\0\x03format'],
-    );
-    assert.equal(entries.length, version2.length);
-    await checkHeldOf2(disk);
-  });
-
-  it('goes on after a kill between any two of its writes', async () => {
-    const options = { clock: systemClock, random: seededRandom(1), stepItemsMax: 3 };
-    const disk = await diskOf(version2);
-    let kills = 0;
-    while (!(await upgradeStore(killedAfter(disk.open(), 1), options).then(returnTrue, returnFalse))) kills++;
-    assert.ok(kills > 10, `${kills} kills`);
-    await checkHeldOf2(disk);
-  });
-
-  it('goes on where format 2 had not done with format 1', async () => {
-    const disk = await diskOf(version1);
-    const options = { clock: systemClock, random: seededRandom(1), stepItemsMax: 3 };
-    await upgradeStore(killedAfter(disk.open(), 3), options).then(returnTrue, returnFalse);
-    const store = disk.open();
-    // As format 2 would have left it: what has moved is there under D and without checksums.
-    const moved = [...store.range({ start: Uint8Array.of(0x45), end: Uint8Array.of(0x46) })];
-    assert.ok(moved.length > 0);
-    await store.write(transaction => {
-      for (const { key, value } of moved) {
-        transaction.delete(key);
-        transaction.put(
-          asFormat2(key),
-          (key[1] | key[2]) !== 0 && key[3] !== 0 ? asFormat2(value.subarray(0, -4)) : value.subarray(0, -4),
-        );
-      }
-      const record = { version: 2, upgradingFrom: 1 };
-      transaction.put(Buffer.from('D\0\0\x03format', 'latin1'), Buffer.from(JSON.stringify(record), 'utf8'));
-    });
-    const table = await openEmbeddedTable({ store: disk.open(), clock: systemClock, tables });
-    await checkHeld(table);
-  });
-});
-
-/** An entry's key under D, or what an index entry holds, which is such a key. */
-function asFormat2(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.of(0x44, ...bytes.subarray(1));
-}
-
-const returnTrue = () => true;
-const returnFalse = () => false;
-
 describe('format of the store', () => {
   it('is refused when a later release has written it', async () => {
     const disk = new MemoryDisk({ clock: systemClock, syncMs: 0 });
     await disk.open().write(transaction => {
-      transaction.put(Buffer.from('D\0\0\x03format', 'latin1'), Buffer.from('{"version":4}', 'utf8'));
+      transaction.put(Buffer.from('D\0\0\x03format', 'latin1'), Buffer.from('{"version":3}', 'utf8'));
     });
     const store = disk.open();
     await assert.rejects(openEmbeddedTable({ store, clock: systemClock, tables }), { code: 'table.formatTooNew' });

@@ -8,10 +8,9 @@
  *   item         T  table  0      partition  sort key                (numbers longer, no hash)
  *   index entry  T  table  index  …
  *
- * Version 2 lay under D as today's under E, without checksums. Its record of the version is still where it was, without
- * one, so that every release finds it:
+ * The record of the version lies apart from what has checksums, without one, so that every release can read it:
  *
- *   version      D  0  0  3  "format"  {"version": 3}
+ *   version      D  0  0  3  "format"  {"version": 2}
  *
  * Each version lies under another tenant, so what has moved and what has not cannot be mistaken: every step moves a few
  * entries in one transaction, and after a kill the next opening goes on with what is left.
@@ -19,7 +18,7 @@
 
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Random } from '../../../kernel/random.ts';
-import type { KeyValueStore, StoreRange, StoreReader, StoreTransaction } from '../../../kernel/store.ts';
+import type { KeyValueStore, StoreReader, StoreTransaction } from '../../../kernel/store.ts';
 import { formatTooNew, tableCorrupt } from '../errors.ts';
 import { tableLimits } from '../limits.ts';
 import type { KeyAttribute } from '../port.ts';
@@ -30,18 +29,18 @@ import { damageOf } from './damage.ts';
 import { entryKeyOf } from './index-entries.ts';
 import { viewOf } from './index-view.ts';
 import { nextEntries } from './index-work.ts';
-import { afterKey, afterPrefix, concat, placeOf, spacePrefix, tenant } from './key-encoding.ts';
+import { afterPrefix, concat, spacePrefix } from './key-encoding.ts';
 import { itemKey, keySchemaOf, type TableLayout } from './layout.ts';
 import { listRecords, recordKey, systemSpaces, writeRecord } from './records.ts';
 import { layoutOf, onDemandSettings, type StoredTable } from './stored-table.ts';
 import { randomId } from './table-id.ts';
 
-export const formatVersion = 3;
+export const formatVersion = 2;
 
 interface FormatRecord {
   readonly version: number;
   /** While data of that version are left. */
-  readonly upgradingFrom?: 1 | 2;
+  readonly upgradingFrom?: 1;
 }
 
 interface TableOfVersion1 {
@@ -65,7 +64,6 @@ export interface UpgradeOptions {
 }
 
 const formatKey = Buffer.from('D\0\0\x03format', 'latin1');
-const tenantOf2 = 0x44; // D
 const oldTenant = 0x54; // T
 const oldCatalog = Uint8Array.of(oldTenant, 0, 0, 0);
 const oldTokens = Uint8Array.of(oldTenant, 0, 0, 1);
@@ -78,12 +76,8 @@ const onDamage = (key: Uint8Array) => damageOf(key, () => undefined);
 /** Brings what is stored up to this release. Throws `table.formatTooNew`. Before anything else is read. */
 export async function upgradeStore(store: KeyValueStore, options: UpgradeOptions): Promise<void> {
   const { stepItemsMax = tableLimits.upgradeItemsMax } = options;
-  if (readFormat(store)?.version !== formatVersion) await store.write(transaction => begin(transaction, options));
+  if (readFormat(store) === undefined) await store.write(transaction => begin(transaction, options));
   if (readFormat(store)?.upgradingFrom === undefined) return;
-  // A write that finds nothing is one too many for whoever is killed at each.
-  while (rangesOf2.some(range => !isEmpty(store, range))) {
-    await store.write(transaction => moveFrom2(transaction, stepItemsMax));
-  }
   const tables = tablesIn(store);
   while (await store.write(transaction => moveFrom1(transaction, tables, stepItemsMax)));
 }
@@ -111,10 +105,8 @@ function writeFormat(transaction: StoreTransaction, record: FormatRecord): void 
   transaction.put(formatKey, Buffer.from(JSON.stringify(record), 'utf8'));
 }
 
-/** What is there may be of version 2, of 1, or of both, if a kill came between; what is done is the same. */
+/** What is there is of version 1, or nothing. */
 function begin(transaction: StoreTransaction, options: UpgradeOptions): void {
-  const found = readFormat(transaction);
-  if (found !== undefined) return writeFormat(transaction, { version: formatVersion, upgradingFrom: 2 });
   const hasOld = beginFrom1(transaction, options);
   writeFormat(transaction, { version: formatVersion, ...(hasOld && { upgradingFrom: 1 }) });
 }
@@ -134,58 +126,9 @@ function beginFrom1(transaction: StoreTransaction, { clock, random }: UpgradeOpt
   return old.length > 0;
 }
 
-/** All of version 2 but its record of the version. */
-const rangesOf2: readonly StoreRange[] = [
-  { start: Uint8Array.of(tenantOf2), end: formatKey },
-  { start: afterKey(formatKey), end: Uint8Array.of(tenantOf2 + 1) },
-];
-
-function isEmpty(reader: StoreReader, range: StoreRange): boolean {
-  for (const _entry of reader.range(range)) return false;
-  return true;
-}
-
-/** With checksums, under another tenant. Items bring their index entries and counts, so that those are sure to be right. */
-function moveFrom2(transaction: StoreTransaction, itemsMax: number): void {
-  const checked = checkedTransaction(transaction, onDamage);
-  const tables = tablesIn(transaction); // the catalog lies, and so is moved, before all items
-  for (const { start, end } of rangesOf2) {
-    const { entries } = nextEntries(transaction, start, end, itemsMax, tableLimits.upgradeBytesMax);
-    for (const { key, value } of entries) {
-      const { tableId, space } = placeOf(key);
-      const table = tables.get(tableId) ?? tablesIn(transaction).get(tableId);
-      if (tableId === 0) moveRecordOf2(checked, key, value);
-      else if (space === 0 && table !== undefined) moveItem(checked, table, value);
-      transaction.delete(key);
-    }
-    if (entries.length > 0) return;
-  }
-}
-
-function moveRecordOf2(checked: StoreTransaction, key: Uint8Array, value: Uint8Array): void {
-  const { space } = placeOf(key);
-  if (space === systemSpaces.counters) return;
-  checked.put(moved(key), space === systemSpaces.catalog ? tableOf2(value) : value);
-}
-
-/** Indexes that were being built are complete when the items have moved, and those that went are gone. */
-function tableOf2(value: Uint8Array): Uint8Array {
-  const stored: StoredTable = JSON.parse(Buffer.from(value).toString('utf8'));
-  const indexes = stored.indexes
-    .filter(({ status }) => status !== 'dropping')
-    .map(({ builtTo: _builtTo, ...index }) => ({ ...index, status: 'ready' }));
-  return Buffer.from(JSON.stringify({ ...stored, indexes }), 'utf8');
-}
-
 function tablesIn(reader: StoreReader): Map<number, TableLayout> {
   const stored = listRecords<StoredTable>(checkedReader(reader, onDamage), systemSpaces.catalog);
   return new Map(stored.map(table => [table.id, layoutOf(table)]));
-}
-
-function moved(key: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(key);
-  copy[0] = tenant;
-  return copy;
 }
 
 function fromVersion1(tableName: string, table: TableOfVersion1, nowMs: number, tableId: string): StoredTable {
