@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   app: ['kernel', 'iot', 'platform/stream', 'platform/table', 'platform/functions'],
   http: ['kernel', 'app', 'platform/table', 'platform/functions'],
   local: ['kernel', 'iot', 'platform/stream', 'platform/table', 'app', 'http', 'device'],
-  cli: ['kernel', 'iot', 'app', 'http', 'local'],
+  cli: ['kernel', 'iot', 'platform/table', 'app', 'http', 'local'],
 };
 
 function roomOf(file: string): string {

@@ -4,14 +4,8 @@ import { systemClock } from '../kernel/clock.ts';
 import { MimamoriError, messageOf } from '../kernel/errors.ts';
 import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import {
-  creationOf,
-  endpointPlace,
-  importTables,
-  type OpenPlace,
-  type TableCreation,
-  withWritableData,
-} from '../local/index.ts';
+import { endpointPlace, type OpenPlace, withWritableData } from '../local/index.ts';
+import { creationOf, importTables, type TableCreation } from '../platform/table/index.ts';
 import { dataOption, jsonOption } from './options.ts';
 import { abortOnSignal, progressFor, whole } from './progress.ts';
 import { addPlaceOptions, type PlaceOptions } from './transfer-options.ts';

@@ -1,4 +1,3 @@
-export { creationOf, exportTables, importTables, openSource, type TableCreation } from '../platform/table/index.ts';
 export { readAddress } from './address-file.ts';
 export { findAppModule, findSimulation, loadApp } from './app-module.ts';
 export { moduleBeside } from './app-supervisor.ts';
