@@ -5,6 +5,7 @@ import { openSdkTable } from './sdk-table.ts';
 import type { BenchItem, TableUnderLoad } from './table-under-load.ts';
 
 const TableName = 'bench';
+const idleMsMax = 3_000;
 const authorization =
   'AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature=0';
 
@@ -14,7 +15,7 @@ export async function openRawTable(url: string): Promise<TableUnderLoad> {
   const idle: RawConnection[] = [];
   const call = async (target: string, input: object) => {
     let connection = idle.pop();
-    while (connection?.isClosed) connection = idle.pop(); // servers close what has been idle for a while
+    for (; connection?.isStale; connection = idle.pop()) connection.close();
     connection ??= await RawConnection.open(hostname, Number(port));
     const answer = await connection.call(target, JSON.stringify(input));
     idle.push(connection);
@@ -71,6 +72,7 @@ class RawConnection {
   readonly #socket: Socket;
   readonly #host: string;
   #received = '';
+  #usedAtMs = performance.now();
   #waiting: { resolve: (body: string) => void; reject: (error: Error) => void } | undefined;
 
   private constructor(socket: Socket, host: string) {
@@ -87,8 +89,9 @@ class RawConnection {
     return new RawConnection(socket, `${hostname}:${port}`);
   }
 
-  get isClosed(): boolean {
-    return this.#socket.readyState !== 'open';
+  /** Servers close what has been idle for a while, Node's after 5 s, and may be about to. */
+  get isStale(): boolean {
+    return this.#socket.readyState !== 'open' || performance.now() - this.#usedAtMs > idleMsMax;
   }
 
   call(target: string, body: string): Promise<string> {
@@ -114,6 +117,7 @@ class RawConnection {
     if (this.#received.length < headEnd + 4 + length) return;
     const answer = this.#received;
     this.#received = '';
+    this.#usedAtMs = performance.now();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (answer.startsWith('HTTP/1.1 200')) waiting?.resolve(answer.slice(headEnd + 4));
