@@ -5,6 +5,7 @@
  * What the app keeps for itself in the same table (checkpoints, dead letters, commands, lookup records) is passed by
  * without a trace: a reader that told of it would make its consumer save a checkpoint, which is a change again.
  */
+import assert from 'node:assert/strict';
 import { bufferOf } from '../kernel/bytes.ts';
 import {
   type ConsumerOptions,
@@ -15,9 +16,12 @@ import {
   type Outcome,
   type Selected,
   type SequenceNumber,
+  type Shard,
   type ShardId,
+  type StartingPosition,
   type StreamReader,
   type StreamRecord,
+  wholeShard,
 } from '../platform/stream/index.ts';
 import {
   type ChangeFeed,
@@ -80,8 +84,14 @@ export class TableChangeReader implements StreamReader {
     this.#onGap = options.onGap;
   }
 
-  async shards(): Promise<ShardId[]> {
-    return [changesShard];
+  async shards(): Promise<Shard[]> {
+    return [{ ...wholeShard(), shardId: changesShard }];
+  }
+
+  /** Of the starting positions only those that a function for changes can have. */
+  async locate(_shardId: ShardId, position: StartingPosition): Promise<SequenceNumber | null> {
+    assert(position.type === 'TRIM_HORIZON' || position.type === 'LATEST');
+    return position.type === 'LATEST' ? this.#feed.lastSequenceNumber() : null;
   }
 
   async read(_shardId: ShardId, after: SequenceNumber | null, bytesMax: number): Promise<StreamRecord[]> {

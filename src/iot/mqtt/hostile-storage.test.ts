@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { codeOf } from '../../kernel/errors.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { TestDisk } from '../../kernel/test-disk.ts';
-import { EmbeddedStream, onlyShard } from '../../platform/stream/index.ts';
+import { appendedInOrder, EmbeddedStream, onlyShard } from '../../platform/stream/index.ts';
 import { brokerLimits } from './broker-limits.ts';
 import type { Message } from './client-state.ts';
 import { bites, GatewayWorld, publishPacket, type TestClient } from './gateway-world.ts';
@@ -196,7 +196,7 @@ describe('a disk that fails', () => {
   const { append } = EmbeddedStream.prototype;
   /** Takes a failed write or sync for a success. */
   const carefree: typeof append = async function (this: EmbeddedStream, batch) {
-    return append.call(this, batch).catch(() => ({ shardId: onlyShard, firstSequenceNumber: 0n }));
+    return append.call(this, batch).catch(() => appendedInOrder(onlyShard, 0n));
   };
 
   const nothingIsPromised = async () => {

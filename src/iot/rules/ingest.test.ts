@@ -6,20 +6,24 @@ import { seededRandom } from '../../kernel/random.ts';
 import { TestDisk } from '../../kernel/test-disk.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
 import {
+  type Appended,
+  appendedInOrder,
   EmbeddedStream,
   EmbeddedStreamReader,
   LocalTail,
+  noneFailed,
   onlyShard,
   type RecordBatch,
   type Stream,
   streamLimits,
+  wholeShard,
 } from '../../platform/stream/index.ts';
 import { type AckTarget, Ingest, readEnvelope } from './index.ts';
 
 /** A stream whose durability a test decides. */
 class HeldStream implements Stream {
   readonly batches: RecordBatch[] = [];
-  readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  readonly #waiting: { resolve: (failed?: Appended['failed']) => void; reject: (error: Error) => void }[] = [];
 
   get pendingBytes(): number {
     return this.batches.slice(-this.#waiting.length).reduce((sum, batch) => sum + batch.bytes, 0);
@@ -32,21 +36,22 @@ class HeldStream implements Stream {
 
   append(batch: RecordBatch) {
     this.batches.push(batch);
-    return new Promise<{ shardId: string; firstSequenceNumber: bigint }>((resolve, reject) => {
-      this.#waiting.push({ resolve: () => resolve({ shardId: onlyShard, firstSequenceNumber: 1n }), reject });
+    return new Promise<Appended>((resolve, reject) => {
+      const keep = (failed = noneFailed) => resolve({ ...appendedInOrder(onlyShard, 1n), failed });
+      this.#waiting.push({ resolve: keep, reject });
     });
   }
 
-  /** Answers the oldest waiting append: with success, or with a refusal of this code. */
-  answer(code?: string): void {
+  /** Answers the oldest waiting append: with success but for the records in `failed`, or with a refusal of this code. */
+  answer(code?: string, failed?: Appended['failed']): void {
     const waiting = this.#waiting.shift();
     assert(waiting);
     if (code) waiting.reject(new MimamoriError({ code, message: '', fix: '' }));
-    else waiting.resolve();
+    else waiting.resolve(failed);
   }
 
   async shards() {
-    return [onlyShard];
+    return [wholeShard()];
   }
 
   async close() {}
@@ -120,6 +125,25 @@ describe('ingest', () => {
     ingest.answerInOrder(targetOf('a'), 1, 0);
     await clock.settle();
     assert.deepEqual(heard, ['a1=0', 'flush']);
+  });
+
+  it('acknowledges what a stream kept of a batch, and refuses the records it did not', async () => {
+    const stream = new HeldStream();
+    const { ingest, clock, counters, heard, targetOf } = startOn(stream);
+    const a = targetOf('a');
+    ingest.offer('hot', 't', payload); // QoS 0
+    ingest.offer('a', 't', payload, a, 1);
+    ingest.answerInOrder(a, 2, 0);
+    ingest.offer('hot', 't', payload, a, 3);
+    await clock.settle();
+    const throttled = new MimamoriError({ code: 'stream.throttled', message: '', fix: '' });
+    stream.answer(undefined, new Map([0, 2].map(index => [index, throttled])));
+    await clock.settle();
+    assert.deepEqual(heard, ['a1=0', 'a2=0', 'a3 stream.throttled', 'flush']);
+    assert.deepEqual(
+      ['received', 'durable', 'refused.stream.throttled'].map(name => counters.get(`ingest.${name}`)),
+      [3, 1, 2],
+    );
   });
 
   it('tells everyone in a group that was refused, and takes the next one: T07', async () => {

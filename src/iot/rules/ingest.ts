@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
 import { codeOf } from '../../kernel/errors.ts';
-import { RecordBatch, type Stream, streamLimits } from '../../platform/stream/index.ts';
+import { type Appended, noneFailed, RecordBatch, type Stream, streamLimits } from '../../platform/stream/index.ts';
 import { envelopeBytes, writeEnvelope } from './envelope.ts';
 
 /** Whoever waits to hear that its message is durable. One object per connection, not per message. */
@@ -27,7 +27,12 @@ interface Gathering {
   readonly targets: AckTarget[];
   readonly packetIds: number[];
   readonly answers: number[];
+  /** By target: its record's index in the batch, or `noRecord`. */
+  readonly records: number[];
 }
+
+/** The target waits for what sessions must remember only. */
+const noRecord = -1;
 
 /**
  * The rule that joins the halves: device messages go into the stream, and only when a group of them is durable are
@@ -86,7 +91,7 @@ export class Ingest {
     const topicBytes = Buffer.byteLength(topic);
     const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length));
     writeEnvelope(batch.buffer, position, topic, topicBytes, payload);
-    if (target) this.answerInOrder(target, packetId, answer);
+    if (target) this.#answerFor(batch.count - 1, target, packetId, answer);
     else this.#schedule();
   }
 
@@ -101,10 +106,15 @@ export class Ingest {
 
   /** Sends an acknowledgement that needs no record in its turn: after those of everything offered before it. */
   answerInOrder(target: AckTarget, packetId: number, answer: number): void {
+    this.#answerFor(noRecord, target, packetId, answer);
+  }
+
+  #answerFor(record: number, target: AckTarget, packetId: number, answer: number): void {
     const gathering = this.#gatherings[this.#gatherings.length - 1];
     gathering.targets.push(target);
     gathering.packetIds.push(packetId);
     gathering.answers.push(answer);
+    gathering.records.push(record);
     this.#schedule();
   }
 
@@ -163,7 +173,7 @@ export class Ingest {
   async #commitGroup(group: Gathering[]): Promise<void> {
     const journaling = this.#appendToJournal(group);
     const outcomes = await Promise.allSettled(
-      group.map(({ batch }) => hasRecords(batch) && this.#stream?.append(batch)),
+      group.map(({ batch }) => (hasRecords(batch) ? this.#stream?.append(batch) : undefined)),
     );
     const journalFailure = await journaling;
     let failed: unknown;
@@ -174,7 +184,7 @@ export class Ingest {
         : outcome.status === 'rejected'
           ? outcome.reason
           : undefined;
-      if (failure === undefined) this.#acknowledge(group[index]);
+      if (failure === undefined) this.#acknowledge(group[index], appendedOf(outcome)?.failed ?? noneFailed);
       else this.#refuse(group[index], failure);
       if (codeOf(failure) === 'stream.failed') failed = failure;
     }
@@ -202,13 +212,17 @@ export class Ingest {
     return undefined;
   }
 
-  #acknowledge({ batch, targets, packetIds, answers }: Gathering): void {
+  /** All but the records that the stream refused one by one, as a throttled shard does. */
+  #acknowledge({ batch, targets, packetIds, answers, records }: Gathering, failed: Appended['failed']): void {
     if (batch) {
       this.#counters.add('ingest.received', batch.count);
-      this.#counters.add('ingest.durable', batch.count);
+      this.#counters.add('ingest.durable', batch.count - failed.size);
+      for (const { code } of failed.values()) this.#counters.add(`ingest.refused.${code}`);
     }
     for (let index = 0; index < targets.length; index++) {
-      targets[index].acknowledge(packetIds[index], answers[index]);
+      const refusal = failed.get(records[index]);
+      if (refusal === undefined) targets[index].acknowledge(packetIds[index], answers[index]);
+      else targets[index].refuse(packetIds[index], refusal.code, answers[index]);
     }
   }
 
@@ -238,8 +252,12 @@ function hasRecords(batch: RecordBatch | undefined): batch is RecordBatch {
   return batch !== undefined && batch.count > 0;
 }
 
+function appendedOf(outcome: PromiseSettledResult<Appended | undefined>): Appended | undefined {
+  return outcome.status === 'fulfilled' ? outcome.value : undefined;
+}
+
 function newGathering(): Gathering {
-  return { batch: undefined, journal: undefined, targets: [], packetIds: [], answers: [] };
+  return { batch: undefined, journal: undefined, targets: [], packetIds: [], answers: [], records: [] };
 }
 
 const journalRetryMs = 1_000; // ours: how often a full disk is asked again

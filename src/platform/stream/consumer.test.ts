@@ -292,6 +292,7 @@ describe('consumer', () => {
     const reader = world.openReader();
     const stopping: StreamReader = {
       shards: () => reader.shards(),
+      locate: (shardId, position) => reader.locate(shardId, position),
       close: () => reader.close(),
       waitBeyond: (shardId, after, signal) => reader.waitBeyond(shardId, after, signal),
       read: async (shardId, after, bytesMax) => {

@@ -106,7 +106,7 @@ describe('embedded stream, when the disk fails', () => {
       world.disk.failNext({ operation: 'write', code });
       assert.deepEqual(await refusalsOf(world, group), ['stream.full', 'stream.full']);
       const after = await world.append(stream, 'a:5');
-      assert.equal(after.firstSequenceNumber, 2n);
+      assert.equal(after.placeOf(0).sequenceNumber, 2n);
       assert.deepEqual(await world.readAll(), ['a:1', 'a:5']);
       await world.open();
       assert.deepEqual(await world.readAll(), ['a:1', 'a:5']);
@@ -312,8 +312,8 @@ describe('embedded stream, opened after a crash', () => {
     await world.replace(`${shardDirectory}/${name}.log`, Buffer.alloc(0));
     const stream = await world.open({ segmentBytesMax: 200 });
     for (let index = 0; index < 30; index++) {
-      const { firstSequenceNumber } = await world.append(stream, `a:${index}`);
-      assert.equal(firstSequenceNumber, start + BigInt(index));
+      const appended = await world.append(stream, `a:${index}`);
+      assert.equal(appended.placeOf(0).sequenceNumber, start + BigInt(index));
     }
     const reopened = await world.open();
     assert.equal(reopened.lastSequenceNumber, start + 29n);

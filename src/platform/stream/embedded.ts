@@ -3,9 +3,10 @@ import type { Clock } from '../../kernel/clock.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import { type File, type Files, joinPath } from '../../kernel/files.ts';
 import { type Random, systemRandom } from '../../kernel/random.ts';
+import { appendedInOrder } from './appended.ts';
 import { streamBusy, streamClosed, streamCorrupt, streamFailed, streamFull } from './errors.ts';
 import { streamLimits } from './limits.ts';
-import type { Appended, SequenceNumber, ShardId, Stream } from './port.ts';
+import type { Appended, SequenceNumber, Shard, ShardId, Stream } from './port.ts';
 import { blockHeaderBytes, type RecordBatch, readBlockHeader } from './record-batch.ts';
 import {
   type IntactBlocks,
@@ -17,6 +18,7 @@ import {
   segmentPath,
   walkBlocks,
 } from './segment.ts';
+import { shardIdOf, wholeShard } from './shards.ts';
 
 export interface EmbeddedStreamOptions {
   readonly files: Files;
@@ -35,7 +37,7 @@ export interface EmbeddedStreamOptions {
 }
 
 /** The only shard of the embedded engine. */
-export const onlyShard: ShardId = 'shardId-000000000000';
+export const onlyShard: ShardId = shardIdOf(0);
 
 interface Waiting {
   readonly batch: RecordBatch;
@@ -131,8 +133,8 @@ export class EmbeddedStream implements Stream {
     });
   }
 
-  async shards(): Promise<ShardId[]> {
-    return [onlyShard];
+  async shards(): Promise<Shard[]> {
+    return [wholeShard()];
   }
 
   /** Makes durable what was appended, then closes. */
@@ -161,7 +163,7 @@ export class EmbeddedStream implements Stream {
       this.#options.onDurable?.(this.lastSequenceNumber);
       let firstSequenceNumber = written.firstSequenceNumber;
       for (const { batch, resolve } of group) {
-        resolve({ shardId: onlyShard, firstSequenceNumber });
+        resolve(appendedInOrder(onlyShard, firstSequenceNumber));
         firstSequenceNumber += BigInt(batch.count);
       }
     } catch (error) {

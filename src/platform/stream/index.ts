@@ -1,3 +1,4 @@
+export { appendedInOrder, noneFailed } from './appended.ts';
 export {
   Consumer,
   type ConsumerOptions,
@@ -13,6 +14,19 @@ export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedde
 export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';
 export { LocalTail } from './local-tail.ts';
-export type { Appended, RecordFilter, SequenceNumber, ShardId, Stream, StreamReader, StreamRecord } from './port.ts';
+export type {
+  Appended,
+  Place,
+  RecordFilter,
+  Resharding,
+  SequenceNumber,
+  Shard,
+  ShardId,
+  StartingPosition,
+  Stream,
+  StreamReader,
+  StreamRecord,
+} from './port.ts';
 export { EmbeddedStreamReader, type StreamTail } from './reader.ts';
 export { RecordBatch } from './record-batch.ts';
+export { hashKeyMax, shardIdOf, wholeShard } from './shards.ts';

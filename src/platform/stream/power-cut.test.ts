@@ -156,11 +156,11 @@ async function appendUntil(
     for (const text of texts) ledger.sent(text);
     pending++;
     stream.append(batchOf(...texts)).then(
-      ({ firstSequenceNumber }) => {
+      appended => {
         pending--;
         // Whoever was promised something before the power went knows it still; afterwards nobody is there to hear it.
         if (!signal.aborted)
-          texts.forEach((text, index) => void ledger.acknowledged(firstSequenceNumber + BigInt(index), text));
+          texts.forEach((text, index) => void ledger.acknowledged(appended.placeOf(index).sequenceNumber, text));
       },
       error => {
         pending--;

@@ -1,7 +1,15 @@
 import { codeOf } from '../../kernel/errors.ts';
 import { type File, type Files, joinPath } from '../../kernel/files.ts';
 import { checkpointNotReached, streamCorrupt } from './errors.ts';
-import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
+import type {
+  RecordFilter,
+  SequenceNumber,
+  Shard,
+  ShardId,
+  StartingPosition,
+  StreamReader,
+  StreamRecord,
+} from './port.ts';
 import {
   type BlockHeader,
   blockHeaderBytes,
@@ -11,6 +19,7 @@ import {
   unpackRecords,
 } from './record-batch.ts';
 import { listSegments, type Segment } from './segment.ts';
+import { wholeShard } from './shards.ts';
 
 /** How a reader, which may live on another thread than the writer, learns what is durable. */
 export interface StreamTail {
@@ -50,9 +59,33 @@ export class EmbeddedStreamReader implements StreamReader {
     this.#tail = options.tail;
   }
 
-  async shards(): Promise<ShardId[]> {
-    const names = await this.#files.list(this.#directory);
-    return names.filter(name => /^shardId-\d{12}$/.test(name));
+  async shards(): Promise<Shard[]> {
+    return [wholeShard()];
+  }
+
+  async locate(shardId: ShardId, position: StartingPosition): Promise<SequenceNumber | null> {
+    switch (position.type) {
+      case 'TRIM_HORIZON':
+        return null;
+      case 'LATEST':
+        return this.#tail.lastSequenceNumber();
+      case 'AT_SEQUENCE_NUMBER':
+        return position.sequenceNumber - 1n;
+      case 'AFTER_SEQUENCE_NUMBER':
+        return position.sequenceNumber;
+      case 'AT_TIMESTAMP':
+        return this.#beforeTime(shardId, position.atMs);
+    }
+  }
+
+  async #beforeTime(shardId: ShardId, atMs: number): Promise<SequenceNumber | null> {
+    for (let after: SequenceNumber | null = null; ; ) {
+      const records: StreamRecord[] = await this.read(shardId, after, readerLimits.chunkBytesMax);
+      if (records.length === 0) return this.#tail.lastSequenceNumber();
+      const first = records.find(({ arrivalAtMs }) => arrivalAtMs >= atMs);
+      if (first !== undefined) return first.sequenceNumber - 1n;
+      after = records[records.length - 1].sequenceNumber;
+    }
   }
 
   async read(
