@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { CallCounter } from './call-counter.ts';
+import type { Cause } from './causes.ts';
 
 export interface Caller {
   readonly functionName?: string;
@@ -12,6 +13,14 @@ export interface Caller {
   readonly calls?: CallCounter;
   /** What is called now is part of a call that was counted as a whole, e.g. the shards of a list. */
   readonly isCounted?: boolean;
+  /** The id of the invocation. */
+  readonly requestId?: string;
+  /** The thing whose event it is about, if it is about one. */
+  readonly thingName?: string;
+  /** The record, change or request it is about. */
+  readonly eventId?: string;
+  /** Of what is made now: it includes the invocation itself. */
+  readonly cause?: Cause;
 }
 
 const storage = new AsyncLocalStorage<Caller>();
