@@ -40,7 +40,7 @@ describe('mimamori capacity', () => {
     await backend.kill('SIGTERM');
     const { code, complaint } = capacity('--data', folder);
     assert.equal(code, 1);
-    assert.match(complaint, /capacity\.notRunning/);
+    assert.match(complaint, /operator\.notRunning/);
   });
 
   it('is not needed to see what a request costs, and how lists lag, with --trace and --strict', async () => {
@@ -64,14 +64,14 @@ describe('mimamori capacity', () => {
 
   it('says when there is nobody to ask, or nothing to tell', async () => {
     const folder = path.join(temporaryFolder(), 'never');
-    assert.match(capacity('--data', folder).complaint, /capacity\.notRunning/);
+    assert.match(capacity('--data', folder).complaint, /operator\.notRunning/);
     assert(!existsSync(folder));
     const other = temporaryFolder();
     const backend = await BackendProcess.start(other, { env: { MIMAMORI_CAPACITY: '0' } });
     assert.match(capacity('--data', other).complaint, /capacity\.off/);
     await backend.kill('SIGKILL');
-    assert.match(capacity('--data', other).complaint, /capacity\.notAnswering/); // Its address is still there.
+    assert.match(capacity('--data', other).complaint, /operator\.notAnswering/); // Its address is still there.
     writeFileSync(path.join(other, 'http-url'), 'nonsense');
-    assert.match(capacity('--data', other).complaint, /capacity\.notAnswering/);
+    assert.match(capacity('--data', other).complaint, /operator\.notAnswering/);
   });
 });

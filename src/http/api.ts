@@ -12,7 +12,7 @@ import { docsPage } from './docs-page.ts';
 import type { Feed } from './feed.ts';
 import { isTooDeep } from './json.ts';
 import { httpLimits } from './limits.ts';
-import { addOperatorRoutes, type OperatorOptions } from './operator.ts';
+import { addOperatorRoutes, type OperatorOptions } from './operator/index.ts';
 import {
   bodyTooLarge,
   inputNotValid,

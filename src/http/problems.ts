@@ -69,8 +69,8 @@ export const unauthorized = () =>
 export const notOperator = () =>
   new ApiError(401, {
     code: 'api.notOperator',
-    message: 'Only the operator may see this.',
-    fix: 'Run `mimamori capacity` where the data directory is; the token of a user is not enough.',
+    message: 'Only the operator may see or do this.',
+    fix: 'Run the command (`mimamori capacity`, `mimamori logs`, …) where the data directory is; the token of a user is not enough.',
   });
 
 export const capacityOff = () =>

@@ -5,7 +5,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
-import { Feed, listenHttp, loadSigningKey, makeApi, OperatorTokens, TokenIssuer } from '../http/index.ts';
+import {
+  capacityRoutes,
+  Feed,
+  listenHttp,
+  loadSigningKey,
+  makeApi,
+  OperatorTokens,
+  TokenIssuer,
+} from '../http/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
 import { codeOf } from '../kernel/errors.ts';
@@ -99,7 +107,7 @@ async function start(): Promise<void> {
     log,
     demoUser: data.demoUser,
     tracesRequests: data.traces,
-    operator: { tokens: new OperatorTokens(key, systemClock), capacity: accounting.reportFor(runtime) },
+    operator: { tokens: new OperatorTokens(key, systemClock), routes: capacityRoutes(accounting.reportFor(runtime)) },
     health,
   });
   await runtime.start();

@@ -2,14 +2,12 @@
  * What only the operator may see. Whoever can read the data directory's key can make these tokens, and nobody else: they
  * are signed with a key of their own, so no token of a user is one, whatever name or application it is made for.
  */
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { jwtVerify, SignJWT } from 'jose';
-import { type CapacityReport, derivedKey } from '../app/index.ts';
-import type { Clock } from '../kernel/clock.ts';
-import { httpLimits } from './limits.ts';
-import { capacityOff, notOperator } from './problems.ts';
-
-export const capacityPath = '/operator/capacity';
+import { derivedKey } from '../../app/index.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { httpLimits } from '../limits.ts';
+import { notOperator } from '../problems.ts';
 
 const audience = 'mimamori operator';
 
@@ -44,20 +42,28 @@ export class OperatorTokens {
   }
 }
 
-export interface OperatorOptions {
-  readonly tokens: OperatorTokens;
-  /** Undefined: nothing is accounted for. */
-  readonly capacity: ((hotPartitions: number | undefined) => CapacityReport) | undefined;
+/** One thing the operator may ask or do. Each part of the backend gives its own. */
+export interface OperatorRoute {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Below `/operator/`, with parameters as Hono writes them: `/operator/dead-letters/:id`. */
+  readonly path: string;
+  /** The token has been checked. What it throws is answered as a problem. */
+  readonly answer: (c: Context) => Response | Promise<Response>;
 }
 
-export function addOperatorRoutes(api: Hono, { tokens, capacity }: OperatorOptions): void {
-  api.get(capacityPath, async c => {
-    const header = c.req.header('Authorization') ?? '';
-    const isOperator = header.startsWith('Bearer ') && (await tokens.check(header.slice('Bearer '.length)));
-    if (!isOperator) throw notOperator();
-    if (capacity === undefined) throw capacityOff();
-    const top = Number(c.req.query('top') ?? Number.NaN);
-    c.header('Cache-Control', 'no-store');
-    return c.json(capacity(Number.isInteger(top) ? top : undefined));
-  });
+export interface OperatorOptions {
+  readonly tokens: OperatorTokens;
+  readonly routes: readonly OperatorRoute[];
+}
+
+export function addOperatorRoutes(api: Hono, { tokens, routes }: OperatorOptions): void {
+  for (const { method, path, answer } of routes) {
+    api.on(method, path, async c => {
+      const header = c.req.header('Authorization') ?? '';
+      const isOperator = header.startsWith('Bearer ') && (await tokens.check(header.slice('Bearer '.length)));
+      if (!isOperator) throw notOperator();
+      c.header('Cache-Control', 'no-store');
+      return answer(c);
+    });
+  }
 }
