@@ -57,8 +57,9 @@ async function openAnswer({ data, url }: OperatorTarget, path: string, question:
   const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   const init = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
-  const answer = await fetch(new URL(path, address), init).catch(cause => {
-    throw signal.aborted && question.signal !== undefined ? cause : notAnswering(address, cause);
+  const ask = async () => fetch(new URL(path, address), init); // An address that is none rejects, too.
+  const answer = await ask().catch(cause => {
+    throw question.signal?.aborted ? cause : notAnswering(address, cause);
   });
   if (answer.ok) return answer;
   const problem: unknown = await answer.json().catch(() => undefined);
