@@ -122,10 +122,10 @@ export class AggregateKeeper implements ChangeConsumer<CountedChange> {
     }
   }
 
-  readonly wants: ChangeFilter = key => this.#declared.some(({ entity }) => baseRecordsOf(entity)(key));
+  readonly wantsKey: ChangeFilter = key => this.#declared.some(({ entity }) => baseRecordsOf(entity)(key));
 
   readonly select = (record: StreamRecord): CountedChange | undefined => {
-    const change = selectChange(record, this.wants);
+    const change = selectChange(record, this.wantsKey);
     if (!change) return undefined;
     const entity = entityOfRecord({ PK: String(change.keys.PK), SK: String(change.keys.SK) });
     return entity === undefined ? undefined : { entity, change };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
+import { type Cause, currentCause, decodeCause, encodeCause } from '../kernel/causes.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
@@ -29,6 +30,8 @@ interface StoredCommand {
   readonly Answer?: Record<string, unknown>;
   /** Counted before each run of the result function, so that one that hangs or crashes is counted too. */
   readonly ResultAttempts?: number;
+  /** What led to it, as `encodeCause` writes it. */
+  readonly Cause?: string;
 }
 
 const sortKey = 'Command';
@@ -51,6 +54,10 @@ export interface EndedCommand {
   readonly sentAtMs: number;
   readonly outcome: 'answered' | 'timedOut' | 'expired';
   readonly response: Record<string, unknown> | undefined;
+  /** What led to the command, if a function sent it. */
+  readonly cause?: Cause;
+  /** How often its result function is run by now. */
+  readonly attempt: number;
 }
 
 type InHand = Active<StoredCommand>;
@@ -108,6 +115,7 @@ export class CommandTracker {
     const parsed = this.#definition(command).request.safeParse({ ...order.request, sessionId });
     if (!parsed.success) throw entityNotValid(`${command} request`, problemsOf(parsed.error));
     const createdAtMs = clock.nowMs();
+    const cause = currentCause();
     const stored: StoredCommand = {
       PK: partitionKeyOf(sessionId),
       SK: sortKey,
@@ -119,6 +127,7 @@ export class CommandTracker {
       CreatedAtMs: createdAtMs,
       ExpiresAtMs: order.expiresAtMs ?? createdAtMs + commandLimits.lifetimeMsDefault,
       Outcome: 'pending',
+      ...(cause && { Cause: Buffer.from(encodeCause(cause)).toString() }),
     };
     try {
       await table.put({ TableName: appTable.tableName, Item: stored, ConditionExpression: 'attribute_not_exists(PK)' });
@@ -277,7 +286,9 @@ export class CommandTracker {
         { sessionId: stored.SessionId, code: codeOf(error), reason: messageOf(error) },
         'The function for a command result failed.',
       );
-      return this.#retryResultLater(stored, error);
+      if (codeOf(error) !== 'function.loop') return this.#retryResultLater(stored, error);
+      const attempts = stored.ResultAttempts ?? 1; // Trying it again would only go round once more.
+      await this.#options.onResultGivenUp(stored.Command, resultOf(stored), error, attempts);
     }
     await this.#markHandled(stored);
   }
@@ -384,6 +395,8 @@ function resultOf(stored: StoredCommand): EndedCommand {
     sentAtMs: stored.CreatedAtMs,
     outcome: stored.Outcome,
     response: stored.Answer,
+    ...(stored.Cause !== undefined && { cause: decodeCause(Buffer.from(stored.Cause)) }),
+    attempt: stored.ResultAttempts ?? 1,
   };
 }
 

@@ -2,15 +2,30 @@ import type { z } from 'zod';
 import type { Iot } from '../iot/port.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Log } from '../kernel/log.ts';
+import type { Invocation } from '../platform/functions/index.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { AttributesOf, EntityDefinition, EntityMap, Repositories } from './entities/index.ts';
-import type { CommandDefinition, CommandMap, Model, RouteOptions, TelemetryMap, TelemetryTypes } from './model.ts';
+import type {
+  CommandDefinition,
+  CommandMap,
+  DirectDefinition,
+  DirectMap,
+  Model,
+  RouteOptions,
+  StreamDefinition,
+  TelemetryMap,
+  TelemetryTypes,
+} from './model.ts';
 import type { ParallelOptions, Settled } from './parallel.ts';
 
 /** Everything a handler may touch. Time and ids come from here too, so that a test can own them. */
-export interface AppContext<C extends CommandMap, E extends EntityMap> {
+export interface AppContext<C extends CommandMap, E extends EntityMap, F extends DirectMap = DirectMap> {
   readonly entities: Repositories<E>;
   readonly commands: { readonly [Name in keyof C]: CommandSender<C[Name]> };
+  /** Functions of this app that are called by name. */
+  readonly functions: { readonly [Name in keyof F]: FunctionCaller<F[Name]> };
+  /** The invocation that the handler runs in. */
+  readonly invocation: Invocation;
   readonly iot: Iot;
   /** The table itself, for what entities do not cover. */
   readonly table: Table;
@@ -29,7 +44,7 @@ export interface AppContext<C extends CommandMap, E extends EntityMap> {
 }
 
 /** The context that handlers of a model work in: `ContextOf<typeof model>`. */
-export type ContextOf<M> = M extends Model<TelemetryMap, infer C, infer E> ? AppContext<C, E> : never;
+export type ContextOf<M> = M extends Model<TelemetryMap, infer C, infer E, infer F> ? AppContext<C, E, F> : never;
 
 export interface Announcement {
   readonly type: string;
@@ -49,6 +64,36 @@ export type TelemetryEvent<Types extends TelemetryTypes> = {
     readonly sequenceNumber: bigint;
   };
 }[keyof Types & string];
+
+/** One record that was put into a stream, decoded and valid. */
+export interface StreamEvent<D extends StreamDefinition> {
+  readonly record: z.output<D['record']>;
+  readonly partitionKey: string;
+  /** When the stream took it, Unix epoch milliseconds. */
+  readonly arrivalAtMs: number;
+  /** Identifies the record within its shard: the same again when it is redelivered. */
+  readonly sequenceNumber: bigint;
+  readonly shardId: string;
+}
+
+/** One time of a schedule. */
+export interface ScheduledEvent {
+  /** The time it is for, Unix epoch milliseconds; it may be later by now. The same again when it is tried again. */
+  readonly scheduledAtMs: number;
+}
+
+export interface FunctionCaller<D extends DirectDefinition> {
+  /** Runs it now and resolves with its answer. Throws what it throws, `function.throttled` and `function.inputNotValid`. */
+  invoke(input: z.input<D['input']>): Promise<D['output'] extends z.ZodType ? z.output<D['output']> : undefined>;
+  /**
+   * Stores the call, then runs it: soon, or when `delayMs` is over. What fails is tried again, then dead-lettered. Resolves
+   * when it is stored. A second call with the same `idempotencyKey` within 24 h does nothing.
+   */
+  invokeLater(
+    input: z.input<D['input']>,
+    options?: { readonly delayMs?: number; readonly idempotencyKey?: string },
+  ): Promise<void>;
+}
 
 /** What happened to one entity. Told at least once, in the order of the changes of that entity. */
 export type EntityChange<D extends EntityDefinition> = {

@@ -28,7 +28,8 @@ export const appLimits = {
 } as const;
 
 function checkFunctions({ model, functions }: App): void {
-  const consumers = Object.values(functions).filter(({ kind }) => kind !== 'commandResult').length;
+  const readsNothing = new Set(['commandResult', 'direct', 'schedule']);
+  const consumers = Object.values(functions).filter(({ kind }) => !readsNothing.has(kind)).length;
   if (consumers > appLimits.consumerFunctionsMax) {
     const fix = `Let one function handle several types of a context; at most ${appLimits.consumerFunctionsMax} read a stream.`;
     throw appNotValid(`The app has ${consumers} functions for telemetry and changes.`, fix);
@@ -47,9 +48,21 @@ function checkFunctions({ model, functions }: App): void {
 }
 
 function isInModel(model: AnyModel, declared: AppFunction): boolean {
-  if (declared.kind === 'telemetry') return Object.hasOwn(model.telemetry, declared.context);
-  if (declared.kind === 'entityChange') return Object.hasOwn(model.entities, declared.entity);
-  return Object.hasOwn(model.commands, declared.command);
+  switch (declared.kind) {
+    case 'telemetry':
+      return Object.hasOwn(model.telemetry, declared.context);
+    case 'entityChange':
+      return Object.hasOwn(model.entities, declared.entity);
+    case 'commandResult':
+      return Object.hasOwn(model.commands, declared.command);
+    case 'direct':
+      return Object.hasOwn(model.functions, declared.name);
+    case 'records':
+      return Object.hasOwn(model.streams, declared.stream);
+    case 'presence':
+    case 'schedule':
+      return true;
+  }
 }
 
 /** Two routes are ambiguous when one request could be either: the same method and shape of path. */

@@ -1,5 +1,6 @@
 export type { Aggregate, AggregateDefinition } from './aggregates.ts';
 export { type CapacityReport, capacityReport, type PatternUse } from './capacity-report.ts';
+export { consumerNames } from './consumers.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
 export { type App, appLimits, defineApp } from './define-app.ts';
 export {
@@ -28,6 +29,6 @@ export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, 
 export { openApiOf, statusOf } from './openapi.ts';
 export type { ParallelOptions, Settled } from './parallel.ts';
 export { problemsOf } from './problems.ts';
-export { consumerNames, Runtime, type RuntimeOptions } from './runtime.ts';
+export { Runtime, type RuntimeOptions } from './runtime.ts';
 export { tablesOf } from './table-changes.ts';
 export { commandTopic, devicePolicy, telemetryTopic } from './topics.ts';

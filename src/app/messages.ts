@@ -1,5 +1,6 @@
 /** What a message of the stream is to an app: telemetry for its functions, or something for its commands. */
 import { readEnvelope } from '../iot/rules/index.ts';
+import type { Cause } from '../kernel/causes.ts';
 import { parseJson } from '../kernel/json.ts';
 import type { StreamRecord } from '../platform/stream/index.ts';
 import type { App } from './define-app.ts';
@@ -15,6 +16,22 @@ export interface DecodedTelemetry {
   readonly thingName: string;
   readonly topic: string;
   readonly receivedAtMs: number;
+  readonly sequenceNumber: bigint;
+  /** What led to it, if a function made it. */
+  readonly cause?: Cause;
+}
+
+/** A device came or went, by AWS IoT Core's lifecycle events. */
+export interface PresenceEvent {
+  readonly type: 'connected' | 'disconnected';
+  readonly thingName: string;
+  readonly clientId: string;
+  /** When it happened, Unix epoch milliseconds. */
+  readonly atMs: number;
+  /** The same in a connect and its disconnect: a disconnect with a smaller one than the last connect is stale. */
+  readonly versionNumber: number;
+  /** Of a disconnect: why, in AWS IoT Core's words, e.g. `CONNECTION_LOST`. */
+  readonly disconnectReason?: string;
   readonly sequenceNumber: bigint;
 }
 
@@ -53,6 +70,28 @@ export class MessageReader {
       topic: message.topic,
       receivedAtMs: record.arrivalAtMs,
       sequenceNumber: record.sequenceNumber,
+      ...(message.cause && { cause: message.cause }),
+    };
+  }
+
+  presence(record: StreamRecord): PresenceEvent | undefined {
+    const message = readEnvelope(record.data);
+    const meaning = message && this.#meaningOf(message.topic);
+    if (!message || meaning?.kind !== 'lifecycle') return undefined;
+    const { event: type, thingName } = meaning;
+    if (type !== 'connected' && type !== 'disconnected') return undefined;
+    // The gateway has written it: `lifecyclePayload`.
+    const facts = readJson(message.topic, message.payload) as Record<string, never>;
+    const { clientId, timestamp: atMs, versionNumber, disconnectReason } = facts;
+    const { sequenceNumber } = record;
+    return {
+      type,
+      thingName,
+      clientId,
+      atMs,
+      versionNumber,
+      ...(type === 'disconnected' && { disconnectReason }),
+      sequenceNumber,
     };
   }
 

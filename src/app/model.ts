@@ -1,7 +1,17 @@
 import type { z } from 'zod';
-import type { AppContext, CommandResult, EntityChange, RouteAnswer, RouteRequest, TelemetryEvent } from './context.ts';
+import type {
+  AppContext,
+  CommandResult,
+  EntityChange,
+  RouteAnswer,
+  RouteRequest,
+  ScheduledEvent,
+  StreamEvent,
+  TelemetryEvent,
+} from './context.ts';
 import type { EntityMap } from './entities/index.ts';
 import { appNotValid } from './errors.ts';
+import type { PresenceEvent } from './messages.ts';
 
 /** The kinds of message of one context, by their last topic level: `dt/<application>/<context>/<thing>/<type>`. */
 export type TelemetryTypes = Readonly<Record<string, z.ZodType>>;
@@ -18,12 +28,58 @@ export interface CommandDefinition {
 }
 export type CommandMap = Readonly<Record<string, CommandDefinition>>;
 
+/** A function that is called by its name, with an input, by others: `context.functions.<name>.invoke(input)`. */
+export interface DirectDefinition {
+  readonly input: z.ZodType;
+  /** What it answers; absent = nothing. */
+  readonly output?: z.ZodType;
+}
+export type DirectMap = Readonly<Record<string, DirectDefinition>>;
+
+/** A stream of JSON records that others write to, over Kinesis' API: a carrier's funnel, an agent, a service. */
+export interface StreamDefinition {
+  /** What one record is. Others are dead-lettered. */
+  readonly record: z.ZodType;
+  /** Default 1. */
+  readonly shards?: number;
+  /** Which key a record gets. Default `keep`. */
+  readonly partitionKey?: PartitionKeyStrategy | 'keep';
+}
+export type StreamMap = Readonly<Record<string, StreamDefinition>>;
+
+/**
+ * What decides which records stay in order with each other. `thing`: those of a thing. `random`: none, for sources that put
+ * one key on everything. `{ field }`: those with the same value at this path of the payload, e.g. `device.id`; what has
+ * none there is keyed as if nothing had been said.
+ */
+export type PartitionKeyStrategy = 'thing' | 'random' | { readonly field: string };
+
 export interface FunctionOptions {
   /** One invocation may take this long. Default 3 s, Lambda's. */
   readonly timeoutMs?: number;
   /** Default 3; then the record is dead-lettered. */
   readonly attemptsMax?: number;
+  /** So many invocations at once at most; further ones wait, or are refused where nobody can. Default: what the app has. */
+  readonly reservedConcurrency?: number;
+  /** What it may use in a minute before it is stopped, until it is reset or the minute is over. */
+  readonly budget?: FunctionBudget;
+  /** Runs in a worker of its own, which it cannot leave: for work that is heavy or not trusted. Default: not. */
+  readonly isolated?: boolean;
+  /** Of an isolated function: the heap it may use. Default 128 MB, Lambda's. */
+  readonly memoryMegabytes?: number;
 }
+
+export interface FunctionBudget {
+  readonly invocationsPerMinuteMax?: number;
+  /** Milliseconds of running in a minute, all invocations together. */
+  readonly computeMsPerMinuteMax?: number;
+}
+
+/** When a schedule calls its function: every so often, or at the times of a cron expression. */
+export type ScheduleTimes =
+  | { readonly everyMs: number }
+  /** Five or six fields, in `timeZone` (IANA name, default UTC). */
+  | { readonly cron: string; readonly timeZone?: string };
 
 export interface BatchFunctionOptions extends FunctionOptions {
   /** At most so many messages at once; default 10,000. */
@@ -74,7 +130,43 @@ export interface EntityChangeFunction {
     | { readonly batch: (changes: never, context: never) => Promise<void> };
 }
 
-export type AppFunction = TelemetryFunction | CommandResultFunction | EntityChangeFunction;
+export interface PresenceFunction {
+  readonly kind: 'presence';
+  readonly options: FunctionOptions;
+  readonly handler: { readonly each: (event: never, context: never) => Promise<void> };
+}
+
+export interface ScheduleFunction {
+  readonly kind: 'schedule';
+  readonly times: ScheduleTimes;
+  readonly options: FunctionOptions;
+  readonly handler: (event: never, context: never) => Promise<void>;
+}
+
+export interface DirectFunction {
+  readonly kind: 'direct';
+  readonly name: string;
+  readonly options: FunctionOptions;
+  readonly handler: (input: never, context: never) => Promise<unknown>;
+}
+
+export interface RecordsFunction {
+  readonly kind: 'records';
+  readonly stream: string;
+  readonly options: BatchFunctionOptions;
+  readonly handler:
+    | { readonly each: (event: never, context: never) => Promise<void> }
+    | { readonly batch: (events: never, context: never) => Promise<void> };
+}
+
+export type AppFunction =
+  | TelemetryFunction
+  | CommandResultFunction
+  | EntityChangeFunction
+  | PresenceFunction
+  | ScheduleFunction
+  | DirectFunction
+  | RecordsFunction;
 
 export interface Route {
   readonly method: HttpMethod;
@@ -88,23 +180,36 @@ export interface Route {
  * What the product's data is: the messages up, the messages down, what is stored. Functions and routes are written
  * against it, each a value of its own in whatever file suits; `defineApp` gathers them.
  */
-export class Model<T extends TelemetryMap, C extends CommandMap, E extends EntityMap> {
+export class Model<
+  T extends TelemetryMap,
+  C extends CommandMap,
+  E extends EntityMap,
+  F extends DirectMap = DirectMap,
+  S extends StreamMap = StreamMap,
+> {
   readonly application: string;
   readonly telemetry: T;
   readonly commands: C;
   readonly entities: E;
+  readonly functions: F;
+  readonly streams: S;
+  /** Of the messages of devices, by context. */
+  readonly partitionKeys: Readonly<Partial<Record<string, PartitionKeyStrategy>>>;
 
-  constructor(application: string, parts: { telemetry: T; commands: C; entities: E }) {
+  constructor(application: string, parts: ModelParts<T, C, E, F, S>) {
     this.application = application;
     this.telemetry = parts.telemetry;
     this.commands = parts.commands;
     this.entities = parts.entities;
+    this.functions = parts.functions ?? ({} as F); // Whoever declares none has the type of none.
+    this.streams = parts.streams ?? ({} as S);
+    this.partitionKeys = parts.partitionKeys ?? {};
   }
 
   /** A function for each message of a context. Messages of one thing come in order, one at a time. */
   onTelemetry<Name extends keyof T & string>(
     context: Name,
-    handler: (event: TelemetryEvent<T[Name]>, context: AppContext<C, E>) => Promise<void>,
+    handler: (event: TelemetryEvent<T[Name]>, context: AppContext<C, E, F>) => Promise<void>,
     options: FunctionOptions = {},
   ): TelemetryFunction {
     return { kind: 'telemetry', context, options, handler: { each: handler } };
@@ -113,7 +218,7 @@ export class Model<T extends TelemetryMap, C extends CommandMap, E extends Entit
   /** A function for whole batches, across things, for work that is cheaper together. Throwing fails the batch. */
   onTelemetryBatch<Name extends keyof T & string>(
     context: Name,
-    handler: (events: TelemetryEvent<T[Name]>[], context: AppContext<C, E>) => Promise<void>,
+    handler: (events: TelemetryEvent<T[Name]>[], context: AppContext<C, E, F>) => Promise<void>,
     options: BatchFunctionOptions = {},
   ): TelemetryFunction {
     return { kind: 'telemetry', context, options, handler: { batch: handler } };
@@ -122,7 +227,7 @@ export class Model<T extends TelemetryMap, C extends CommandMap, E extends Entit
   /** A function for the end of each command, whichever it is: an answer, a time-out, or expiry while offline. */
   onCommandResult<Name extends keyof C & string>(
     command: Name,
-    handler: (result: CommandResult<C[Name]>, context: AppContext<C, E>) => Promise<void>,
+    handler: (result: CommandResult<C[Name]>, context: AppContext<C, E, F>) => Promise<void>,
     options: FunctionOptions = {},
   ): CommandResultFunction {
     return { kind: 'commandResult', command, options, handler };
@@ -135,7 +240,7 @@ export class Model<T extends TelemetryMap, C extends CommandMap, E extends Entit
    */
   onEntityChange<Name extends keyof E & string>(
     entity: Name,
-    handler: (change: EntityChange<E[Name]>, context: AppContext<C, E>) => Promise<void>,
+    handler: (change: EntityChange<E[Name]>, context: AppContext<C, E, F>) => Promise<void>,
     options: FunctionOptions = {},
   ): EntityChangeFunction {
     return { kind: 'entityChange', entity, options, handler: { each: handler } };
@@ -144,34 +249,110 @@ export class Model<T extends TelemetryMap, C extends CommandMap, E extends Entit
   /** A function for whole batches of changes, in order, for work that is cheaper together. Throwing fails the batch. */
   onEntityChangeBatch<Name extends keyof E & string>(
     entity: Name,
-    handler: (changes: EntityChange<E[Name]>[], context: AppContext<C, E>) => Promise<void>,
+    handler: (changes: EntityChange<E[Name]>[], context: AppContext<C, E, F>) => Promise<void>,
     options: BatchFunctionOptions = {},
   ): EntityChangeFunction {
     return { kind: 'entityChange', entity, options, handler: { batch: handler } };
+  }
+
+  /**
+   * A function for devices that come and go. AWS IoT Core tells it at least once and not always in order: compare
+   * `versionNumber`, or what a late disconnect tells is not true any more.
+   */
+  onPresence(
+    handler: (event: PresenceEvent, context: AppContext<C, E, F>) => Promise<void>,
+    options: FunctionOptions = {},
+  ): PresenceFunction {
+    return { kind: 'presence', options, handler: { each: handler } };
+  }
+
+  /**
+   * A function that is called by the clock, once per time, also when the app was restarted meanwhile; of the times that
+   * passed while it was stopped only the last one counts.
+   */
+  onSchedule(
+    times: ScheduleTimes,
+    handler: (event: ScheduledEvent, context: AppContext<C, E, F>) => Promise<void>,
+    options: FunctionOptions = {},
+  ): ScheduleFunction {
+    return { kind: 'schedule', times, options, handler };
+  }
+
+  /** The function that is called by this name, now or later. */
+  onInvoke<Name extends keyof F & string>(
+    name: Name,
+    handler: (input: z.output<F[Name]['input']>, context: AppContext<C, E, F>) => Promise<DirectAnswer<F[Name]>>,
+    options: FunctionOptions = {},
+  ): DirectFunction {
+    return { kind: 'direct', name, options, handler };
+  }
+
+  /** A function for each record that others have put into a declared stream. Records of one key come in order. */
+  onRecords<Name extends keyof S & string>(
+    stream: Name,
+    handler: (event: StreamEvent<S[Name]>, context: AppContext<C, E, F>) => Promise<void>,
+    options: FunctionOptions = {},
+  ): RecordsFunction {
+    return { kind: 'records', stream, options, handler: { each: handler } };
+  }
+
+  /** The same for whole batches. Throwing fails the batch. */
+  onRecordsBatch<Name extends keyof S & string>(
+    stream: Name,
+    handler: (events: StreamEvent<S[Name]>[], context: AppContext<C, E, F>) => Promise<void>,
+    options: BatchFunctionOptions = {},
+  ): RecordsFunction {
+    return { kind: 'records', stream, options, handler: { batch: handler } };
   }
 
   /** An HTTP route. The path's parameters, the query and the body are validated and typed; all need a bearer token. */
   route<const Path extends string, const O extends RouteOptions>(
     methodAndPath: `${HttpMethod} ${Path}`,
     options: O,
-    handler: (request: RouteRequest<Path, O>, context: AppContext<C, E>) => Promise<RouteAnswer<O>>,
+    handler: (request: RouteRequest<Path, O>, context: AppContext<C, E, F>) => Promise<RouteAnswer<O>>,
   ): Route {
     const [method, path] = methodAndPath.split(' ', 2);
     return { method: method as HttpMethod, path, options, handler }; // The template literal type has checked the method.
   }
 }
 
+interface ModelParts<
+  T extends TelemetryMap,
+  C extends CommandMap,
+  E extends EntityMap,
+  F extends DirectMap,
+  S extends StreamMap,
+> {
+  readonly telemetry: T;
+  readonly commands: C;
+  readonly entities: E;
+  /** Functions that are called by name. Default: none. */
+  readonly functions?: F;
+  /** Streams that others write to. Default: none. */
+  readonly streams?: S;
+  /** By context: what decides which of its messages stay in order. Default: `thing` for all. */
+  readonly partitionKeys?: { readonly [Context in keyof T]?: PartitionKeyStrategy };
+}
+
+// biome-ignore lint/suspicious/noConfusingVoidType: it is only ever what a handler returns.
+type DirectAnswer<D extends DirectDefinition> = D['output'] extends z.ZodType ? z.input<D['output']> : void;
+
 /** Throws `app.notValid` when a name cannot be a level of a topic. */
-export function defineModel<const T extends TelemetryMap, const C extends CommandMap, const E extends EntityMap>(
-  application: string,
-  parts: { telemetry: T; commands: C; entities: E },
-): Model<T, C, E> {
+export function defineModel<
+  const T extends TelemetryMap,
+  const C extends CommandMap,
+  const E extends EntityMap,
+  const F extends DirectMap = Readonly<Record<never, never>>,
+  const S extends StreamMap = Readonly<Record<never, never>>,
+>(application: string, parts: ModelParts<T, C, E, F, S>): Model<T, C, E, F, S> {
   checkName('application', application);
   for (const [context, types] of Object.entries(parts.telemetry)) {
     checkName('telemetry context', context);
     for (const type of Object.keys(types)) checkName('telemetry type', type);
   }
   for (const command of Object.keys(parts.commands)) checkName('command', command);
+  for (const name of Object.keys(parts.functions ?? {})) checkName('function', name);
+  for (const stream of Object.keys(parts.streams ?? {})) checkName('stream', stream);
   return new Model(application, parts);
 }
 

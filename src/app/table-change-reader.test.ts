@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { noAlarms } from '../kernel/alarms.ts';
 import { MemoryDisk } from '../kernel/memory-store.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
+import { LoopGuard } from '../platform/functions/index.ts';
 import { type OpenTable, openEmbeddedTable } from '../platform/table/index.ts';
 import { appTable } from './entities/index.ts';
-import { baseRecordsOf, changesShard, entityChangeConsumer, TableChangeReader } from './table-changes.ts';
+import { baseRecordsOf, changesShard, TableChangeReader } from './table-changes.ts';
+import { entityChangeTrigger } from './triggers/entity-change.ts';
 
 const hour = 3_600_000;
 
@@ -126,7 +129,8 @@ describe('a reader of table changes', () => {
     await world.clock.advance(hour);
     const removals = await reader.read(changesShard, null, 1e6);
     const listen = { kind: 'entityChange', entity: 'Note', options: {}, handler: { each: async () => {} } } as const;
-    const { select } = entityChangeConsumer('listen', listen, { context: world, invoke: (_name, _ms, work) => work() });
+    const loopGuard = new LoopGuard({ alarms: noAlarms });
+    const { select } = entityChangeTrigger('listen', listen, { loopGuard, invoke: (_call, work) => work({}) });
     assert.deepEqual(
       removals.map(select).flatMap(change => (change?.type === 'REMOVE' ? [[change.oldImage, change.isExpired]] : [])),
       [

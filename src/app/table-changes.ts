@@ -8,13 +8,8 @@
 import assert from 'node:assert/strict';
 import { bufferOf } from '../kernel/bytes.ts';
 import {
-  type ConsumerOptions,
   checkpointNotReached,
-  consumerDefaults,
   type DeadLetter,
-  eachRecord,
-  type Outcome,
-  type Selected,
   type SequenceNumber,
   type Shard,
   type ShardId,
@@ -36,7 +31,7 @@ import { declaredAggregates } from './aggregates.ts';
 import { reasonOf } from './dead-letters.ts';
 import type { App } from './define-app.ts';
 import { appTable, entityOfRecord } from './entities/index.ts';
-import type { EntityChangeFunction } from './model.ts';
+import type { StreamTrigger } from './triggers/stream-trigger.ts';
 
 /** All changes of the app's table; what AWS splits into shards is one here. */
 export const changesShard: ShardId = 'table-changes';
@@ -165,74 +160,11 @@ export function selectChange(record: StreamRecord, wants: ChangeFilter): Documen
   return wants(keyOf(record.data)) ? readChange(record.data) : undefined;
 }
 
-/** What an entity change function is given, before its types are known. */
-interface DecodedChange {
-  readonly type: DocumentChange['name'];
-  readonly newImage: Record<string, unknown> | undefined;
-  readonly oldImage: Record<string, unknown> | undefined;
-  readonly isExpired?: boolean;
-  readonly changedAtMs: number;
-  readonly sequenceNumber: bigint;
-}
-
-/** How a consumer is to be run, besides what all of them share. */
-export interface ChangeConsumer<Event> {
-  readonly wants: ChangeFilter;
-  readonly select: (record: StreamRecord) => Event | undefined;
-  readonly run: (batch: Selected<Event>[]) => Promise<Outcome>;
-  readonly limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
+/** How a consumer of changes is to be run. */
+export interface ChangeConsumer<Event> extends StreamTrigger<Event> {
+  readonly wantsKey: ChangeFilter;
   /** Changes were gone before it was given them. */
   readonly noteIncomplete?: () => Promise<void>;
-}
-
-/** Runs a function with a time limit, in its context. */
-interface Invoker {
-  invoke(functionName: string, timeoutMs: number | undefined, work: () => Promise<void>): Promise<void>;
-  readonly context: unknown;
-}
-
-/** The consumer that a declared function is. Each invocation has a time limit. */
-export function entityChangeConsumer(
-  functionName: string,
-  { entity, options, handler }: EntityChangeFunction,
-  runtime: Invoker,
-): ChangeConsumer<DecodedChange> {
-  const wants = baseRecordsOf(entity);
-  const select = (record: StreamRecord) => decode(record, wants);
-  const { timeoutMs, attemptsMax, batchItemsMax, batchWindowMs } = options;
-  if ('each' in handler) {
-    // The images are what entities of this definition stored: what the handler's type was made from.
-    const each = handler.each as (change: DecodedChange, context: unknown) => Promise<void>;
-    const run = eachRecord<DecodedChange>(({ event }) =>
-      runtime.invoke(functionName, timeoutMs, () => each(event, runtime.context)),
-    );
-    return { wants, select, run, limits: { attemptsMax, batchRecordsMax: consumerDefaults.eachRecordsMax } };
-  }
-  const all = handler.batch as (changes: DecodedChange[], context: unknown) => Promise<void>;
-  const run = async (batch: Selected<DecodedChange>[]): Promise<Outcome> => {
-    const changes = batch.map(({ event }) => event);
-    await runtime.invoke(functionName, timeoutMs, () => all(changes, runtime.context));
-    return { failed: new Map(), skipped: new Set() };
-  };
-  return { wants, select, run, limits: { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs } };
-}
-
-function decode(record: StreamRecord, wants: ChangeFilter): DecodedChange | undefined {
-  const change = selectChange(record, wants);
-  if (change === undefined) return undefined;
-  return {
-    type: change.name,
-    newImage: entityIn(change.newImage),
-    oldImage: entityIn(change.oldImage),
-    ...(change.name === 'REMOVE' && { isExpired: change.isExpired }),
-    changedAtMs: change.atMs,
-    sequenceNumber: record.sequenceNumber,
-  };
-}
-
-/** The attributes of the entity that a base record carries. */
-function entityIn(image: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
-  return image?.Data as Record<string, unknown> | undefined; // As the repository put it there.
 }
 
 /** The whole change with its reason, so that it can be looked at; images that would not fit are left to the stream. */

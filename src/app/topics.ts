@@ -2,10 +2,10 @@ import { lifecycleTopics } from '../iot/mqtt/index.ts';
 import type { DevicePolicy } from '../iot/port.ts';
 import { thingOfClient } from '../iot/things/index.ts';
 import type { EntityMap } from './entities/index.ts';
-import type { CommandMap, Model, TelemetryMap } from './model.ts';
+import type { CommandMap, DirectMap, Model, StreamMap, TelemetryMap } from './model.ts';
 
 /** A model whose parts do not matter here. */
-export type AnyModel = Model<TelemetryMap, CommandMap, EntityMap>;
+export type AnyModel = Model<TelemetryMap, CommandMap, EntityMap, DirectMap, StreamMap>;
 
 /** What the topic of a record in the stream says. */
 export type TopicMeaning =

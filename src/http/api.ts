@@ -119,8 +119,8 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
     const showUse = ({ use }: CallCounter) => {
       if (options.tracesRequests) c.header('Mimamori-Consumed', useText(use));
     };
-    const work = () => handler(request, runtime.context);
-    const answer = await runtime.invoke(functionName, routeTimeoutMs, work, showUse);
+    const call = { functionName, trigger: 'route', timeoutMs: routeTimeoutMs } as const;
+    const answer = await runtime.invoke(call, context => handler(request, context), showUse);
     c.header('Cache-Control', 'no-store');
     const status = statusOf(route.options);
     return status === 204 ? c.body(null, 204) : c.json(answer as object, status); // As `answer`'s schema types it.

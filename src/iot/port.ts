@@ -1,9 +1,15 @@
+import type { Cause } from '../kernel/causes.ts';
+
 /**
  * What the app half may ask of the IoT half: the parts of the AWS IoT data plane and control plane that apps use.
  * Engines: the gateway thread (local/), the AWS IoT SDK clients (later).
  */
 export interface Iot {
-  /** Sends one message to whoever subscribes to its topic. QoS 1 is queued for offline persistent sessions. */
+  /**
+   * Sends one message to whoever subscribes to its topic. QoS 1 is queued for offline persistent sessions. On a topic of
+   * telemetry it goes into the stream, as that of the thing it names, and resolves when it is durable there; functions
+   * are run for it. Throws `ingest.refused`.
+   */
   publish(message: OutgoingMessage): Promise<PublishReceipt>;
   /** Registers a thing with a fresh secret, which only this answer holds. Throws `thing.exists`, `thing.nameNotValid`. */
   createThing(thingName: string): Promise<ThingCredentials>;
@@ -23,6 +29,8 @@ export interface OutgoingMessage {
   readonly retain?: boolean;
   /** The message is worth nothing after this long; absent = never expires. */
   readonly messageExpirySeconds?: number;
+  /** What led to it. Filled in by the runtime of the app. */
+  readonly cause?: Cause;
 }
 
 export interface PublishReceipt {

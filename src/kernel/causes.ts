@@ -47,9 +47,19 @@ export function deepest(causes: Iterable<Cause>): Cause | undefined {
   return found;
 }
 
-export function encodeCause({ depth, originId, path }: Cause): Buffer {
-  return Buffer.from(JSON.stringify([depth, originId, ...path]));
+/** The bytes are shared between everything that has this cause: they are never written to. */
+export function encodeCause(cause: Cause): Uint8Array {
+  let bytes = encodedCauses.get(cause);
+  if (bytes === undefined) {
+    const { depth, originId, path } = cause;
+    bytes = Buffer.from(JSON.stringify([depth, originId, ...path]));
+    encodedCauses.set(cause, bytes);
+  }
+  return bytes;
 }
+
+/** An invocation makes many things with one cause. */
+const encodedCauses = new WeakMap<Cause, Uint8Array>();
 
 /** Undefined when it is none: what cannot be read must not keep an event from being handled. */
 export function decodeCause(bytes: Uint8Array): Cause | undefined {

@@ -18,6 +18,8 @@ export interface Access {
   /** Both without the `$share/name/` in front. */
   maySubscribe(identity: Identity, topicFilter: string): boolean;
   mayReceive(identity: Identity, topic: string): boolean;
+  /** The thing in whose name the backend itself publishes telemetry on `topic`; undefined when it is no telemetry. */
+  thingOfTelemetry?(topic: string): string | undefined;
   /** All that a client may subscribe to, for one that does not say what it wants. Absent where it cannot be told. */
   filtersOf?(identity: Identity): readonly string[];
 }

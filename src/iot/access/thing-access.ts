@@ -54,6 +54,10 @@ export class ThingAccess implements Access {
     return this.maySubscribe(identity, topic); // A topic is a filter that matches only itself.
   }
 
+  thingOfTelemetry(topic: string): string | undefined {
+    return this.#policy.thingOfTelemetry(topic);
+  }
+
   filtersOf({ thingName }: Identity): readonly string[] {
     return thingName === undefined ? [] : this.#policy.filtersOf(thingName);
   }

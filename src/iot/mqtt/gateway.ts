@@ -313,13 +313,14 @@ export class Gateway implements GatewayCore, Iot {
 
   // --- The Iot port -----------------------------------------------------------------------------------------------
 
-  /** Throws `mqtt.topicNotValid`, `mqtt.messageTooLarge`, `mqtt.messageExpiryNotValid`. */
+  /** Throws `mqtt.topicNotValid`, `mqtt.messageTooLarge`, `mqtt.messageExpiryNotValid`, `ingest.refused`. */
   async publish({
     topic,
     payload,
     qos,
     messageExpirySeconds,
     retain = false,
+    cause,
   }: OutgoingMessage): Promise<PublishReceipt> {
     if (!isTopicName(topic)) throw topicNotValid();
     const byteLength = payload.length + Buffer.byteLength(topic) + outgoingOverheadBytes;
@@ -327,8 +328,11 @@ export class Gateway implements GatewayCore, Iot {
     if (messageExpirySeconds !== undefined && !isExpiry(messageExpirySeconds)) throw messageExpiryNotValid();
     const properties =
       messageExpirySeconds === undefined ? undefined : { messageExpiryIntervalSeconds: messageExpirySeconds };
+    const thingName = this.ingest.hasStream ? this.access.thingOfTelemetry?.(topic) : undefined;
+    const durable = thingName !== undefined && this.ingest.offerOwn(thingName, topic, payload, cause);
     const { connected } = this.router.publish({ topic, payload, qos, retain, properties, byteLength });
     this.flush();
+    await durable;
     return { subscribers: connected };
   }
 

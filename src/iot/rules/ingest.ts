@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { type Cause, encodeCause } from '../../kernel/causes.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
-import { codeOf } from '../../kernel/errors.ts';
+import { codeOf, MimamoriError } from '../../kernel/errors.ts';
 import { type Appended, noneFailed, RecordBatch, type Stream, streamLimits } from '../../platform/stream/index.ts';
 import { envelopeBytes, writeEnvelope } from './envelope.ts';
 
@@ -85,14 +86,28 @@ export class Ingest {
    * `stream.recordTooLarge` or `stream.partitionKeyNotValid`, and has taken nothing then.
    */
   offer(thingName: string, topic: string, payload: Uint8Array, target?: AckTarget, packetId = 0, answer = 0): void {
+    const batch = this.#put(thingName, topic, payload, undefined);
+    if (target) this.#answerFor(batch.count - 1, target, packetId, answer);
+    else this.#schedule();
+  }
+
+  /** The same for what a function has made; resolves when it is durable. Rejects with `ingest.refused` if it was not kept. */
+  offerOwn(thingName: string, topic: string, payload: Uint8Array, cause: Cause | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const batch = this.#put(thingName, topic, payload, cause && encodeCause(cause));
+      const refuse = (_packetId: number, code: string) => reject(notKept(topic, code));
+      this.#answerFor(batch.count - 1, { acknowledge: () => resolve(), refuse }, 0, 0);
+    });
+  }
+
+  #put(thingName: string, topic: string, payload: Uint8Array, cause: Uint8Array | undefined): RecordBatch {
     const gathering = this.#gathering();
     gathering.batch ??= new RecordBatch();
     const { batch } = gathering;
     const topicBytes = Buffer.byteLength(topic);
-    const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length));
-    writeEnvelope(batch.buffer, position, topic, topicBytes, payload);
-    if (target) this.#answerFor(batch.count - 1, target, packetId, answer);
-    else this.#schedule();
+    const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length, cause));
+    writeEnvelope(batch.buffer, position, topic, topicBytes, payload, cause);
+    return batch;
   }
 
   /** Where the journal's next record goes: to the disk with whatever is offered and answered in this turn. */
@@ -259,6 +274,14 @@ function appendedOf(outcome: PromiseSettledResult<Appended | undefined>): Append
 function newGathering(): Gathering {
   return { batch: undefined, journal: undefined, targets: [], packetIds: [], answers: [], records: [] };
 }
+
+const notKept = (topic: string, code: string) =>
+  new MimamoriError({
+    code: 'ingest.refused',
+    message: `A message of the app's own on ${topic} was not kept by the stream (${code}).`,
+    fix: 'Publish it again. If it lasts, the disk is full or has failed: see the log.',
+    retryable: true,
+  });
 
 const journalRetryMs = 1_000; // ours: how often a full disk is asked again
 const journalBatchBytes = 4 * 1024; // ours: to begin with; it grows

@@ -40,6 +40,16 @@ export class PolicyEngine {
     };
   }
 
+  /** The thing whose telemetry `topic` is, whether or not it is registered. */
+  thingOfTelemetry(topic: string): string | undefined {
+    const levels = topic.split('/');
+    for (const template of this.#policy.ingest) {
+      const thingName = levels[template.split('/').indexOf(ownName)];
+      if (thingName !== undefined && this.judgePublish(thingName, topic).ingest) return thingName;
+    }
+    return undefined;
+  }
+
   /** A filter is allowed only when everything it could ever match is. */
   maySubscribe(thingName: string, topicFilter: string): boolean {
     return this.#anyOf(this.#policy.subscribe, thingName, filter => covers(filter, topicFilter));

@@ -1,20 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { currentCaller } from '../../kernel/callers.ts';
+import { fromOutside } from '../../kernel/causes.ts';
 import { delay } from '../../kernel/clock.ts';
 import type { Log } from '../../kernel/log.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { Invocations, invoke } from './index.ts';
+import { Invocations, type InvokeOptions, invoke } from './index.ts';
+
+const callOf = (functionName: string, clock: VirtualClock, timeoutMs?: number): InvokeOptions => ({
+  call: { functionName, trigger: 'direct', cause: fromOutside('a test'), timeoutMs },
+  requestId: 'request-1',
+  clock,
+});
 
 describe('an invocation', () => {
   it('is who its calls are made for, also after waiting, and forgets whom it was called by', async () => {
     const clock = new VirtualClock();
     const inner = () =>
-      invoke({ functionName: 'inner', clock }, async () => {
+      invoke(callOf('inner', clock), async () => {
         await delay(clock, 5);
         return currentCaller();
       });
-    const outer = invoke({ functionName: 'outer', clock }, async () => [await inner(), currentCaller()]);
+    const outer = invoke(callOf('outer', clock), async () => [await inner(), currentCaller()]);
     const [called, calling] = await clock.until(outer);
     assert.deepEqual([called?.functionName, calling?.functionName], ['inner', 'outer']);
     assert.notEqual(called?.calls, calling?.calls);
@@ -26,7 +33,7 @@ describe('an invocation', () => {
     const ended: string[] = [];
     const run = (functionName: string, work: () => Promise<unknown>) =>
       clock.until(
-        invoke({ functionName, clock, timeoutMs: 100, onEnd: calls => ended.push(calls.functionName) }, work).then(
+        invoke({ ...callOf(functionName, clock, 100), onEnd: calls => ended.push(calls.functionName) }, work).then(
           () => ended.push('answered'),
           error => ended.push(error.code ?? error.message),
         ),
@@ -48,7 +55,7 @@ describe('what invocations use', () => {
     const log: Log = { info: facts => void lines.push(facts), warn: assert.fail, error: assert.fail };
     const invocations = new Invocations({ log, traces: true });
     const use = (functionName: string, units: number) =>
-      invoke({ functionName, clock, onEnd: calls => invocations.note(calls) }, async () => {
+      invoke({ ...callOf(functionName, clock), onEnd: calls => invocations.note(calls) }, async () => {
         currentCaller()?.calls?.noteCall();
         currentCaller()?.calls?.noteUnits('write', units);
       });

@@ -144,7 +144,7 @@ describe('formats within the store', () => {
     const later = Uint8Array.from(encoded, (byte, at) => (at === 0 ? byte + 1 : byte));
     assert.throws(() => decodeItem(later), { code: 'table.formatTooNew' });
     assert.throws(() => encodedItemBytes(later), { code: 'table.formatTooNew' });
-    const images = { newImage: undefined, oldImage: undefined, userIdentity: undefined };
+    const images = { newImage: undefined, oldImage: undefined, userIdentity: undefined, cause: undefined };
     const change = encodeChange({ name: 'REMOVE', atMs: 0, keys: encoded, ...images });
     assert.deepEqual(decodeChange(change).keys, { PK: 'a' });
     change[0]++;

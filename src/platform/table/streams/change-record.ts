@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { bufferOf } from '../../../kernel/bytes.ts';
+import { type Cause, decodeCause, encodeCause } from '../../../kernel/causes.ts';
 import { formatTooNew } from '../errors.ts';
 import { decodeItem, encodedItemBytes, encodeItem } from '../values/item-encoding.ts';
 import { measureItem } from '../values/measure.ts';
@@ -29,6 +30,8 @@ export interface ChangeRecord {
   readonly newImage?: Item;
   readonly oldImage?: Item;
   readonly userIdentity?: UserIdentity;
+  /** What led to it, if a function made it. */
+  readonly cause?: Cause;
   /** By DynamoDB's rule: key and images. */
   readonly sizeBytes: number;
 }
@@ -41,6 +44,7 @@ export interface EncodedChange {
   readonly newImage: Uint8Array | undefined;
   readonly oldImage: Uint8Array | undefined;
   readonly userIdentity: UserIdentity | undefined;
+  readonly cause: Cause | undefined;
 }
 
 const formatVersion = 1;
@@ -53,9 +57,10 @@ export function encodeSized(item: Item): Uint8Array {
 }
 
 export function encodeChange(change: EncodedChange): Uint8Array {
-  const { keys, newImage, oldImage, userIdentity } = change;
+  const { keys, newImage, oldImage, userIdentity, cause } = change;
   const identity = userIdentity && Buffer.from(JSON.stringify([userIdentity.type, userIdentity.principalId]), 'utf8');
   const parts = [keys, newImage, oldImage, identity];
+  if (cause !== undefined) parts.push(encodeCause(cause)); // Releases before causes pass it by.
   const bytes = parts.reduce((sum, part) => sum + lengthBytes + (part?.length ?? 0), headBytes);
   const encoded = Buffer.allocUnsafeSlow(bytes);
   encoded[0] = formatVersion;
@@ -71,7 +76,8 @@ export function encodeChange(change: EncodedChange): Uint8Array {
 }
 
 export function decodeChange(encoded: Uint8Array): ChangeRecord {
-  const [keys, newImage, oldImage, identity] = partsOf(encoded);
+  const [keys, newImage, oldImage, identity, encodedCause] = partsOf(encoded);
+  const cause = encodedCause && decodeCause(encodedCause);
   assert(keys !== undefined); // every change is of an item
   return {
     name: names[encoded[9]],
@@ -80,6 +86,7 @@ export function decodeChange(encoded: Uint8Array): ChangeRecord {
     ...(newImage && { newImage: decodeItem(newImage) }),
     ...(oldImage && { oldImage: decodeItem(oldImage) }),
     ...(identity && { userIdentity: identityFrom(identity) }),
+    ...(cause && { cause }),
     sizeBytes: sizeOf(keys) + sizeOf(newImage) + sizeOf(oldImage),
   };
 }

@@ -1,4 +1,5 @@
 /** A stored change as programs see it: JavaScript values, as the document API gives them. */
+import type { Cause } from '../../../kernel/causes.ts';
 import { documentFormat } from '../values/document-format.ts';
 import { type ChangeName, changedKey, decodeChange, ttlIdentity } from './change-record.ts';
 
@@ -11,10 +12,12 @@ export interface DocumentChange {
   readonly oldImage?: Record<string, unknown>;
   /** The item was removed because its time to live was over. */
   readonly isExpired: boolean;
+  /** What led to it, if a function made it. */
+  readonly cause?: Cause;
 }
 
 export function readChange(encoded: Uint8Array): DocumentChange {
-  const { name, atMs, keys, newImage, oldImage, userIdentity } = decodeChange(encoded);
+  const { name, atMs, keys, newImage, oldImage, userIdentity, cause } = decodeChange(encoded);
   return {
     name,
     atMs,
@@ -22,6 +25,7 @@ export function readChange(encoded: Uint8Array): DocumentChange {
     ...(newImage && { newImage: documentFormat.writeItem(newImage) }),
     ...(oldImage && { oldImage: documentFormat.writeItem(oldImage) }),
     isExpired: name === 'REMOVE' && userIdentity?.principalId === ttlIdentity.principalId,
+    ...(cause && { cause }),
   };
 }
 

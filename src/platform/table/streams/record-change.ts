@@ -1,5 +1,6 @@
 /** What a write leaves in the stream of its table. */
 import assert from 'node:assert/strict';
+import { currentCause } from '../../../kernel/causes.ts';
 import type { StoreTransaction } from '../../../kernel/store.ts';
 import { tableLimits } from '../limits.ts';
 import type { StreamViewType } from '../port.ts';
@@ -38,6 +39,7 @@ export function recordChange(transaction: StoreTransaction, table: TableLayout, 
     oldImage:
       keepsOld(table.stream) && stored !== undefined ? (change.encodedStored ?? encodeSized(stored)) : undefined,
     userIdentity: change.userIdentity,
+    cause: currentCause(),
   });
   const before = rollOver(transaction, table.id, readState(transaction, table.id), atMs);
   assert(before.streamNumber > 0); // `setStream` comes before a table's layout tells of a stream

@@ -1,0 +1,139 @@
+/** The consumers of a running app: each reads its stream from a checkpoint of its own. */
+import assert from 'node:assert/strict';
+import { asCaller } from '../kernel/callers.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Counters } from '../kernel/counters.ts';
+import type { Log } from '../kernel/log.ts';
+import {
+  Consumer,
+  type ConsumerOptions,
+  type DeadLetter,
+  type InvocationMarks,
+  onlyShard,
+  type SequenceNumber,
+  type StreamReader,
+  type Suspects,
+} from '../platform/stream/index.ts';
+import type { ChangeFeed } from '../platform/table/index.ts';
+import { declaredAggregates } from './aggregates.ts';
+import type { App } from './define-app.ts';
+import type { KeptRecords } from './kept-records.ts';
+import { type ChangeConsumer, changesShard, TableChangeReader } from './table-changes.ts';
+import type { StreamTrigger } from './triggers/stream-trigger.ts';
+
+/** The consumers that are not functions of the app; none of its functions can have such a name. */
+export const ownConsumers = { commands: '$commands', aggregates: '$aggregates' } as const;
+
+/** Every consumer of an app, in a fixed order: the commands' own first. */
+export function consumerNames(app: App): string[] {
+  const readsStream = new Set(['telemetry', 'presence', 'records', 'entityChange']);
+  const functions = Object.entries(app.functions).filter(([, { kind }]) => readsStream.has(kind));
+  const own = declaredAggregates(app).length > 0 ? Object.values(ownConsumers) : [ownConsumers.commands];
+  return [...own, ...functions.map(([name]) => name)];
+}
+
+export interface ConsumersOptions {
+  /** The changes of `appTable`; needed only by an app that listens to them. */
+  readonly changes?: ChangeFeed;
+  /** A reader of its own for each consumer. */
+  readonly openReader: () => StreamReader;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counters: Counters;
+  readonly kept: KeptRecords;
+  /** For a watcher on another thread; absent in a test. */
+  readonly marksOf?: (consumer: string) => InvocationMarks;
+  readonly suspectsOf?: (consumer: string) => Suspects | undefined;
+  /** Storage has failed under a consumer: the app thread should end and start again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** What is asked of a consumer while it runs. */
+type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed'>;
+
+export class Consumers {
+  readonly #options: ConsumersOptions;
+  /** Those of the stream of messages, by name. */
+  readonly #ofMessages = new Map<string, Progress>();
+  readonly #readers: StreamReader[] = [];
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>[] = [];
+
+  constructor(options: ConsumersOptions) {
+    this.#options = options;
+  }
+
+  /** Of the messages of devices. */
+  followMessages<Event>(name: string, trigger: StreamTrigger<Event>): void {
+    const { openReader, kept } = this.#options;
+    const { select, wants, run, limits } = trigger;
+    const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
+    const reader = openReader();
+    const consumer = this.#run({ name, reader, shardId: onlyShard, select, wants, invoke: run, deadLetter, ...limits });
+    this.#ofMessages.set(name, consumer);
+  }
+
+  /** Of the changes of the app's table. */
+  followChanges<Event>(name: string, consumer: ChangeConsumer<Event>): void {
+    const { changes: feed, onFailure, kept } = this.#options;
+    assert(feed !== undefined); // whoever starts an app that listens gives it the changes
+    const { wantsKey: wants, select, run, limits } = consumer;
+    const onGap = (missed: bigint) => {
+      this.#noteMissed(name, missed);
+      consumer.noteIncomplete?.().catch(onFailure);
+    };
+    const reader = new TableChangeReader({ feed, wants, onGap });
+    const deadLetter = (letter: DeadLetter) => kept.deadChange(letter);
+    this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
+  }
+
+  /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */
+  get consumedUpTo(): SequenceNumber | null {
+    let least: SequenceNumber | null | undefined;
+    for (const { checkpoint } of this.#ofMessages.values()) {
+      if (checkpoint === null) return null;
+      if (least === undefined || least === null || checkpoint < least) least = checkpoint;
+    }
+    return least ?? null;
+  }
+
+  /** Messages handled by the app's own functions since the start. */
+  get processed(): number {
+    let sum = 0;
+    for (const [name, { processed }] of this.#ofMessages) if (name !== ownConsumers.commands) sum += processed;
+    return sum;
+  }
+
+  /** Finishes the batches in hand, then stops. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#running);
+    for (const reader of this.#readers) await reader.close();
+  }
+
+  /** Starts a consumer with what all of them share. */
+  #run<Event>(
+    options: Omit<ConsumerOptions<Event>, 'clock' | 'loadCheckpoint' | 'saveCheckpoint' | 'marks' | 'suspects'>,
+  ): Consumer<Event> {
+    const { name, reader, shardId } = options;
+    const { clock, kept, marksOf, suspectsOf, onFailure } = this.#options;
+    const consumer = new Consumer<Event>({
+      ...options,
+      clock,
+      loadCheckpoint: () => kept.loadCheckpoint(name, shardId),
+      saveCheckpoint: upTo => kept.saveCheckpoint(name, shardId, upTo),
+      marks: marksOf?.(name),
+      suspects: suspectsOf?.(name),
+    });
+    this.#readers.push(reader);
+    const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
+    this.#running.push(running.catch(onFailure));
+    return consumer;
+  }
+
+  /** Changes went before a consumer had seen them: it was behind for a day, or the stream was full. */
+  #noteMissed(consumer: string, missed: bigint): void {
+    this.#options.counters.add('functions.changesMissed', Number(missed));
+    this.#options.log.error({ consumer, missed: Number(missed) }, 'Changes were gone before they could be handled.');
+  }
+}
