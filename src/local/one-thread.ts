@@ -19,6 +19,7 @@ import { ThingAccess } from '../iot/access/index.ts';
 import { DataPlane } from '../iot/http/index.ts';
 import { Gateway, type RecoveredJournal, recoverJournal } from '../iot/mqtt/index.ts';
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
+import type { Alarms } from '../kernel/alarms.ts';
 import { Counters } from '../kernel/counters.ts';
 import { type Log, silentLog } from '../kernel/log.ts';
 import { MemorySockets } from '../kernel/memory-sockets.ts';
@@ -56,6 +57,8 @@ export class TestWorld {
 
 export interface OneThreadOptions {
   readonly log?: Log;
+  /** Default: nobody is told. */
+  readonly alarms?: Alarms;
   /**
    * By how much lists lag behind writes, as on AWS. Default 50 ms of the world's clock, which passes only as a test lets
    * it: code that lists what it has just written fails here, every time. 0: not at all.
@@ -252,6 +255,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     random,
     cursorKey,
     log,
+    alarms: options.alarms,
     announce: (audience, announcement) => {
       announcements.push(announcement);
       feed.announce(audience, announcement);
