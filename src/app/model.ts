@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { PartitionKeyStrategy } from '../iot/port.ts';
 import type {
   AppContext,
   CommandResult,
@@ -46,13 +47,6 @@ export interface StreamDefinition {
   readonly partitionKey?: PartitionKeyStrategy | 'keep';
 }
 export type StreamMap = Readonly<Record<string, StreamDefinition>>;
-
-/**
- * What decides which records stay in order with each other. `thing`: those of a thing. `random`: none, for sources that put
- * one key on everything. `{ field }`: those with the same value at this path of the payload, e.g. `device.id`; what has
- * none there is keyed as if nothing had been said.
- */
-export type PartitionKeyStrategy = 'thing' | 'random' | { readonly field: string };
 
 export interface FunctionOptions {
   /** One invocation may take this long. Default 3 s, Lambda's. */

@@ -84,5 +84,11 @@ export function devicePolicy(model: AnyModel): DevicePolicy {
   );
   const answers = Object.keys(model.commands).map(command => commandTopic(application, command, '{thing}', 'res'));
   const publish = [...telemetry, ...answers];
-  return { publish, ingest: publish, subscribe: [`cmd/${application}/+/{thing}/#`, `dt/${application}/+/{thing}/#`] };
+  const partitionKeys = Object.entries(model.partitionKeys).flatMap(([context, partitionKey]) =>
+    partitionKey === undefined || partitionKey === 'thing'
+      ? []
+      : [{ topicFilter: telemetryTopic(application, context, '{thing}', '+'), partitionKey }],
+  );
+  const subscribe = [`cmd/${application}/+/{thing}/#`, `dt/${application}/+/{thing}/#`];
+  return { publish, ingest: publish, subscribe, ...(partitionKeys.length > 0 && { partitionKeys }) };
 }

@@ -58,4 +58,13 @@ export interface DevicePolicy {
   readonly subscribe: readonly string[];
   /** Which publishes are telemetry, i.e. go into the stream and are acknowledged once durable there. */
   readonly ingest: readonly string[];
+  /** Of telemetry that is not keyed by its thing: the first filter that matches decides. */
+  readonly partitionKeys?: readonly { readonly topicFilter: string; readonly partitionKey: PartitionKeyStrategy }[];
 }
+
+/**
+ * What decides which messages stay in order with each other. `thing`: those of a thing. `random`: none, for sources that put
+ * one name on everything. `{ field }`: those with the same value at this path of their JSON, e.g. `device.id`; what has
+ * none there is keyed by its thing.
+ */
+export type PartitionKeyStrategy = 'thing' | 'random' | { readonly field: string };

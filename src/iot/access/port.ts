@@ -1,3 +1,5 @@
+import type { PartitionKeyStrategy } from '../port.ts';
+
 /**
  * Who a client is and what it may do: the one authority behind every door (MQTT, WebSocket, HTTP). Engines: the
  * registered things with the app's policy (`things/`), password and ACL files as Mosquitto has them (`files.ts`).
@@ -19,9 +21,15 @@ export interface Access {
   maySubscribe(identity: Identity, topicFilter: string): boolean;
   mayReceive(identity: Identity, topic: string): boolean;
   /** The thing in whose name the backend itself publishes telemetry on `topic`; undefined when it is no telemetry. */
-  thingOfTelemetry?(topic: string): string | undefined;
+  telemetryOn?(topic: string): TelemetryTarget | undefined;
   /** All that a client may subscribe to, for one that does not say what it wants. Absent where it cannot be told. */
   filtersOf?(identity: Identity): readonly string[];
+}
+
+/** Whose telemetry it is, and how it is keyed in the stream, if not by that thing. */
+export interface TelemetryTarget {
+  readonly thingName: string;
+  readonly partitionKey?: PartitionKeyStrategy;
 }
 
 /** What a client brings to the door. */
@@ -64,4 +72,6 @@ export interface PublishVerdict {
   readonly allowed: boolean;
   /** It is telemetry: it goes into the stream and is acknowledged once durable there. */
   readonly ingest: boolean;
+  /** How telemetry is keyed in the stream, if not by its thing. */
+  readonly partitionKey?: PartitionKeyStrategy;
 }

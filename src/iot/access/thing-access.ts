@@ -1,7 +1,15 @@
 import type { PolicyEngine } from '../things/policy.ts';
 import { type ThingRegistry, thingOfClient } from '../things/registry.ts';
 import { accessLimits } from './limits.ts';
-import type { Access, Admission, AdmissionRefusal, ConnectAttempt, Identity, PublishVerdict } from './port.ts';
+import type {
+  Access,
+  Admission,
+  AdmissionRefusal,
+  ConnectAttempt,
+  Identity,
+  PublishVerdict,
+  TelemetryTarget,
+} from './port.ts';
 import { isReservedTopic } from './reserved-topics.ts';
 
 /**
@@ -54,8 +62,8 @@ export class ThingAccess implements Access {
     return this.maySubscribe(identity, topic); // A topic is a filter that matches only itself.
   }
 
-  thingOfTelemetry(topic: string): string | undefined {
-    return this.#policy.thingOfTelemetry(topic);
+  telemetryOn(topic: string): TelemetryTarget | undefined {
+    return this.#policy.telemetryOn(topic);
   }
 
   filtersOf({ thingName }: Identity): readonly string[] {

@@ -65,7 +65,8 @@ export function publishAs(
   };
   core.counts.add('mqtt.published');
   if (verdict.ingest) {
-    core.ingest.offer(identity.thingName ?? identity.clientId, topic, payload, qos === 0 ? undefined : target);
+    const thingName = identity.thingName ?? identity.clientId;
+    core.ingest.offer(thingName, topic, payload, qos === 0 ? undefined : target, 0, 0, verdict.partitionKey);
   }
   retainedIsFull = core.router.publish(publication, from, 0, wireVersion).retainedIsFull;
   if (qos === 0) target.acknowledge(0, 0);

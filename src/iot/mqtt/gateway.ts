@@ -157,6 +157,7 @@ export class Gateway implements GatewayCore, Iot {
       journal: sessions?.stream,
       clock,
       counters,
+      random,
       afterAcks: () => this.flush(),
       onFailure,
     });
@@ -328,8 +329,8 @@ export class Gateway implements GatewayCore, Iot {
     if (messageExpirySeconds !== undefined && !isExpiry(messageExpirySeconds)) throw messageExpiryNotValid();
     const properties =
       messageExpirySeconds === undefined ? undefined : { messageExpiryIntervalSeconds: messageExpirySeconds };
-    const thingName = this.ingest.hasStream ? this.access.thingOfTelemetry?.(topic) : undefined;
-    const durable = thingName !== undefined && this.ingest.offerOwn(thingName, topic, payload, cause);
+    const target = this.ingest.hasStream ? this.access.telemetryOn?.(topic) : undefined;
+    const durable = target && this.ingest.offerOwn(target, topic, payload, cause);
     const { connected } = this.router.publish({ topic, payload, qos, retain, properties, byteLength });
     this.flush();
     await durable;
@@ -392,7 +393,8 @@ export class Gateway implements GatewayCore, Iot {
     this.#contain('A will was lost by an error of ours.', () => {
       const verdict = this.access.judgePublish(identity, topic);
       if (!verdict.allowed) return this.counts.add('mqtt.refused.will');
-      if (verdict.ingest) this.ingest.offer(identity.thingName ?? identity.clientId, topic, payload);
+      const thingName = identity.thingName ?? identity.clientId;
+      if (verdict.ingest) this.ingest.offer(thingName, topic, payload, undefined, 0, 0, verdict.partitionKey);
       const { willDelayIntervalSeconds: _, ...forwarded } = properties ?? {};
       const byteLength = payload.length + Buffer.byteLength(topic) + mqttLimits.userPropertyBytesMax;
       this.router.publish({ topic, payload, qos, retain, properties: forwarded, byteLength }, from);

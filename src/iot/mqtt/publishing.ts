@@ -40,7 +40,9 @@ export function handlePublish(connection: Connection, packet: PublishPacket & Re
   const answer = qos === 1 ? pubackSuccess : pubrecSuccess; // QoS 0 gets none [MQTT311 3.3.4-1] [MQTT5 3.3.4-1].
   if (verdict.ingest) {
     const target = qos === 0 ? undefined : connection;
-    core.ingest.offer(identity.thingName ?? identity.clientId, packet.topic, packet.payload, target, packetId, answer);
+    const { topic, payload } = packet;
+    const thingName = identity.thingName ?? identity.clientId;
+    core.ingest.offer(thingName, topic, payload, target, packetId, answer, verdict.partitionKey);
   }
   const receivedId = qos === 2 ? packetId : 0;
   const { retainedIsFull } = core.router.publish(packet, connection.session, receivedId, connection.version);

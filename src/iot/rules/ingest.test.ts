@@ -65,6 +65,7 @@ function startOn(stream: Stream, clock = new VirtualClock()) {
     stream,
     clock,
     counters,
+    random: seededRandom(1),
     afterAcks: () => void heard.push('flush'),
     onFailure: error => void failures.push(error),
   });
@@ -239,7 +240,7 @@ describe('ingest', () => {
   it('lets senders go on when the journal has room again, however long the disk was full: T07', async () => {
     const journal = new HeldStream();
     const clock = new VirtualClock();
-    const parts = { stream: undefined, journal, clock, counters: new Counters() };
+    const parts = { stream: undefined, journal, clock, random: seededRandom(1), counters: new Counters() };
     const ingest = new Ingest({ ...parts, afterAcks: () => {}, onFailure: error => assert.fail(String(error)) });
     for (let group = 0; !ingest.isSaturated; group++) {
       assert(group < 100);

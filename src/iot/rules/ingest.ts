@@ -3,8 +3,12 @@ import { type Cause, encodeCause } from '../../kernel/causes.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Counters } from '../../kernel/counters.ts';
 import { codeOf, MimamoriError } from '../../kernel/errors.ts';
+import type { Random } from '../../kernel/random.ts';
 import { type Appended, noneFailed, RecordBatch, type Stream, streamLimits } from '../../platform/stream/index.ts';
+import type { TelemetryTarget } from '../access/port.ts';
+import type { PartitionKeyStrategy } from '../port.ts';
 import { envelopeBytes, writeEnvelope } from './envelope.ts';
+import { partitionKeyOf } from './partition-key.ts';
 
 /** Whoever waits to hear that its message is durable. One object per connection, not per message. */
 export interface AckTarget {
@@ -44,6 +48,7 @@ export class Ingest {
   readonly #stream: Stream | undefined;
   readonly #journal: Stream | undefined;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #counters: Counters;
   readonly #afterAcks: () => void;
   readonly #onFailure: (error: unknown) => void;
@@ -62,6 +67,8 @@ export class Ingest {
     /** Without one there is no `journalBatch`. */
     journal?: Stream;
     clock: Clock;
+    /** What keys are made of for telemetry that is keyed by chance. */
+    random: Random;
     counters: Counters;
     /** Called once after the acknowledgements of a group were handed out. */
     afterAcks: () => void;
@@ -71,6 +78,7 @@ export class Ingest {
     this.#stream = options.stream;
     this.#journal = options.journal;
     this.#clock = options.clock;
+    this.#random = options.random;
     this.#counters = options.counters;
     this.#afterAcks = options.afterAcks;
     this.#onFailure = options.onFailure;
@@ -85,27 +93,46 @@ export class Ingest {
    * Takes a message into the next group. `target` hears of it when it is durable; QoS 0 has none. Throws
    * `stream.recordTooLarge` or `stream.partitionKeyNotValid`, and has taken nothing then.
    */
-  offer(thingName: string, topic: string, payload: Uint8Array, target?: AckTarget, packetId = 0, answer = 0): void {
-    const batch = this.#put(thingName, topic, payload, undefined);
+  offer(
+    thingName: string,
+    topic: string,
+    payload: Uint8Array,
+    target?: AckTarget,
+    packetId = 0,
+    answer = 0,
+    strategy?: PartitionKeyStrategy,
+  ): void {
+    const batch = this.#put(this.#keyOf(thingName, payload, strategy), topic, payload, undefined);
     if (target) this.#answerFor(batch.count - 1, target, packetId, answer);
     else this.#schedule();
   }
 
   /** The same for what a function has made; resolves when it is durable. Rejects with `ingest.refused` if it was not kept. */
-  offerOwn(thingName: string, topic: string, payload: Uint8Array, cause: Cause | undefined): Promise<void> {
+  offerOwn(
+    { thingName, partitionKey }: TelemetryTarget,
+    topic: string,
+    payload: Uint8Array,
+    cause: Cause | undefined,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const batch = this.#put(thingName, topic, payload, cause && encodeCause(cause));
+      const key = this.#keyOf(thingName, payload, partitionKey);
+      const batch = this.#put(key, topic, payload, cause && encodeCause(cause));
       const refuse = (_packetId: number, code: string) => reject(notKept(topic, code));
       this.#answerFor(batch.count - 1, { acknowledge: () => resolve(), refuse }, 0, 0);
     });
   }
 
-  #put(thingName: string, topic: string, payload: Uint8Array, cause: Uint8Array | undefined): RecordBatch {
+  #keyOf(thingName: string, payload: Uint8Array, strategy: PartitionKeyStrategy | undefined): string {
+    if (strategy === undefined) return thingName;
+    return partitionKeyOf(strategy, { otherwise: thingName, payload, random: this.#random });
+  }
+
+  #put(partitionKey: string, topic: string, payload: Uint8Array, cause: Uint8Array | undefined): RecordBatch {
     const gathering = this.#gathering();
     gathering.batch ??= new RecordBatch();
     const { batch } = gathering;
     const topicBytes = Buffer.byteLength(topic);
-    const position = batch.reserve(thingName, envelopeBytes(topicBytes, payload.length, cause));
+    const position = batch.reserve(partitionKey, envelopeBytes(topicBytes, payload.length, cause));
     writeEnvelope(batch.buffer, position, topic, topicBytes, payload, cause);
     return batch;
   }

@@ -44,6 +44,25 @@ describe('the policy', () => {
     for (const name of ['+', '#', '', 'one/x']) assert.deepEqual(engine.filtersOf(name), [], name);
   });
 
+  it('says how telemetry is keyed where it is not by its thing, and whose the own telemetry of the backend is', () => {
+    const partitionKeys = [{ topicFilter: 'dt/app/{thing}/spread', partitionKey: 'random' as const }];
+    const engine = new PolicyEngine({ ...policy, partitionKeys });
+    assert.deepEqual(engine.judgePublish('one', 'dt/app/one/spread'), {
+      allowed: true,
+      ingest: true,
+      partitionKey: 'random',
+    });
+    assert.deepEqual(engine.judgePublish('one', 'dt/app/one/t'), { allowed: true, ingest: true });
+    assert.deepEqual(engine.judgePublish('one', 'dt/app/two/spread'), { allowed: false, ingest: false });
+    assert.deepEqual(engine.telemetryOn('dt/app/two/spread'), { thingName: 'two', partitionKey: 'random' });
+    for (const topic of ['cmd/app/play/one/res', 'dt/app/{thing}/t', 'dt/app/+/t', 'dt/app//t', 'secret/x', '']) {
+      assert.equal(engine.telemetryOn(topic), undefined, topic);
+    }
+    assert.throws(
+      () => new PolicyEngine({ ...policy, partitionKeys: [{ topicFilter: 'a/#/b', partitionKey: 'random' }] }),
+    );
+  });
+
   it('puts the name only where it is a level of its own', () => {
     const engine = new PolicyEngine(policy);
     assert.equal(engine.judgePublish('one', 'log/one-x').allowed, false);

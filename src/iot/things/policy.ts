@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { PublishVerdict } from '../access/port.ts';
+import type { PublishVerdict, TelemetryTarget } from '../access/port.ts';
 import { covers, isTopicFilter, matches } from '../mqtt/topics.ts';
-import type { DevicePolicy } from '../port.ts';
+import type { DevicePolicy, PartitionKeyStrategy } from '../port.ts';
 import { isThingName } from './registry.ts';
 
 export type { PublishVerdict } from '../access/port.ts';
@@ -34,18 +34,24 @@ export class PolicyEngine {
   judgePublish(thingName: string, topic: string): PublishVerdict {
     const allowed = this.#anyOf(this.#policy.publish, thingName, filter => matches(filter, topic));
     // Only what is allowed is taken in, whatever the list of telemetry says.
-    return {
-      allowed,
-      ingest: allowed && this.#anyOf(this.#policy.ingest, thingName, filter => matches(filter, topic)),
-    };
+    const ingest = allowed && this.#anyOf(this.#policy.ingest, thingName, filter => matches(filter, topic));
+    const partitionKey = ingest ? this.#partitionKey(thingName, topic) : undefined;
+    return partitionKey === undefined ? { allowed, ingest } : { allowed, ingest, partitionKey };
   }
 
-  /** The thing whose telemetry `topic` is, whether or not it is registered. */
-  thingOfTelemetry(topic: string): string | undefined {
+  #partitionKey(thingName: string, topic: string): PartitionKeyStrategy | undefined {
+    const { partitionKeys = [] } = this.#policy;
+    return partitionKeys.find(({ topicFilter }) => matches(fill(topicFilter, thingName), topic))?.partitionKey;
+  }
+
+  /** The thing whose telemetry `topic` is, whether or not it is registered, and how that is keyed. */
+  telemetryOn(topic: string): TelemetryTarget | undefined {
     const levels = topic.split('/');
     for (const template of this.#policy.ingest) {
       const thingName = levels[template.split('/').indexOf(ownName)];
-      if (thingName !== undefined && this.judgePublish(thingName, topic).ingest) return thingName;
+      if (thingName === undefined) continue;
+      const { ingest, partitionKey } = this.judgePublish(thingName, topic);
+      if (ingest) return { thingName, partitionKey };
     }
     return undefined;
   }
@@ -67,7 +73,8 @@ export class PolicyEngine {
 }
 
 function checked(policy: DevicePolicy): DevicePolicy {
-  for (const template of [...policy.publish, ...policy.subscribe, ...policy.ingest]) {
+  const keyed = (policy.partitionKeys ?? []).map(({ topicFilter }) => topicFilter);
+  for (const template of [...policy.publish, ...policy.subscribe, ...policy.ingest, ...keyed]) {
     assert(isTopicFilter(template) && !template.startsWith('$share/'), `${template} is not a topic filter`);
   }
   return policy;
