@@ -179,7 +179,7 @@ describe('mimamori export and import', { timeout: 120_000 }, () => {
       const out = path.join(freshFolder(), 'out');
       let kills = 0;
       let resumes: string[] = [];
-      const rounds = testScale(3, 20);
+      const rounds = testScale(1, 20);
       while (kills < rounds) {
         const child = start(t, ['export', ...place, '--out', out, ...resumes]);
         const exited = once(child, 'exit');

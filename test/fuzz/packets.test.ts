@@ -10,7 +10,7 @@ import type { Codec, Decoded } from './packet-oracles.ts';
 import { packetCaseOf, runPackets } from './packets.ts';
 
 describe('the codec, given mutated packets', () => {
-  const count = testScale(100_000, 5_000_000);
+  const count = testScale(40_000, 5_000_000);
 
   it(`keeps every promise over ${count.toLocaleString('en')} of them (hostile W02, W03, W04, W07, W09, W13)`, t => {
     const seed = systemRandom.integer(2 ** 32);
