@@ -9,7 +9,7 @@ export {
   type Outcome,
   type Selected,
   type Suspects,
-} from './consumer.ts';
+} from './consumers/consumer.ts';
 export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
 export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';

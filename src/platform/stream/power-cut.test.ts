@@ -9,7 +9,7 @@ import { codeOf } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/files.ts';
 import { type Random, seededRandom } from '../../kernel/random.ts';
 import { withoutSync, withoutSyncDirectory } from '../../kernel/test-disk.ts';
-import { Consumer } from './consumer.ts';
+import { Consumer } from './consumers/consumer.ts';
 import { type EmbeddedStream, onlyShard } from './embedded.ts';
 import { batchOf, EmbeddedWorld, textOf } from './embedded-world.ts';
 import type { SequenceNumber, StreamRecord } from './port.ts';

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { type EmbeddedStream, onlyShard } from '../embedded.ts';
+import { EmbeddedWorld, textOf } from '../embedded-world.ts';
+import type { SequenceNumber, StreamReader } from '../port.ts';
+import { RecordBatch } from '../record-batch.ts';
 import {
   Consumer,
   type ConsumerOptions,
@@ -8,10 +12,6 @@ import {
   eachRecord,
   type Selected,
 } from './consumer.ts';
-import { type EmbeddedStream, onlyShard } from './embedded.ts';
-import { EmbeddedWorld, textOf } from './embedded-world.ts';
-import type { SequenceNumber, StreamReader } from './port.ts';
-import { RecordBatch } from './record-batch.ts';
 
 const allDone = { failed: new Map<number, unknown>(), skipped: new Set<number>() };
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { type Clock, delay } from '../../kernel/clock.ts';
-import { codeOf } from '../../kernel/errors.ts';
-import { consumerEnded } from './errors.ts';
-import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from './port.ts';
+import { type Clock, delay } from '../../../kernel/clock.ts';
+import { codeOf } from '../../../kernel/errors.ts';
+import { consumerEnded } from '../errors.ts';
+import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from '../port.ts';
 
 /** A record as its function will see it. */
 export interface Selected<Event> {
