@@ -67,3 +67,10 @@ export const consumerEnded = (consumer: string, times: number) =>
     message: `The thread of ${consumer} had to be ended ${times} times while it handled this record alone.`,
     fix: 'Find the endless loop, the leak or the exit that the record leads to; then send it in again.',
   });
+
+export const consumerNotValid = (consumer: string, reason: string) =>
+  new MimamoriError({
+    code: 'stream.consumerNotValid',
+    message: `The consumer ${consumer} cannot be started: ${reason}.`,
+    fix: 'Correct the setting; its limits are those of a Lambda event source mapping.',
+  });

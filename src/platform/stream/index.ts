@@ -1,15 +1,27 @@
 export { appendedInOrder, noneFailed } from './appended.ts';
+export type {
+  BatchAnswer,
+  BatchContext,
+  BatchHandler,
+  BatchResponse,
+  DeadLetter,
+  Fate,
+  InvocationMarks,
+  KeptWindow,
+  Outcome,
+  Selected,
+  Settled,
+  Suspects,
+} from './consumers/batch.ts';
+export { Consumer, type ConsumerOptions, eachRecord } from './consumers/consumer.ts';
+export { consumerDefaults, consumerLimits } from './consumers/limits.ts';
 export {
-  Consumer,
-  type ConsumerOptions,
-  consumerDefaults,
-  type DeadLetter,
-  eachRecord,
-  type InvocationMarks,
-  type Outcome,
-  type Selected,
-  type Suspects,
-} from './consumers/consumer.ts';
+  type ConsumerSettings,
+  type ConsumerStart,
+  type EventSourceMapping,
+  type FilterCriteria,
+  likeLambda,
+} from './consumers/settings.ts';
 export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
 export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';

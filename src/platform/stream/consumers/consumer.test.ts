@@ -4,14 +4,9 @@ import { type EmbeddedStream, onlyShard } from '../embedded.ts';
 import { EmbeddedWorld, textOf } from '../embedded-world.ts';
 import type { SequenceNumber, StreamReader } from '../port.ts';
 import { RecordBatch } from '../record-batch.ts';
-import {
-  Consumer,
-  type ConsumerOptions,
-  consumerDefaults,
-  type DeadLetter,
-  eachRecord,
-  type Selected,
-} from './consumer.ts';
+import type { BatchHandler, DeadLetter, Selected } from './batch.ts';
+import { Consumer, type ConsumerOptions, eachRecord } from './consumer.ts';
+import { consumerDefaults } from './limits.ts';
 
 const allDone = { failed: new Map<number, unknown>(), skipped: new Set<number>() };
 
@@ -38,10 +33,10 @@ class ConsumerWorld extends EmbeddedWorld {
   }
 
   /** Notes each invocation, then does as `handle` does. */
-  noting(handle: ConsumerOptions<string>['invoke']): ConsumerOptions<string>['invoke'] {
-    return batch => {
+  noting(handle: BatchHandler<string>): BatchHandler<string> {
+    return (batch, context) => {
       this.invocations.push(batch.map(({ event }) => event));
-      return handle(batch);
+      return handle(batch, context);
     };
   }
 

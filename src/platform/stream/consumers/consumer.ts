@@ -3,45 +3,22 @@ import { type Clock, delay } from '../../../kernel/clock.ts';
 import { codeOf } from '../../../kernel/errors.ts';
 import { consumerEnded } from '../errors.ts';
 import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from '../port.ts';
+import type {
+  BatchContext,
+  BatchHandler,
+  DeadLetter,
+  Fate,
+  InvocationMarks,
+  KeptWindow,
+  Outcome,
+  Selected,
+  Settled,
+  Suspects,
+} from './batch.ts';
+import { consumerDefaults } from './limits.ts';
+import type { ConsumerSettings } from './settings.ts';
 
-/** A record as its function will see it. */
-export interface Selected<Event> {
-  readonly record: StreamRecord;
-  readonly event: Event;
-}
-
-/** What an invocation says of the batch it was given, by index. Both empty: everything is done. */
-export interface Outcome {
-  readonly failed: ReadonlyMap<number, unknown>;
-  /** Not tried, because an earlier record of the same key is among `failed`. Does not cost an attempt. */
-  readonly skipped: ReadonlySet<number>;
-}
-
-export interface DeadLetter {
-  readonly consumer: string;
-  readonly shardId: ShardId;
-  readonly record: StreamRecord;
-  readonly error: unknown;
-  readonly attempts: number;
-}
-
-/** Where a consumer notes what it is about to run, so that a watcher on another thread knows whom a hang is due to. */
-export interface InvocationMarks {
-  enter(first: SequenceNumber, last: SequenceNumber): void;
-  leave(): void;
-}
-
-/** Records that were in flight when the app thread had to be restarted: they are run one at a time. */
-export interface Suspects {
-  readonly first: SequenceNumber;
-  readonly last: SequenceNumber;
-  /** Restarts already caused by a record while it ran alone. */
-  readonly restarts: ReadonlyMap<SequenceNumber, number>;
-  /** Runs `work` while no other suspect runs. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
-}
-
-export interface ConsumerOptions<Event> {
+export interface ConsumerOptions<Event> extends ConsumerSettings {
   readonly name: string;
   readonly reader: StreamReader;
   readonly shardId: ShardId;
@@ -50,31 +27,14 @@ export interface ConsumerOptions<Event> {
   readonly wants?: RecordFilter;
   /** The event a record means to this consumer, or undefined to pass it by. What it throws dead-letters the record. */
   readonly select: (record: StreamRecord) => Event | undefined;
-  /** Handles events, in order per partition key. Throwing fails the whole batch. */
-  readonly invoke: (batch: Selected<Event>[]) => Promise<Outcome>;
+  readonly invoke: BatchHandler<Event>;
   readonly loadCheckpoint: () => Promise<SequenceNumber | null>;
-  readonly saveCheckpoint: (upTo: SequenceNumber) => Promise<void>;
+  /** Resolves once it would survive a crash. `window` is kept with the checkpoint; undefined: there is none any more. */
+  readonly saveCheckpoint: (upTo: SequenceNumber, settled: Settled, window?: KeptWindow) => Promise<void>;
   readonly deadLetter: (letter: DeadLetter) => Promise<void>;
-  readonly batchRecordsMax?: number;
-  /** Waits this long for a batch to fill once something is there; 0 (the default) takes what is there. */
-  readonly batchWindowMs?: number;
-  readonly attemptsMax?: number;
-  readonly retryDelayMs?: number;
   readonly marks?: InvocationMarks;
   readonly suspects?: Suspects;
 }
-
-export const consumerDefaults = {
-  /** For functions of one record: what a restart repeats, and what runs alone after a hang. Lambda's default. */
-  eachRecordsMax: 100,
-  batchRecordsMax: 10_000, // Lambda's largest batch; the loop takes what is there and never waits for more
-  readBytesMax: 2 * 1024 * 1024,
-  attemptsMax: 3,
-  retryDelayMs: 200, // doubled per attempt; the batch waits meanwhile
-  retryDelayMsMax: 60_000, // ours: doubling would soon mean for ever
-  storeFullRetryMs: 1_000, // ours: how often a full disk is tried again
-  idleCheckpointMs: 1_000, // passing by other consumers' records need not be remembered more often
-} as const;
 
 interface Pending<Event> extends Selected<Event> {
   attempts: number;
@@ -93,6 +53,8 @@ export class Consumer<Event> {
   /** The last read brought a whole batch: there is probably more. */
   #behind = true;
   #processed = 0;
+  #settled = nothingSettled();
+  #signal = new AbortController().signal;
 
   constructor(options: ConsumerOptions<Event>) {
     this.#options = options;
@@ -113,6 +75,7 @@ export class Consumer<Event> {
    * storage fails: the checkpoint then stands before everything that is not done, and a new run starts from it.
    */
   async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
     this.#checkpoint = await this.#options.loadCheckpoint();
     while (!signal.aborted) {
       try {
@@ -120,7 +83,7 @@ export class Consumer<Event> {
       } catch (error) {
         // A full disk is waited for: nothing is skipped, and nothing else of the app is disturbed.
         if (codeOf(error) !== 'store.full') throw error;
-        await delay(this.#options.clock, consumerDefaults.storeFullRetryMs, signal);
+        await delay(this.#options.clock, consumerDefaults.throttledRetryMsMax, signal);
       }
     }
     if (this.#unsaved) await this.#save();
@@ -161,6 +124,8 @@ export class Consumer<Event> {
       const batch = await this.#select(slice);
       const finished = await this.#work(batch, signal);
       if (!finished) return; // Stopped between two attempts: the records come again after the restart.
+      for (const { record } of batch)
+        if (!this.#settled.deadLettered.includes(record)) this.#settled.handled.push(record);
       this.#checkpoint = slice[slice.length - 1].sequenceNumber;
       this.#processed += batch.length;
       this.#unsaved = true;
@@ -187,7 +152,8 @@ export class Consumer<Event> {
   }
 
   async #save(): Promise<void> {
-    if (this.#checkpoint !== null) await this.#options.saveCheckpoint(this.#checkpoint);
+    if (this.#checkpoint !== null) await this.#options.saveCheckpoint(this.#checkpoint, this.#settled);
+    this.#settled = nothingSettled();
     this.#savedAtMs = this.#options.clock.monotonicMs();
     this.#unsaved = false;
   }
@@ -198,6 +164,7 @@ export class Consumer<Event> {
       try {
         const event = this.#options.select(record);
         if (event !== undefined) batch.push({ record, event, attempts: 0 });
+        else this.#settled.filtered.push(record);
       } catch (error) {
         await this.#bury({ record, attempts: 1 }, error); // It will not become valid by being tried again.
       }
@@ -260,13 +227,27 @@ export class Consumer<Event> {
     const { marks, invoke } = this.#options;
     marks?.enter(group[0].record.sequenceNumber, group[group.length - 1].record.sequenceNumber);
     try {
-      return await invoke(group);
+      const answer = await invoke(group, this.#contextOf(group));
+      return answer && 'failed' in answer ? answer : { failed: new Map(), skipped: new Set() };
     } catch (error) {
       if (codeOf(error) === 'store.full') throw error; // Not the records' fault: costs them no attempt.
       return group.length > 1 ? 'thrown' : { failed: new Map([[0, error]]), skipped: new Set() };
     } finally {
       marks?.leave();
     }
+  }
+
+  #contextOf(group: Pending<Event>[]): BatchContext {
+    const { name: consumer, shardId, clock } = this.#options;
+    const attempts = group.reduce((most, pending) => Math.max(most, pending.attempts), 0);
+    return {
+      consumer,
+      shardId,
+      attempt: attempts + 1,
+      isRedelivered: attempts > 0,
+      iteratorAgeMs: clock.nowMs() - group[group.length - 1].record.arrivalAtMs,
+      signal: this.#signal,
+    };
   }
 
   /** What must be tried again, in its order; what has been tried often enough is dead-lettered. */
@@ -294,8 +275,13 @@ export class Consumer<Event> {
 
   #bury(dead: { record: StreamRecord; attempts: number }, error: unknown): Promise<void> {
     const { name: consumer, shardId } = this.#options;
+    this.#settled.deadLettered.push(dead.record);
     return this.#options.deadLetter({ consumer, shardId, record: dead.record, error, attempts: dead.attempts });
   }
+}
+
+function nothingSettled(): Record<Fate, StreamRecord[]> {
+  return { handled: [], filtered: [], deadLettered: [], expired: [] };
 }
 
 /** Where the records from `sequenceNumber` on begin. */
