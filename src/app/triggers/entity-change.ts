@@ -2,7 +2,7 @@ import type { Cause } from '../../kernel/causes.ts';
 import type { StreamRecord } from '../../platform/stream/index.ts';
 import type { DocumentChange } from '../../platform/table/index.ts';
 import type { EntityChangeFunction } from '../model.ts';
-import { baseRecordsOf, type ChangeConsumer, type ChangeFilter, changesShard, selectChange } from '../table-changes.ts';
+import { baseRecordsOf, type ChangeConsumer, type ChangeFilter, selectChange } from '../table-changes.ts';
 import { type Runner, type StreamHandler, streamTrigger } from './stream-trigger.ts';
 
 /** What an entity change function is given, before its types are known. */
@@ -27,7 +27,6 @@ export function entityChangeTrigger(
     {
       functionName,
       trigger: 'entityChange',
-      shardId: changesShard,
       options,
       // The images are what entities of this definition stored: what the handler's type was made from.
       handler: handler as StreamHandler<DecodedChange>,

@@ -1,6 +1,5 @@
 import { lifecycleTopics } from '../../iot/mqtt/index.ts';
 import { topicBegins } from '../../iot/rules/index.ts';
-import { onlyShard } from '../../platform/stream/index.ts';
 import type { MessageReader, PresenceEvent } from '../messages.ts';
 import type { PresenceFunction } from '../model.ts';
 import { type Runner, type StreamHandler, type StreamTrigger, streamTrigger } from './stream-trigger.ts';
@@ -15,7 +14,6 @@ export function presenceTrigger(
     {
       functionName,
       trigger: 'presence',
-      shardId: onlyShard,
       options,
       handler: handler as StreamHandler<PresenceEvent>, // It was declared for these events.
       select: record => messages.presence(record),

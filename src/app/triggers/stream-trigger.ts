@@ -2,6 +2,8 @@
 import { type Cause, deepest, fromOutside } from '../../kernel/causes.ts';
 import type { InvocationCall, LoopGuard, Trigger } from '../../platform/functions/index.ts';
 import {
+  type BatchContext,
+  type BatchHandler,
   type ConsumerOptions,
   consumerDefaults,
   eachRecord,
@@ -14,7 +16,7 @@ import type { BatchFunctionOptions } from '../model.ts';
 
 /** How a consumer is to be run, besides what all of them share. */
 export interface StreamTrigger<Event> extends Pick<ConsumerOptions<Event>, 'wants' | 'select'> {
-  readonly run: (batch: Selected<Event>[]) => Promise<Outcome>;
+  readonly run: BatchHandler<Event>;
   readonly limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
 }
 
@@ -29,7 +31,6 @@ export interface Runner {
 export interface StreamFunction<Event> {
   readonly functionName: string;
   readonly trigger: Trigger;
-  readonly shardId: ShardId;
   readonly options: BatchFunctionOptions;
   readonly handler: StreamHandler<Event>;
   /** The event a record means to it, or undefined when it is none of its business. */
@@ -60,15 +61,15 @@ export function streamTrigger<Event extends CausedEvent>(
   };
   if ('each' in handler) {
     const { each } = handler;
-    const run = eachRecord<Event>(selected =>
-      runner.invoke(callForOne(declared, selected), context => each(selected.event, context)),
+    const run = eachRecord<Event>((selected, batch) =>
+      runner.invoke(callForOne(declared, selected, batch), context => each(selected.event, context)),
     );
     return { select, wants, run, limits: { attemptsMax, batchRecordsMax: consumerDefaults.eachRecordsMax } };
   }
   const { batch: all } = handler;
-  const run = async (batch: Selected<Event>[]) => {
+  const run: BatchHandler<Event> = async (batch, batchContext) => {
     const events = batch.map(({ event }) => event);
-    await runner.invoke(callForBatch(declared, batch), context => all(events, context));
+    await runner.invoke(callForBatch(declared, batch, batchContext), context => all(events, context));
     return allDone;
   };
   return { select, wants, run, limits: { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs } };
@@ -77,21 +78,23 @@ export function streamTrigger<Event extends CausedEvent>(
 export const allDone: Outcome = { failed: new Map(), skipped: new Set() };
 
 function callForOne<Event extends CausedEvent>(
-  { functionName, trigger, shardId, options: { timeoutMs } }: StreamFunction<Event>,
+  { functionName, trigger, options: { timeoutMs } }: StreamFunction<Event>,
   { record: { sequenceNumber }, event: { cause, thingName } }: Selected<Event>,
+  { shardId, attempt }: BatchContext,
 ): InvocationCall {
   const eventId = eventIdOf(shardId, sequenceNumber);
-  return { functionName, trigger, timeoutMs, eventId, thingName, cause: cause ?? fromOutside(eventId) };
+  return { functionName, trigger, timeoutMs, attempt, eventId, thingName, cause: cause ?? fromOutside(eventId) };
 }
 
 /** What a batch makes is caused by the event of it that has come furthest: the guard must not lose sight of that one. */
 function callForBatch<Event extends CausedEvent>(
-  { functionName, trigger, shardId, options: { timeoutMs } }: StreamFunction<Event>,
+  { functionName, trigger, options: { timeoutMs } }: StreamFunction<Event>,
   batch: Selected<Event>[],
+  { shardId, attempt }: BatchContext,
 ): InvocationCall {
   const [first, last] = [batch[0].record.sequenceNumber, batch[batch.length - 1].record.sequenceNumber];
   const cause = deepestOf(batch) ?? fromOutside(eventIdOf(shardId, first));
-  return { functionName, trigger, timeoutMs, cause, records: { shardId, first, last, count: batch.length } };
+  return { functionName, trigger, timeoutMs, attempt, cause, records: { shardId, first, last, count: batch.length } };
 }
 
 function deepestOf(batch: Selected<CausedEvent>[]): Cause | undefined {

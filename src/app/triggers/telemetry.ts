@@ -1,5 +1,4 @@
 import { topicBegins } from '../../iot/rules/index.ts';
-import { onlyShard } from '../../platform/stream/index.ts';
 import type { DecodedTelemetry, MessageReader } from '../messages.ts';
 import type { TelemetryFunction } from '../model.ts';
 import { telemetryPrefix } from '../topics.ts';
@@ -15,7 +14,6 @@ export function telemetryTrigger(
     {
       functionName,
       trigger: 'telemetry',
-      shardId: onlyShard,
       options,
       // The event has been validated against the schemas that the handler's type was made from.
       handler: handler as StreamHandler<DecodedTelemetry>,

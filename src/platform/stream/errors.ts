@@ -74,3 +74,32 @@ export const consumerNotValid = (consumer: string, reason: string) =>
     message: `The consumer ${consumer} cannot be started: ${reason}.`,
     fix: 'Correct the setting; its limits are those of a Lambda event source mapping.',
   });
+
+export const responseNotValid = (reason: string) =>
+  new MimamoriError({
+    code: 'stream.responseNotValid',
+    message: `What a function returned cannot be read: ${reason}. Its whole batch counts as failed.`,
+    fix: 'Return { batchItemFailures: [{ itemIdentifier: "<sequence number>" }] } with numbers of the batch, or nothing.',
+  });
+
+export const reportedFailed = (sequenceNumber: bigint) =>
+  new MimamoriError({
+    code: 'stream.reportedFailed',
+    message: `The function named record ${sequenceNumber} as the first that it could not handle.`,
+    fix: 'See the log of the function for the reason; then send the record in again.',
+  });
+
+export const recordExpired = (ageMs: number, recordAgeMsMax: number) =>
+  new MimamoriError({
+    code: 'stream.recordExpired',
+    message: `A record is ${ageMs} ms old, and its consumer handles none older than ${recordAgeMsMax} ms.`,
+    fix: 'If it still matters, send it in again; if it comes often, make the function faster or raise recordAgeMsMax.',
+  });
+
+export const windowStateNotValid = (reason: string, cause?: unknown) =>
+  new MimamoriError({
+    code: 'stream.windowStateNotValid',
+    message: `The state of a tumbling window cannot be kept: ${reason}.`,
+    fix: 'Return a state of plain JSON values, within 1 MB.',
+    cause,
+  });

@@ -13,8 +13,16 @@ export type {
   Settled,
   Suspects,
 } from './consumers/batch.ts';
-export { Consumer, type ConsumerOptions, eachRecord } from './consumers/consumer.ts';
+export { eachRecord } from './consumers/each-record.ts';
+export type { FailureMessage, GivenUp } from './consumers/failure-message.ts';
 export { consumerDefaults, consumerLimits } from './consumers/limits.ts';
+export type {
+  BatchReport,
+  ConsumerObserver,
+  ConsumerSnapshot,
+  ShardSnapshot,
+} from './consumers/measures.ts';
+export type { ConsumerOptions } from './consumers/options.ts';
 export {
   type ConsumerSettings,
   type ConsumerStart,
@@ -22,6 +30,7 @@ export {
   type FilterCriteria,
   likeLambda,
 } from './consumers/settings.ts';
+export { ShardConsumer, ShardConsumer as Consumer } from './consumers/shard-consumer.ts';
 export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
 export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';

@@ -9,7 +9,7 @@ import { codeOf } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/files.ts';
 import { type Random, seededRandom } from '../../kernel/random.ts';
 import { withoutSync, withoutSyncDirectory } from '../../kernel/test-disk.ts';
-import { Consumer } from './consumers/consumer.ts';
+import { ShardConsumer } from './consumers/shard-consumer.ts';
 import { type EmbeddedStream, onlyShard } from './embedded.ts';
 import { batchOf, EmbeddedWorld, textOf } from './embedded-world.ts';
 import type { SequenceNumber, StreamRecord } from './port.ts';
@@ -178,7 +178,7 @@ async function consume(
   signal: AbortSignal,
 ): Promise<void> {
   ledger.consumerStarts();
-  const consumer = new Consumer<StreamRecord>({
+  const consumer = new ShardConsumer<StreamRecord>({
     name: 'checker',
     reader: world.openReader(),
     shardId: onlyShard,

@@ -59,6 +59,8 @@ export type Fate = 'handled' | 'filtered' | 'deadLettered' | 'expired';
  */
 export type Settled = Readonly<Record<Fate, readonly StreamRecord[]>>;
 
+export const nothingSettled: Settled = { handled: [], filtered: [], deadLettered: [], expired: [] };
+
 /** As Lambda names why it has given up. */
 export type GivenUpCondition = 'RetryAttemptsExhausted' | 'MaximumRecordAgeExceeded';
 

@@ -4,9 +4,11 @@ import { type EmbeddedStream, onlyShard } from '../embedded.ts';
 import { EmbeddedWorld, textOf } from '../embedded-world.ts';
 import type { SequenceNumber, StreamReader } from '../port.ts';
 import { RecordBatch } from '../record-batch.ts';
-import type { BatchHandler, DeadLetter, Selected } from './batch.ts';
-import { Consumer, type ConsumerOptions, eachRecord } from './consumer.ts';
+import type { BatchContext, BatchHandler, DeadLetter, Selected } from './batch.ts';
+import { eachRecord } from './each-record.ts';
 import { consumerDefaults } from './limits.ts';
+import type { ConsumerOptions } from './options.ts';
+import { ShardConsumer } from './shard-consumer.ts';
 
 const allDone = { failed: new Map<number, unknown>(), skipped: new Set<number>() };
 
@@ -17,8 +19,8 @@ class ConsumerWorld extends EmbeddedWorld {
   readonly invocations: string[][] = [];
   stop = new AbortController();
 
-  consumer(options: Partial<ConsumerOptions<string>>): Consumer<string> {
-    return new Consumer<string>({
+  consumer(options: Partial<ConsumerOptions<string>>): ShardConsumer<string> {
+    return new ShardConsumer<string>({
       name: 'test',
       reader: this.openReader(),
       shardId: onlyShard,
@@ -41,7 +43,7 @@ class ConsumerWorld extends EmbeddedWorld {
   }
 
   /** Runs for so long, then stops; rejects as the consumer does. */
-  async run(consumer: Consumer<string>, ms: number): Promise<void> {
+  async run(consumer: ShardConsumer<string>, ms: number): Promise<void> {
     const running = consumer.run(this.stop.signal);
     const outcome = running.then(
       () => undefined,
@@ -90,7 +92,7 @@ describe('consumer', () => {
     await world.clock.settle();
     assert.deepEqual(world.invocations.at(-1), ['late:1']);
     assert.equal(consumer.processed, 26);
-    assert.deepEqual(world.checkpoints, [10n, 20n, 25n, 26n]);
+    assert.deepEqual(world.checkpoints, [0n, 10n, 20n, 25n, 26n]);
     world.stop.abort();
     await world.clock.until(running);
   });
@@ -167,7 +169,7 @@ describe('consumer', () => {
     });
     await world.run(consumer, 10_000);
     const tries = ['try a:poison', 'try a:poison', 'try a:poison', 'bury a:poison after 3'];
-    assert.deepEqual(events, ['try a:1', 'save 1', ...tries, 'save 2', 'try a:3', 'save 3']);
+    assert.deepEqual(events, ['save 0', 'try a:1', 'save 1', ...tries, 'save 2', 'try a:3', 'save 3']);
   });
 
   it('dead-letters at once what it cannot make an event of, and goes on', async () => {
@@ -197,12 +199,13 @@ describe('consumer', () => {
     await world.run(world.consumer({ invoke }), 1_000);
     assert.deepEqual(world.deadTexts, ['k21:7321']);
     assert.equal(handled.length, 9_999); // The halves that succeed are not handled again.
-    assert.deepEqual(
-      handled.map(text => Number(text.split(':')[1])),
-      [...handled.keys()].map(index => (index < 7_321 ? index : index + 1)),
-    );
-    assert.ok(world.invocations.length <= 2 * 14 + 3, `${world.invocations.length} invocations`);
-    assert.deepEqual(world.checkpoints, [10_000n]);
+    for (let key = 0; key < 100; key++) {
+      const indexes = handled.filter(text => text.startsWith(`k${key}:`)).map(text => Number(text.split(':')[1]));
+      const expected = Array.from({ length: 100 }, (_, row) => row * 100 + key).filter(index => index !== 7_321);
+      assert.deepEqual(indexes, expected);
+    }
+    assert.ok(world.invocations.length <= 2 * 14 + 4, `${world.invocations.length} invocations`);
+    assert.equal(world.checkpoints.at(-1), 10_000n);
   });
 
   it('keeps the order of each key when its records fail and are tried again', async () => {
@@ -240,7 +243,7 @@ describe('consumer', () => {
     assert.ok(waitsMs.length > 12);
   });
 
-  it('stops in the middle of a retry and takes up the whole batch after a restart', async () => {
+  it('stops in the middle of a retry and takes up what is not done after a restart, marked as redelivered', async () => {
     const { world } = await start('a:1', 'a:poison', 'b:3');
     const invoke = world.noting(
       eachRecord(async ({ event }) => {
@@ -248,11 +251,17 @@ describe('consumer', () => {
       }),
     );
     await world.run(world.consumer({ invoke, retryDelayMs: 1_000 }), 500);
-    assert.deepEqual(world.checkpoints, []);
+    assert.deepEqual(world.checkpoints, [0n, 1n]);
     assert.deepEqual(world.dead, []);
-    await world.run(world.consumer({ invoke: world.noting(async () => allDone) }), 0);
-    assert.deepEqual(world.invocations.at(-1), ['a:1', 'a:poison', 'b:3']);
-    assert.deepEqual(world.checkpoints, [3n]);
+    let isRedelivered = false;
+    const again = world.noting(async (_batch, context) => {
+      isRedelivered = context.isRedelivered;
+      return allDone;
+    });
+    await world.run(world.consumer({ invoke: again }), 0);
+    assert.deepEqual(world.invocations.at(-1), ['a:poison', 'b:3']);
+    assert.equal(isRedelivered, true);
+    assert.deepEqual(world.checkpoints, [0n, 1n, 3n]);
   });
 
   it('finishes the batch in hand before it stops', async () => {
@@ -262,7 +271,7 @@ describe('consumer', () => {
       return allDone;
     };
     await world.run(world.consumer({ invoke, batchRecordsMax: 1 }), 0);
-    assert.deepEqual(world.checkpoints, [1n]);
+    assert.deepEqual(world.checkpoints, [0n, 1n]);
   });
 
   it('remembers passed-by records once a second, and when it stops', async () => {
@@ -306,7 +315,10 @@ describe('consumer', () => {
   });
 
   it('rejects and skips nothing when a dead letter cannot be kept', async () => {
-    for (const texts of [['a:poison'], ['a:1', 'a:poison', 'b:3']]) {
+    for (const [texts, done] of [
+      [['a:poison'], null],
+      [['a:1', 'a:poison', 'b:3'], 1n],
+    ] as const) {
       const { world } = await start(...texts);
       let letters = 0;
       const consumer = world.consumer({
@@ -321,8 +333,8 @@ describe('consumer', () => {
       });
       await assert.rejects(world.run(consumer, 10_000), /the table is gone/);
       assert.equal(letters, 1); // It is not taken for a failure of the function, and tried again.
-      assert.deepEqual(world.checkpoints, []);
-      assert.equal(consumer.checkpoint, null);
+      assert.equal(world.checkpoints.at(-1), done ?? 0n);
+      assert.equal(consumer.checkpoint, done);
     }
   });
 
@@ -343,7 +355,7 @@ describe('consumer', () => {
       { failed: new Map(), skipped: new Set([0]) },
     ]) {
       await assert.rejects(world.run(world.consumer({ invoke: async () => outcome }), 0), assert.AssertionError);
-      assert.deepEqual(world.checkpoints, []);
+      assert.deepEqual(world.checkpoints, [0n]);
     }
   });
 
@@ -366,7 +378,7 @@ describe('consumer', () => {
     assert.deepEqual(world.invocations, [['a:1', 'a:2'], ['a:3'], ['a:5', 'a:6']]);
     assert.deepEqual(world.deadTexts, ['a:4']);
     assert.equal(alone, 2);
-    assert.deepEqual(world.checkpoints, [6n]);
+    assert.deepEqual(world.checkpoints, [0n, 2n, 3n, 4n, 6n]);
   });
 
   it('marks what it runs while it runs, and nothing while it waits', async () => {
@@ -386,6 +398,14 @@ describe('consumer', () => {
 });
 
 describe('each record', () => {
+  const context: BatchContext = {
+    consumer: 'test',
+    shardId: onlyShard,
+    attempt: 1,
+    isRedelivered: false,
+    iteratorAgeMs: 0,
+    signal: new AbortController().signal,
+  };
   const record = (key: string, index: number): Selected<string> => ({
     record: { sequenceNumber: BigInt(index), partitionKey: key, data: Buffer.alloc(0), arrivalAtMs: 0 },
     event: `${key}:${index}`,
@@ -404,7 +424,7 @@ describe('each record', () => {
       runningKeys.delete(partitionKey);
     }, 8);
     const batch = Array.from({ length: 100 }, (_, index) => record(`k${index % 20}`, index));
-    assert.deepEqual(await handler(batch), allDone);
+    assert.deepEqual(await handler(batch, context), allDone);
     assert.equal(most, 8);
   });
 
@@ -412,7 +432,7 @@ describe('each record', () => {
     const handler = eachRecord<string>(async ({ event }) => {
       if (event === 'a:1') throw new Error('no');
     });
-    const outcome = await handler(['a', 'a', 'b', 'a', 'a'].map(record));
+    const outcome = await handler(['a', 'a', 'b', 'a', 'a'].map(record), context);
     assert.deepEqual([...outcome.failed.keys()], [1]);
     assert.deepEqual([...outcome.skipped], [3, 4]);
   });

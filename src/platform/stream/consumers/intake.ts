@@ -1,0 +1,254 @@
+/** Reads a shard ahead of its lanes, as far as there is room, and sorts what it reads: passed by, broken, or into a lane. */
+import assert from 'node:assert/strict';
+import type { Clock } from '../../../kernel/clock.ts';
+import { codeOf } from '../../../kernel/errors.ts';
+import { consumerEnded } from '../errors.ts';
+import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from '../port.ts';
+import type { Suspects } from './batch.ts';
+import type { Bell } from './bell.ts';
+import { compact } from './compact.ts';
+import type { Frontier } from './frontier.ts';
+import type { GivingUp, Reason } from './giving-up.ts';
+import { Item, Tracked } from './item.ts';
+import type { Lane } from './lane.ts';
+import { laneOf } from './lane-queue.ts';
+import { consumerDefaults, consumerLimits } from './limits.ts';
+import type { ShardCounts } from './measures.ts';
+import type { FullSettings } from './settings.ts';
+
+export interface IntakeOptions<Event> {
+  readonly consumer: string;
+  readonly settings: FullSettings;
+  readonly reader: StreamReader;
+  readonly shardId: ShardId;
+  readonly clock: Clock;
+  readonly wants?: RecordFilter;
+  readonly matches?: (record: StreamRecord) => boolean;
+  readonly select: (record: StreamRecord) => Event | undefined;
+  readonly suspects?: Suspects;
+  readonly gate?: SuspectGate;
+  readonly lanes: readonly Lane<Event>[];
+  readonly frontier: Frontier;
+  readonly givingUp: GivingUp;
+  readonly counts: ShardCounts;
+  readonly bell: Bell;
+  /** It was running before: what it reads first may have been handed out then. */
+  readonly isRestart: boolean;
+}
+
+/** A record that is given up before its function sees it. */
+interface Broken {
+  readonly tracked: Tracked;
+  readonly reason: Reason;
+}
+
+/** Keeps the shards of a stream from going beyond the suspects before all of them are past them. */
+export interface SuspectGate {
+  /** This shard has no suspect left. */
+  arrive(): void;
+  readonly opened: Promise<void>;
+}
+
+export class Intake<Event> {
+  readonly #options: IntakeOptions<Event>;
+  #after: SequenceNumber | null;
+  #lastArrivalAtMs: number | undefined;
+  #isCaughtUp = false;
+  #isAtEnd = false;
+  #isAlone = false;
+  /** How many more records may have been handed out before the restart. */
+  #givenBefore: number;
+  #places = 0;
+
+  constructor(options: IntakeOptions<Event>) {
+    this.#options = options;
+    this.#after = options.frontier.checkpoint;
+    this.#givenBefore = options.isRestart ? options.settings.lookAheadRecordsMax : 0;
+  }
+
+  /** Of the last record read. */
+  get lastArrivalAtMs(): number | undefined {
+    return this.#lastArrivalAtMs;
+  }
+
+  /** The last read has found nothing. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
+  /** The shard is closed, and all of it was read. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
+  }
+
+  /** Nothing more will come for now: a batch that is not full need not wait. */
+  get isFlushing(): boolean {
+    return this.#isAtEnd || this.#isAlone || this.#allowance <= 0;
+  }
+
+  /** Records that may be read before the checkpoint moves. */
+  get #allowance(): number {
+    const { frontier, settings } = this.#options;
+    return frontier.bytes >= consumerLimits.lookAheadBytesMax ? 0 : settings.lookAheadRecordsMax - frontier.size;
+  }
+
+  /** Works until `signal` aborts or the shard ends. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { reader, shardId, bell, wants } = this.#options;
+    for (let mayBeClosed = false; !signal.aborted; ) {
+      await this.#untilRoom(signal);
+      if (signal.aborted) return;
+      const records = await this.#read(reader, wants);
+      if (records === 'gone') return this.#end();
+      this.#isCaughtUp = records.length === 0;
+      if (records.length > 0) {
+        mayBeClosed = false;
+        this.#after = records[records.length - 1].sequenceNumber;
+        this.#lastArrivalAtMs = records[records.length - 1].arrivalAtMs;
+        await this.#feed(compact(records), signal);
+        continue;
+      }
+      this.#givenBefore = 0; // All that there was when it started has been read.
+      this.#options.gate?.arrive();
+      bell.ring(); // A window that waited for stragglers may end.
+      // Woken for nothing: the shard was closed. Read once more, as records may have come before that.
+      if (mayBeClosed && (await this.#isClosed())) {
+        if ((await reader.read(shardId, this.#after, 1)).length === 0) return this.#end();
+        mayBeClosed = false;
+        continue;
+      }
+      await reader.waitBeyond(shardId, this.#after, signal);
+      mayBeClosed = true;
+    }
+  }
+
+  async #read(reader: StreamReader, wants: RecordFilter | undefined): Promise<StreamRecord[] | 'gone'> {
+    try {
+      return await reader.read(this.#options.shardId, this.#after, consumerDefaults.readBytesMax, wants);
+    } catch (error) {
+      if (codeOf(error) === 'stream.shardNotFound') return 'gone'; // Retention has taken what was left of it.
+      throw error;
+    }
+  }
+
+  async #isClosed(): Promise<boolean> {
+    const { reader, shardId } = this.#options;
+    const shard = (await reader.shards()).find(other => other.shardId === shardId);
+    return shard === undefined || shard.endingSequenceNumber !== undefined;
+  }
+
+  #end(): void {
+    this.#isAtEnd = true;
+    this.#options.gate?.arrive();
+    this.#options.bell.ring();
+  }
+
+  /** Waits until another batch may be brought in. */
+  async #untilRoom(signal: AbortSignal): Promise<void> {
+    const { lanes, settings, bell } = this.#options;
+    const hasRoom = () => this.#allowance > 0 && lanes.some(({ queue }) => queue.length < settings.batchRecordsMax);
+    while (!signal.aborted && !hasRoom()) await bell.wait();
+  }
+
+  /** Brings what was read into the lanes, a batch for each at a time. */
+  async #feed(records: StreamRecord[], signal: AbortSignal): Promise<void> {
+    const { lanes, settings, wants } = this.#options;
+    const pieceMax = settings.batchRecordsMax * lanes.length;
+    const last = records[records.length - 1].data;
+    // The reader leaves out what is not wanted, except for the last, which tells how far it has come.
+    const wanted = wants === undefined || wants(last, 0, last.length) ? records.length : records.length - 1;
+    for (let from = 0; from < records.length; ) {
+      if (from > 0) await this.#untilRoom(signal);
+      if (signal.aborted) return;
+      const to = this.#endOfPiece(records, from, pieceMax);
+      if (to === from) await this.#bringAlone(records[from++], signal);
+      else {
+        if (this.#isBeyondSuspects(records[from])) await this.#options.gate?.opened;
+        if (signal.aborted) return;
+        await this.#bring(records.slice(from, Math.min(to, wanted)));
+        from = to;
+      }
+    }
+    if (wanted === records.length) return;
+    this.#options.frontier.add(new Tracked(records[wanted], 'passed'));
+    this.#moved();
+  }
+
+  /** Where the piece from `from` on ends; there already, if a suspect is first. */
+  #endOfPiece(records: StreamRecord[], from: number, pieceMax: number): number {
+    const to = Math.min(records.length, from + Math.max(1, Math.min(pieceMax, this.#allowance)));
+    const { suspects } = this.#options;
+    if (suspects === undefined || records[from].sequenceNumber > suspects.last) return to;
+    for (let at = from; at < to; at++) if (records[at].sequenceNumber >= suspects.first) return at;
+    return to;
+  }
+
+  #isBeyondSuspects({ sequenceNumber }: StreamRecord): boolean {
+    const { suspects, gate } = this.#options;
+    if (suspects === undefined || sequenceNumber <= suspects.last) return false;
+    gate?.arrive();
+    return true;
+  }
+
+  async #bring(records: StreamRecord[], attempts = 0): Promise<void> {
+    const { lanes, clock, givingUp } = this.#options;
+    const broken: Broken[] = [];
+    for (const record of records) this.#sort(record, attempts, broken);
+    const nowMs = clock.monotonicMs();
+    for (const { queue } of lanes) queue.notePushed(nowMs);
+    this.#givenBefore = Math.max(0, this.#givenBefore - records.length);
+    this.#moved();
+    if (broken.length === 0) return;
+    await givingUp.giveUpEach(broken);
+    this.#moved();
+  }
+
+  #sort(record: StreamRecord, attempts: number, broken: Broken[]): void {
+    const { consumer, settings, matches, select, frontier, counts, lanes } = this.#options;
+    let event: Event | undefined;
+    let reason: Reason | undefined;
+    try {
+      event = matches === undefined || matches(record) ? select(record) : undefined;
+    } catch (error) {
+      reason = { error, attempts: 1 }; // It will not become valid by being tried again.
+    }
+    if (event === undefined && reason === undefined) {
+      counts.filtered++;
+      return frontier.add(new Tracked(record, 'filtered'));
+    }
+    if (attempts >= settings.attemptsMax) {
+      reason ??= { error: consumerEnded(consumer, attempts), attempts, condition: 'RetryAttemptsExhausted' };
+    }
+    if (event === undefined || reason) {
+      const tracked = new Tracked(record);
+      frontier.add(tracked);
+      if (reason) broken.push({ tracked, reason });
+      return;
+    }
+    const item = new Item({ record, event }, this.#places++, attempts > 0 || this.#givenBefore > 0);
+    item.attempts = attempts;
+    frontier.add(item);
+    const lane = lanes.length === 1 ? lanes[0] : lanes[laneOf(record.partitionKey, lanes.length)];
+    lane.queue.push(item);
+  }
+
+  /** Brings one record that may have ended the thread, while nothing else of this shard runs, and waits for its end. */
+  async #bringAlone(record: StreamRecord, signal: AbortSignal): Promise<void> {
+    const { suspects, lanes, frontier, bell } = this.#options;
+    assert(suspects); // or it would not be one
+    this.#isAlone = true;
+    bell.ring();
+    while (!signal.aborted && !lanes.every(({ isIdle }) => isIdle)) await bell.wait();
+    await suspects.alone(async () => {
+      if (signal.aborted) return;
+      await this.#bring([record], suspects.restarts.get(record.sequenceNumber));
+      while (!signal.aborted && frontier.first !== undefined) await bell.wait();
+    });
+    this.#isAlone = false;
+  }
+
+  #moved(): void {
+    this.#options.frontier.advance();
+    this.#options.bell.ring();
+  }
+}

@@ -1,0 +1,55 @@
+/** What a consumer is made of, besides its settings. */
+import type { Clock } from '../../../kernel/clock.ts';
+import type { Random } from '../../../kernel/random.ts';
+import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from '../port.ts';
+import type { BatchHandler, DeadLetter, InvocationMarks, KeptWindow, Settled, Suspects } from './batch.ts';
+import type { GivenUp } from './failure-message.ts';
+import type { SuspectGate } from './intake.ts';
+import type { MarkedRange } from './marks.ts';
+import type { ConsumerObserver } from './measures.ts';
+import type { ConsumerSettings } from './settings.ts';
+
+/** What consumers of a shard and of a whole stream have in common. */
+export interface CommonOptions<Event> extends ConsumerSettings {
+  readonly name: string;
+  readonly clock: Clock;
+  /** Takes a part of each wait before a retry; without it the waits are as long as they may be. */
+  readonly random?: Random;
+  /** Records it refuses are passed by before they cost anything; default: none. */
+  readonly wants?: RecordFilter;
+  /** The event a record means to this consumer, or undefined to pass it by. What it throws dead-letters the record. */
+  readonly select: (record: StreamRecord) => Event | undefined;
+  /** The JSON of a record that `filter` looks at; default: its data. */
+  readonly filteredData?: (record: StreamRecord) => Buffer | undefined;
+  readonly invoke: BatchHandler<Event>;
+  /** Keeps a record that could not be handled. The record counts as done when it resolves. */
+  readonly deadLetter: (letter: DeadLetter) => Promise<void>;
+  /** The on-failure destination: told beside `deadLetter`, once for all records that were given up together. */
+  readonly onFailure?: (givenUp: GivenUp) => Promise<void>;
+  /** How that message calls the function and the stream. */
+  readonly functionArn?: string;
+  readonly streamArn?: string;
+  /** Whether an error says that there was no room to run: it costs no attempt. Default: those of a full disk. */
+  readonly isThrottle?: (error: unknown) => boolean;
+  /** Whether an error will be the same at every attempt, so that none more is made. Default: none. */
+  readonly isFinal?: (error: unknown) => boolean;
+  readonly observe?: ConsumerObserver;
+  /** The newest sequence number, where one counter counts all records of the stream. */
+  readonly newest?: () => SequenceNumber;
+  readonly marks?: InvocationMarks;
+  readonly suspects?: Suspects;
+}
+
+export interface ConsumerOptions<Event> extends CommonOptions<Event> {
+  readonly reader: StreamReader;
+  readonly shardId: ShardId;
+  /** Null: it has never run. 0: it has, and nothing was done. */
+  readonly loadCheckpoint: () => Promise<SequenceNumber | null>;
+  /** The window that was kept with the checkpoint. Needed with a tumbling window. */
+  readonly loadWindow?: () => Promise<KeptWindow | undefined>;
+  /** Resolves once it would survive a crash. `window` is kept with the checkpoint; undefined: there is none any more. */
+  readonly saveCheckpoint: (upTo: SequenceNumber, settled: Settled, window?: KeptWindow) => Promise<void>;
+  /** Of several that share a mark. */
+  readonly markedRange?: MarkedRange;
+  readonly gate?: SuspectGate;
+}
