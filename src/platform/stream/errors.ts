@@ -61,6 +61,49 @@ export const streamClosed = () =>
     retryable: true,
   });
 
+export const streamThrottled = (shardId: string) =>
+  new MimamoriError({
+    code: 'stream.throttled',
+    message: `${shardId} takes no more for now: it was sent more bytes or records a second than it may be.`,
+    fix: 'Append the record again a little later. If it goes on: split the shard, or spread the load over more partition keys.',
+    retryable: true,
+  });
+
+export const hashKeyNotValid = (reason: string) =>
+  new MimamoriError({
+    code: 'stream.hashKeyNotValid',
+    message: `A hash key ${reason}.`,
+    fix: 'Use a number from 0 to 2^128 - 1; to split a shard, one inside its range, but not the first.',
+  });
+
+export const shardNotFound = (shardId: string) =>
+  new MimamoriError({
+    code: 'stream.shardNotFound',
+    message: `The stream has no shard ${shardId}, or no longer: retention has passed the end of it.`,
+    fix: 'List the shards, and begin with the oldest there is.',
+  });
+
+export const shardNotOpen = (shardId: string) =>
+  new MimamoriError({
+    code: 'stream.shardNotOpen',
+    message: `${shardId} is closed: it was split or merged before.`,
+    fix: 'List the shards, and take one that has no ending sequence number.',
+  });
+
+export const shardsNotAdjacent = (shardId: string, adjacentShardId: string) =>
+  new MimamoriError({
+    code: 'stream.shardsNotAdjacent',
+    message: `${shardId} and ${adjacentShardId} are not next to each other.`,
+    fix: 'Merge two shards of which one ends at the hash key before the one the other begins with.',
+  });
+
+export const shardsTooMany = (shardsMax: number) =>
+  new MimamoriError({
+    code: 'stream.shardsTooMany',
+    message: `The stream would have more than ${shardsMax} shards, closed ones that are still kept included.`,
+    fix: 'Merge shards, or wait until retention has removed the closed ones.',
+  });
+
 export const consumerEnded = (consumer: string, times: number) =>
   new MimamoriError({
     code: 'stream.consumerEnded',

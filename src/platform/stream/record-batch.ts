@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { partitionKeyNotValid, recordTooLarge } from './errors.ts';
+import { hashKeyNotValid, partitionKeyNotValid, recordTooLarge } from './errors.ts';
 import { streamLimits } from './limits.ts';
 import type { RecordFilter, SequenceNumber, StreamRecord } from './port.ts';
+import { hashKeyMax } from './shards.ts';
 
 /**
  * The block is what one batch becomes in the log: a header, then the records. Little endian.
@@ -26,9 +27,15 @@ export class RecordBatch {
   #end = blockHeaderBytes;
   #count = 0;
   #sealed = false;
+  #explicitHashKeys: Map<number, bigint> | undefined;
 
   constructor(capacityBytes = 64 * 1024) {
     this.#buffer = Buffer.allocUnsafe(capacityBytes);
+  }
+
+  /** By index of the record; most batches have none. */
+  get explicitHashKeys(): ReadonlyMap<number, bigint> | undefined {
+    return this.#explicitHashKeys;
   }
 
   get count(): number {
@@ -45,10 +52,17 @@ export class RecordBatch {
     return this.#end + recordHeaderBytes + streamLimits.recordBytesMax > streamLimits.blockBytesMax;
   }
 
-  /** Adds one record. Throws as `reserve` does. */
-  add(partitionKey: string, data: Uint8Array): void {
+  /**
+   * Adds one record. It goes to the shard of its partition key, or of the explicit hash key if there is one.
+   * Throws as `reserve` does, and `stream.hashKeyNotValid`.
+   */
+  add(partitionKey: string, data: Uint8Array, explicitHashKey?: bigint): void {
+    if (explicitHashKey !== undefined) checkHashKey(explicitHashKey);
     const at = this.reserve(partitionKey, data.length);
     this.buffer.set(data, at);
+    if (explicitHashKey === undefined) return;
+    this.#explicitHashKeys ??= new Map();
+    this.#explicitHashKeys.set(this.#count - 1, explicitHashKey);
   }
 
   /**
@@ -103,6 +117,10 @@ export class RecordBatch {
     this.#buffer.copy(larger, 0, 0, this.#end);
     this.#buffer = larger;
   }
+}
+
+function checkHashKey(hashKey: bigint): void {
+  if (hashKey < 0n || hashKey > hashKeyMax) throw hashKeyNotValid('is below 0 or above 2^128 - 1');
 }
 
 function checkPartitionKey(partitionKey: string): void {
