@@ -92,11 +92,10 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     clock: systemClock,
     directory: joinPath(dataDirectory, 'stream'),
     consumedUpTo: () => view.consumedUpTo(),
-    onDurable: last => {
-      if (view.setLastDurable(last)) supervisor.streamMoved();
+    onDurable: (last, generation) => {
+      if (view.setLastDurable(last, generation)) supervisor.streamMoved();
     },
   });
-  view.setLastDurable(stream.lastSequenceNumber);
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'iot'), durability: 'sync' });
   const sessionsDirectory = joinPath(dataDirectory, 'sessions');
   const sessions = await recoverJournal({ files: systemFiles, clock: systemClock, directory: sessionsDirectory });

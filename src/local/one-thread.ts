@@ -226,11 +226,16 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const failures: unknown[] = [];
   const onFailure = (error: unknown) => void failures.push(error);
   const tail = new LocalTail(0n);
-  const onDurable = (last: bigint) => tail.moveTo(last);
-  const stream = await EmbeddedStream.open({ files: disk, clock, directory: streamDirectory, onDurable });
-  tail.moveTo(stream.lastSequenceNumber);
+  const onDurable = (last: bigint, generation: number) => tail.moveTo(last, generation);
+  const stream = await EmbeddedStream.open({
+    files: disk,
+    clock,
+    directory: streamDirectory,
+    paddingBytes: 0,
+    onDurable,
+  });
   const iotStore = await openMemoryStore({ clock, disk: world.iotDisk });
-  const sessions = await recoverJournal({ files: disk, clock, random, directory: sessionsDirectory });
+  const sessions = await recoverJournal({ files: disk, clock, random, directory: sessionsDirectory, paddingBytes: 0 });
   const things = new ThingRegistry({ store: iotStore, random });
   const policy = new PolicyEngine(devicePolicy(app.model));
   const access = new ThingAccess({ things, policy });

@@ -1,5 +1,5 @@
 import { appLimits } from '../app/index.ts';
-import type { InvocationMarks, SequenceNumber, StreamTail } from '../platform/stream/index.ts';
+import type { InvocationMarks, SequenceNumber, StreamTail, TailSeen } from '../platform/stream/index.ts';
 
 /**
  * What the two threads must see of each other without a message: how far the stream is durable, how far it is
@@ -11,7 +11,9 @@ const slots = {
   heartbeat: 2,
   /** 1 while a reader waits for the stream: only then is a message worth its cost. */
   readerWaits: 3,
-  marks: 4,
+  /** Which shards the stream has: raised when they change. */
+  shardsGeneration: 4,
+  marks: 5,
 } as const;
 
 export const consumersMax = appLimits.consumerFunctionsMax + 2; // The commands' own and that of aggregates are two more.
@@ -29,7 +31,8 @@ export class GatewayView {
   }
 
   /** Returns true when a reader waits and must be told. */
-  setLastDurable(sequenceNumber: SequenceNumber): boolean {
+  setLastDurable(sequenceNumber: SequenceNumber, shardsGeneration: number): boolean {
+    Atomics.store(this.#words, slots.shardsGeneration, BigInt(shardsGeneration)); // First: it tells where the rest belongs.
     Atomics.store(this.#words, slots.lastDurable, sequenceNumber);
     return Atomics.exchange(this.#words, slots.readerWaits, 0n) === 1n;
   }
@@ -59,7 +62,7 @@ export class GatewayView {
 /** The app thread's side. */
 export class AppView implements StreamTail {
   readonly #words: BigInt64Array;
-  readonly #waiting = new Set<{ after: SequenceNumber; wake: () => void }>();
+  readonly #waiting = new Set<{ seen: TailSeen; wake: () => void }>();
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new BigInt64Array(memory);
@@ -69,23 +72,30 @@ export class AppView implements StreamTail {
     return Atomics.load(this.#words, slots.lastDurable);
   }
 
-  onceBeyond(after: SequenceNumber, wake: () => void): () => void {
-    const waiter = { after, wake };
+  shardsGeneration(): number {
+    return Number(Atomics.load(this.#words, slots.shardsGeneration));
+  }
+
+  onceMoved(seen: TailSeen, wake: () => void): () => void {
+    const waiter = { seen, wake };
     this.#waiting.add(waiter);
     Atomics.store(this.#words, slots.readerWaits, 1n);
-    if (this.lastSequenceNumber() > after) queueMicrotask(() => this.moved()); // It moved before the flag was up.
+    if (this.#isBeyond(seen)) queueMicrotask(() => this.moved()); // It moved before the flag was up.
     return () => void this.#waiting.delete(waiter);
   }
 
   /** The gateway thread says that the stream has moved. */
   moved(): void {
-    const last = this.lastSequenceNumber();
     for (const waiter of this.#waiting) {
-      if (last <= waiter.after) continue;
+      if (!this.#isBeyond(waiter.seen)) continue;
       this.#waiting.delete(waiter);
       waiter.wake();
     }
     if (this.#waiting.size > 0) Atomics.store(this.#words, slots.readerWaits, 1n);
+  }
+
+  #isBeyond({ sequenceNumber, generation }: TailSeen): boolean {
+    return this.lastSequenceNumber() > sequenceNumber || this.shardsGeneration() !== generation;
   }
 
   beat(consumedUpTo: SequenceNumber | null): void {

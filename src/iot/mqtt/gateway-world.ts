@@ -100,13 +100,14 @@ export class GatewayWorld {
   /** A gateway on what the disks hold; clients connect to its port. */
   async startGateway(): Promise<void> {
     const { clock, disk, counters, sockets } = this;
-    const onDurable = (last: bigint) => this.#tail.moveTo(last);
-    this.#stream = await clock.until(EmbeddedStream.open({ files: disk, clock, directory: '/stream', onDurable }));
-    this.#tail.moveTo(this.#stream.lastSequenceNumber);
+    const onDurable = (last: bigint, generation: number) => this.#tail.moveTo(last, generation);
+    this.#stream = await clock.until(
+      EmbeddedStream.open({ files: disk, clock, directory: '/stream', paddingBytes: 0, onDurable }),
+    );
     const store = await openMemoryStore({ clock, disk: this.#storeDisk });
     const things = new ThingRegistry({ store, random: seededRandom(3) });
     const { access, limits, durable, memoryPressure } = this.#options;
-    const journal = { files: disk, clock, random: seededRandom(4), directory: '/sessions' };
+    const journal = { files: disk, clock, random: seededRandom(4), directory: '/sessions', paddingBytes: 0 };
     const sessions = durable ? await clock.until(recoverJournal(journal)) : undefined;
     const note = (facts: object, message: string) => void this.logged.push({ facts: { ...facts }, message });
     this.#gateway = new Gateway({

@@ -83,7 +83,7 @@ describe('ingest', () => {
     const clock = new VirtualClock();
     const files = new TestDisk({ clock, random: seededRandom(1) });
     const tail = new LocalTail(0n);
-    const onDurable = (last: bigint) => tail.moveTo(last);
+    const onDurable = (last: bigint, generation: number) => tail.moveTo(last, generation);
     const opening = EmbeddedStream.open({ files, clock, directory: '/stream', onDurable });
     const { ingest, heard, targetOf } = startOn(await clock.until(opening), clock);
     ingest.offer('寝室-1', 'speaker/寝室-1/data', payload, targetOf('a'), 7);

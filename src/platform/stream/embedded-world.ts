@@ -3,14 +3,14 @@ import type { Files } from '../../kernel/files.ts';
 import { type Random, seededRandom } from '../../kernel/random.ts';
 import { TestDisk } from '../../kernel/test-disk.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
-import { LocalTail } from './local-tail.ts';
+import { EmbeddedStream, onlyShard } from './embedded.ts';
+import type { EmbeddedStreamOptions } from './embedded-options.ts';
+import { EmbeddedStreamReader } from './embedded-reader.ts';
 import type { Appended, SequenceNumber, StreamReader, StreamRecord } from './port.ts';
-import { EmbeddedStreamReader } from './reader.ts';
 import { RecordBatch } from './record-batch.ts';
+import { LocalTail } from './tail.ts';
 
 export const directory = '/stream';
-export const shardDirectory = `${directory}/${onlyShard}`;
 
 export class EmbeddedWorld {
   readonly clock = new VirtualClock();
@@ -31,10 +31,12 @@ export class EmbeddedWorld {
     const { clock, random } = this;
     this.disk.kill();
     const tail = new LocalTail(0n);
-    const onDurable = (last: SequenceNumber) => tail.moveTo(last);
+    const onDurable = (last: SequenceNumber, generation: number) => tail.moveTo(last, generation);
     const files = spoil(this.disk.mount());
-    const stream = await clock.until(EmbeddedStream.open({ files, clock, random, directory, onDurable, ...options }));
-    tail.moveTo(stream.lastSequenceNumber);
+    const small = { paddingBytes: 0 }; // What a test finds on the disk is what it wrote.
+    const stream = await clock.until(
+      EmbeddedStream.open({ files, clock, random, directory, onDurable, ...small, ...options }),
+    );
     this.tail = tail;
     return stream;
   }
@@ -59,9 +61,15 @@ export class EmbeddedWorld {
     }
   }
 
+  /** The segments' paths, oldest first. */
+  async segments(): Promise<string[]> {
+    const names = await this.disk.list(directory);
+    return names.filter(name => name.endsWith('.log')).map(name => `${directory}/${name}`);
+  }
+
   /** The newest segment's path. */
   async newest(): Promise<string> {
-    return `${shardDirectory}/${(await this.disk.list(shardDirectory)).at(-1)}`;
+    return (await this.segments()).at(-1) ?? '';
   }
 
   /** The whole file as it is. */
@@ -77,7 +85,7 @@ export class EmbeddedWorld {
     await file.truncate(0);
     await this.clock.until(file.write(bytes, 0));
     await this.clock.until(file.sync());
-    await this.clock.until(this.disk.syncDirectory(shardDirectory));
+    await this.clock.until(this.disk.syncDirectory(directory));
   }
 }
 

@@ -6,64 +6,51 @@ import { describe, it } from 'node:test';
 import { delay, systemClock } from '../../kernel/clock.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import { systemFiles } from '../../kernel/files.ts';
-import { type Gap, hasCode, streamContract } from './contract.ts';
+import { hasCode, streamContract } from './contract.ts';
 import { EmbeddedStream, onlyShard } from './embedded.ts';
-import { batchOf, EmbeddedWorld, shardDirectory, textOf } from './embedded-world.ts';
+import { EmbeddedStreamReader } from './embedded-reader.ts';
+import { batchOf, directory, EmbeddedWorld, textOf } from './embedded-world.ts';
 import { streamLimits } from './limits.ts';
-import { LocalTail } from './local-tail.ts';
+import { sealBlock } from './log/block.ts';
 import type { SequenceNumber } from './port.ts';
-import { EmbeddedStreamReader } from './reader.ts';
 import { RecordBatch } from './record-batch.ts';
+import { LocalTail } from './tail.ts';
+import { awsShardThroughput } from './throughput.ts';
 
-const gaps: Gap[] = [
-  'reads for two at once without giving either what the other is owed',
-  'lets a reader of one shard sleep while only others get records',
-  'does not know a shard that there is not',
-  'has the shards it was made with, of equal width, which leave no hash key out and none twice',
-  'puts a record where the MD5 of its key says, and an explicit hash key where that says',
-  'refuses what a shard cannot take record by record, and of a key with one refused all that follow',
-  'splits a shard: closes it, and opens two that share its range',
-  'merges two shards: closes both, and opens one with the range of both',
-  'refuses to change shards that are closed, unknown or not next to each other, and ranges that would be empty',
-  'wakes who waits at the end of a shard that is closed, and lets nobody wait there later',
-  'begins in a closed shard, and behind it',
-  'has its shards again when it is opened again',
-  'keeps the order of each key whatever is split and merged while records are on their way',
-].map(test => ({ test, reason: 'has one shard until it learns to split it' }));
+streamContract('embedded, on a test disk', async ({ shards }) => {
+  const world = new EmbeddedWorld();
+  return {
+    // The contract holds across segments, too, and whether or not the index helps.
+    open: () => world.open({ shards, segmentBytesMax: 500, indexEveryBytes: 100 }),
+    openThrottled: () => world.open({ throughput: awsShardThroughput }),
+    openReader: async () => world.openReader(),
+    until: promise => world.clock.until(promise),
+    pass: ms => world.clock.advance(ms),
+    nowMs: () => world.clock.nowMs(),
+    cleanUp: async () => {},
+  };
+});
 
-streamContract(
-  'embedded, on a test disk',
-  async () => {
-    const world = new EmbeddedWorld();
-    return {
-      open: () => world.open({ segmentBytesMax: 500 }), // The contract holds across segments, too.
-      openReader: async () => world.openReader(),
-      until: promise => world.clock.until(promise),
-      pass: ms => world.clock.advance(ms),
-      nowMs: () => world.clock.nowMs(),
-      cleanUp: async () => {},
-    };
-  },
-  gaps,
-);
+streamContract('embedded, on this disk', async ({ shards }) => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'mimamori-stream-'));
+  const tail = new LocalTail(0n);
+  const onDurable = (last: SequenceNumber, generation: number) => tail.moveTo(last, generation);
+  const options = { files: systemFiles, clock: systemClock, directory, onDurable };
+  return {
+    open: () => EmbeddedStream.open({ ...options, shards }),
+    openThrottled: () => EmbeddedStream.open({ ...options, throughput: awsShardThroughput }),
+    openReader: async () => new EmbeddedStreamReader({ files: systemFiles, directory, tail }),
+    until: promise => promise,
+    pass: ms => delay(systemClock, ms),
+    nowMs: () => systemClock.nowMs(),
+    cleanUp: () => rm(directory, { recursive: true }),
+  };
+});
 
-streamContract(
-  'embedded, on this disk',
-  async () => {
-    const directory = await mkdtemp(path.join(tmpdir(), 'mimamori-stream-'));
-    const tail = new LocalTail(0n);
-    const onDurable = (last: SequenceNumber) => tail.moveTo(last);
-    return {
-      open: () => EmbeddedStream.open({ files: systemFiles, clock: systemClock, directory, onDurable }),
-      openReader: async () => new EmbeddedStreamReader({ files: systemFiles, directory, tail }),
-      until: promise => promise,
-      pass: ms => delay(systemClock, ms),
-      nowMs: () => systemClock.nowMs(),
-      cleanUp: () => rm(directory, { recursive: true }),
-    };
-  },
-  gaps,
-);
+/** So long that its batch is not copied into one block with others. */
+function large(text: string): string {
+  return text.padEnd(140_000, 'x');
+}
 
 /** Why each append was refused; undefined for one that was not. */
 async function refusalsOf(world: EmbeddedWorld, appends: Promise<unknown>[]): Promise<(string | undefined)[]> {
@@ -128,8 +115,8 @@ describe('embedded stream, when the disk fails', () => {
       const stream = await world.open();
       const first = stream.append(batchOf('a:1'));
       const group = [stream.append(batchOf('a:2')), stream.append(batchOf('a:3', 'a:4'))];
+      world.disk.failNext({ operation: 'write', code }); // The first is being written already.
       await world.clock.until(first);
-      world.disk.failNext({ operation: 'write', code });
       assert.deepEqual(await refusalsOf(world, group), ['stream.full', 'stream.full']);
       const after = await world.append(stream, 'a:5');
       assert.equal(after.placeOf(0).sequenceNumber, 2n);
@@ -145,7 +132,7 @@ describe('embedded stream, when the disk fails', () => {
       const stream = await world.open();
       await world.append(stream, 'a:1');
       const accepted = stream.append(batchOf('a:2')); // On its way alone; the others gather behind it.
-      const refused = [stream.append(batchOf('a:x')), stream.append(batchOf('a:y'))];
+      const refused = ['a:x', 'a:y'].map(text => stream.append(batchOf(large(text))));
       await world.clock.until(accepted);
       await world.clock.settle(); // The first of the two is written, the disk is full at the second.
       world.disk.failNext({ operation: 'write', code: 'ENOSPC' });
@@ -216,7 +203,8 @@ describe('embedded stream, opened after a crash', () => {
     for (let length = before; length < whole.length; length++) {
       await world.replace(segment, whole.subarray(0, length));
       const reopened = await world.open();
-      assert.equal(reopened.tornBytes, length - before);
+      // Zeros at the end might have been written ahead: they do not count.
+      if (whole[length - 1] !== 0) assert.equal(reopened.tornBytes, length - before);
       assert.deepEqual(await world.readAll(), ['a:1', 'a:2', 'b:3'], `torn at ${length}`);
       await world.append(reopened, 'a:5');
       assert.deepEqual(await world.readAll(), ['a:1', 'a:2', 'b:3', 'a:5']);
@@ -227,7 +215,7 @@ describe('embedded stream, opened after a crash', () => {
     const world = new EmbeddedWorld();
     const stream = await world.open();
     const alone = stream.append(batchOf('a:1'));
-    const group = [stream.append(batchOf('a:2')), stream.append(batchOf('a:3'))];
+    const group = ['a:2', 'a:3'].map(text => stream.append(batchOf(large(text))));
     await world.clock.until(Promise.all([alone, ...group]));
     const segment = await world.newest();
     const bytes = await world.bytesOf(segment);
@@ -292,9 +280,10 @@ describe('embedded stream, opened after a crash', () => {
     const stream = await world.open();
     await world.append(stream, 'a:1');
     const place = { arrivalAtMs: 0, previousChecksum: 0, groupBytesBefore: 0, salt: 12345 };
-    const forged = batchOf('a:forged').seal({ ...place, firstSequenceNumber: 1_000n }).bytes;
+    const forged = batchOf('a:forged').take();
+    sealBlock(forged, 1, 0, { ...place, firstSequenceNumber: 1_000n });
     const hostile = new RecordBatch();
-    hostile.add('a', Buffer.concat([forged, Buffer.from('MMS2'.repeat(50)), forged]));
+    hostile.add('a', Buffer.concat([forged, Buffer.from('MMS3'.repeat(50)), forged]));
     await world.clock.until(stream.append(hostile));
     const segment = await world.newest();
     const torn = (await world.bytesOf(segment)).subarray(0, -1);
@@ -308,19 +297,20 @@ describe('embedded stream, opened after a crash', () => {
     const stream = await world.open();
     await world.append(stream, 'a:1');
     const last = await world.bytesOf(await world.newest());
-    await world.replace(`${shardDirectory}/00000000000000000002.log`, Buffer.alloc(0));
+    await world.replace(`${directory}/00000000000000000002.log`, Buffer.alloc(0));
     const reopened = await world.open();
     assert.equal(reopened.lastSequenceNumber, 1n);
     await world.append(reopened, 'a:2');
     assert.deepEqual(await world.readAll(), ['a:1', 'a:2']); // The reader compares the checksums across segments.
-    assert.equal((await world.bytesOf(await world.newest())).readUInt32LE(32), last.readUInt32LE(4));
-    await world.replace(`${shardDirectory}/00000000000000000007.log`, Buffer.alloc(0));
+    assert.equal((await world.bytesOf(await world.newest())).readUInt32LE(32), last.readUInt32LE(48));
+    await world.replace(`${directory}/00000000000000000007.log`, Buffer.alloc(0));
     await assert.rejects(world.open(), hasCode('stream.corrupt')); // Records 3 to 6 are missing.
   });
 
   it('never lets arrival go back, though the clock was set back over a restart: C01', async () => {
     const world = new EmbeddedWorld();
-    const late = { nowMs: () => 5_000, monotonicMs: () => 0, setTimer: world.clock.setTimer, soon: world.clock.soon };
+    const setTimer = world.clock.setTimer.bind(world.clock);
+    const late = { nowMs: () => 5_000, monotonicMs: () => 0, setTimer, soon: world.clock.soon };
     const early = { ...late, nowMs: () => 1_000 };
     await world.append(await world.open({ clock: late }), 'a:1');
     await world.append(await world.open({ clock: early, segmentBytesMax: 1 }), 'a:2');
@@ -335,7 +325,7 @@ describe('embedded stream, opened after a crash', () => {
     const start = 2n ** 53n - 10n;
     const world = new EmbeddedWorld();
     const name = String(start).padStart(20, '0');
-    await world.replace(`${shardDirectory}/${name}.log`, Buffer.alloc(0));
+    await world.replace(`${directory}/${name}.log`, Buffer.alloc(0));
     const stream = await world.open({ segmentBytesMax: 200 });
     for (let index = 0; index < 30; index++) {
       const appended = await world.append(stream, `a:${index}`);
@@ -358,7 +348,7 @@ describe('embedded stream, retention', () => {
   }
 
   it('keeps everything while somebody has not consumed it, however old and large', async () => {
-    for (const consumedUpTo of [undefined, () => null, () => 0n]) {
+    for (const consumedUpTo of [() => null, () => 0n]) {
       const world = new EmbeddedWorld();
       const stream = await world.open({ ...oneRecordEach, retentionBytesMax: 0, retentionMs: 0, consumedUpTo });
       await fill(world, stream, 5);
@@ -459,7 +449,7 @@ describe('embedded stream reader', () => {
     const [first] = await reader.read(onlyShard, null, 1);
     consumed = 3n;
     await world.append(stream, 'a:5');
-    assert.equal((await world.disk.list(shardDirectory)).length, 2);
+    assert.equal((await world.segments()).length, 2);
     const records = await reader.read(onlyShard, first.sequenceNumber + 1n, 1_000);
     assert.deepEqual(records.map(textOf), ['a:4', 'a:5']);
     assert.deepEqual(await world.readAll(1n), ['a:4', 'a:5']); // One that starts behind the oldest record kept.
@@ -474,8 +464,10 @@ describe('embedded stream reader', () => {
     const files = {
       ...mounted,
       open: async (filePath: string) => {
-        if (!removed) await mounted.remove(filePath);
-        removed = true;
+        if (!removed && filePath.endsWith('.log')) {
+          await mounted.remove(filePath);
+          removed = true;
+        }
         return mounted.open(filePath);
       },
     };
@@ -502,7 +494,7 @@ describe('embedded stream reader', () => {
     const world = new EmbeddedWorld();
     const stream = await world.open({ segmentBytesMax: 1 });
     for (const text of ['a:1', 'a:2', 'a:3']) await world.append(stream, text);
-    const [, second] = (await world.disk.list(shardDirectory)).map(name => `${shardDirectory}/${name}`);
+    const [, second] = await world.segments();
     const whole = await world.bytesOf(second);
     const elsewhere = new EmbeddedWorld(2);
     const other = await elsewhere.open({ segmentBytesMax: 1 });

@@ -1,4 +1,4 @@
-import { MimamoriError } from '../../kernel/errors.ts';
+import { MimamoriError, messageOf } from '../../kernel/errors.ts';
 
 export const recordTooLarge = (bytes: number, bytesMax: number) =>
   new MimamoriError({
@@ -34,8 +34,16 @@ export const streamFull = (cause: unknown) =>
 export const streamFailed = (cause: unknown) =>
   new MimamoriError({
     code: 'stream.failed',
-    message: 'The disk failed while records were being made durable; none of them is acknowledged.',
+    message: `The disk failed while records were being made durable (${messageOf(cause)}); none of them is acknowledged.`,
     fix: 'Restart, which recovers from what is on the disk; check the disk (`dmesg`, SMART) if it comes back.',
+    cause,
+  });
+
+export const streamNotWritable = (directory: string, cause: unknown) =>
+  new MimamoriError({
+    code: 'stream.notWritable',
+    message: `${directory} cannot be written (${messageOf(cause)}), so the stream was not opened.`,
+    fix: 'Mount the disk for writing, and let the user who runs this own the directory; then start again.',
     cause,
   });
 
@@ -102,6 +110,15 @@ export const shardsTooMany = (shardsMax: number) =>
     code: 'stream.shardsTooMany',
     message: `The stream would have more than ${shardsMax} shards, closed ones that are still kept included.`,
     fix: 'Merge shards, or wait until retention has removed the closed ones.',
+  });
+
+export const shardsNotChanged = (cause: unknown) =>
+  new MimamoriError({
+    code: 'stream.shardsNotChanged',
+    message: `The new shards could not be stored (${messageOf(cause)}); the shards are as they were.`,
+    fix: 'Free disk space or whatever else the message names, then split or merge again.',
+    retryable: true,
+    cause,
   });
 
 export const consumerEnded = (consumer: string, times: number) =>

@@ -31,10 +31,11 @@ export {
   likeLambda,
 } from './consumers/settings.ts';
 export { ShardConsumer, ShardConsumer as Consumer } from './consumers/shard-consumer.ts';
-export { EmbeddedStream, type EmbeddedStreamOptions, onlyShard } from './embedded.ts';
+export { EmbeddedStream, onlyShard } from './embedded.ts';
+export type { EmbeddedStreamOptions } from './embedded-options.ts';
+export { EmbeddedStreamReader } from './embedded-reader.ts';
 export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';
-export { LocalTail } from './local-tail.ts';
 export type {
   Appended,
   Place,
@@ -48,6 +49,7 @@ export type {
   StreamReader,
   StreamRecord,
 } from './port.ts';
-export { EmbeddedStreamReader, type StreamTail } from './reader.ts';
 export { RecordBatch } from './record-batch.ts';
-export { hashKeyMax, shardIdOf, wholeShard } from './shards.ts';
+export { equalRanges, hashKeyMax, hashKeyOf, shardIdOf, wholeShard } from './shards.ts';
+export { LocalTail, type StreamTail, type TailSeen } from './tail.ts';
+export { awsShardThroughput, type ShardThroughput } from './throughput.ts';

@@ -95,7 +95,7 @@ async function playLives(seed: number, spoil: (files: Files) => Files = files =>
   // A failing disk ends a process; whoever watches it starts another.
   const open = (): Promise<EmbeddedStream> =>
     world.open(options, spoil).catch(error => {
-      if (!['EIO', 'ENOSPC'].includes(codeOf(error))) throw error;
+      if (!['stream.failed', 'stream.full'].includes(codeOf(error))) throw error;
       return open();
     });
   for (let life = 0; life < 2; life++) {

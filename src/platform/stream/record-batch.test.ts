@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { streamLimits } from './limits.ts';
+import { blockHeaderBytes, blockIsIntact, readBlockHeader, sealBlock, unpackRecords } from './log/block.ts';
 import type { StreamRecord } from './port.ts';
-import { blockHeaderBytes, blockIsIntact, RecordBatch, readBlockHeader, unpackRecords } from './record-batch.ts';
+import { RecordBatch } from './record-batch.ts';
 
 const place = { firstSequenceNumber: 1n, arrivalAtMs: 0, previousChecksum: 0, groupBytesBefore: 0, salt: 0 };
 
@@ -18,7 +19,9 @@ const someRecords = fc.array(
 function seal(records: { partitionKey: string; data: Uint8Array }[], at: Partial<typeof place> = {}): Buffer {
   const batch = new RecordBatch(64); // So small that it has to grow.
   for (const { partitionKey, data } of records) batch.add(partitionKey, data);
-  return batch.seal({ ...place, ...at }).bytes;
+  const block = batch.take();
+  sealBlock(block, batch.count, 3, { ...place, ...at });
+  return block;
 }
 
 function unpack(bytes: Buffer, position: number, wanted: bigint): StreamRecord[] | undefined {
@@ -63,7 +66,7 @@ describe('record batch', () => {
 
   it('never makes a reader take memory for a length that no block has', () => {
     const block = seal([{ partitionKey: 'a', data: Buffer.alloc(5) }]);
-    block.writeUInt32LE(streamLimits.blockBytesMax - blockHeaderBytes + 1, 8);
+    block.writeUInt32LE(streamLimits.largeBlockBytesMax - blockHeaderBytes + 1, 8);
     assert.equal(readBlockHeader(block, 0), undefined);
   });
 
@@ -82,7 +85,7 @@ describe('record batch', () => {
   it('takes nothing more once it is in the log', () => {
     const batch = new RecordBatch();
     batch.add('a', Buffer.alloc(1));
-    batch.seal(place);
+    batch.take();
     assert.throws(() => batch.add('a', Buffer.alloc(1)), assert.AssertionError);
   });
 

@@ -125,7 +125,7 @@ describe('a checkpoint', () => {
       logBytesMax = Math.max(logBytesMax, await world.logBytes());
     }
     assert.ok(life.journal.bytes > 400_000);
-    assert.ok(checkpoints > 20, `${checkpoints} checkpoints`);
+    assert.ok(checkpoints >= 20, `${checkpoints} checkpoints`);
     // Twice the growth, as the next checkpoint comes only then, and the segments that are not full yet.
     assert.ok(logBytesMax < 2 * 20_000 + 4 * 4_000, `${logBytesMax} bytes`);
     await assertSurvives(world, life);

@@ -8,7 +8,7 @@ import type { Files } from '../../../kernel/files.ts';
 import { type Random, seededRandom } from '../../../kernel/random.ts';
 import { TestDisk } from '../../../kernel/test-disk.ts';
 import { VirtualClock } from '../../../kernel/virtual-clock.ts';
-import { onlyShard, RecordBatch } from '../../../platform/stream/index.ts';
+import { RecordBatch } from '../../../platform/stream/index.ts';
 import { appendInOrder } from './append-in-order.ts';
 import { Checkpointer, type CheckpointSource } from './checkpointer.ts';
 import { Journal } from './journal.ts';
@@ -16,7 +16,6 @@ import { Model } from './model.ts';
 import { type RecoveredJournal, recoverJournal } from './recovery.ts';
 
 export const directory = '/sessions';
-export const shardDirectory = `${directory}/${onlyShard}`;
 
 export interface LifeOptions {
   readonly segmentBytesMax?: number;
@@ -56,7 +55,7 @@ export class JournalWorld {
     const mounted = this.disk.mount();
     const files = spoilFiles ? spoilFiles(mounted) : mounted;
     return clock.until(
-      recoverJournal({ files, clock, random, directory, ...(segmentBytesMax && { segmentBytesMax }) }),
+      recoverJournal({ files, clock, random, directory, paddingBytes: 0, ...(segmentBytesMax && { segmentBytesMax }) }),
     );
   }
 
@@ -67,8 +66,8 @@ export class JournalWorld {
   }
 
   async segments(): Promise<string[]> {
-    const names = await this.disk.list(shardDirectory);
-    return names.map(name => `${shardDirectory}/${name}`);
+    const names = await this.disk.list(directory);
+    return names.filter(name => name.endsWith('.log')).map(name => `${directory}/${name}`);
   }
 
   async logBytes(): Promise<number> {

@@ -22,6 +22,8 @@ export interface RecoverJournalOptions {
   readonly directory: string;
   /** For tests. */
   readonly segmentBytesMax?: number;
+  /** As the stream's. */
+  readonly paddingBytes?: number;
 }
 
 /** What the gateway knew when the process before it ended, and where it goes on writing. */
@@ -49,6 +51,7 @@ export async function recoverJournal(options: RecoverJournalOptions): Promise<Re
     ...(random && { random }),
     directory,
     segmentBytesMax: options.segmentBytesMax ?? journalLimits.segmentBytesMax,
+    ...(options.paddingBytes !== undefined && { paddingBytes: options.paddingBytes }),
     retentionBytesMax: 0, // What is redundant is of no use to anyone.
     consumedUpTo: () => log?.redundantUpTo ?? null,
     onDurable: last => log?.becomeDurable(last),

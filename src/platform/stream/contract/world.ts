@@ -37,8 +37,8 @@ export interface WorldOptions {
   readonly shards: number;
 }
 
-/** More than a shard of Kinesis takes in a second. */
-export const throttledRecords = 1_500;
+/** More than two shards of Kinesis take in a second. */
+export const throttledRecords = 3_000;
 
 const readBytesMax = 64 * 1024;
 
