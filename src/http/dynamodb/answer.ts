@@ -3,7 +3,7 @@ import { bufferOf } from '../../kernel/bytes.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import { TableError } from '../../platform/table/index.ts';
-import { internalError, namespaces, Refusal } from './refusal.ts';
+import { internalError, namespaces, Refusal } from '../aws-json/refusal.ts';
 
 /** Operations whose answers hold no dates and no bytes: their values are in wire form already. */
 const plainOperations: ReadonlySet<string> = new Set([

@@ -5,7 +5,7 @@
 import { type Clock, delay } from '../../kernel/clock.ts';
 import { MimamoriError, messageOf } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/random.ts';
-import { algorithm, basicTimestamp, sha256, signatureOf, signingKeyOf, termination } from './signing.ts';
+import { algorithm, basicTimestamp, sha256, signatureOf, signingKeyOf, termination } from '../aws-json/signing.ts';
 import { exportsApi } from './table-service.ts';
 
 export interface ClientOptions {

@@ -3,7 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { describe, it } from 'node:test';
 import { TableError, TransactionCanceledError } from '../../platform/table/index.ts';
-import { endpointLimits } from './limits.ts';
+import { endpointLimits } from '../aws-json/limits.ts';
 import { openTestEndpoint, send, sendBytes, signed, unsigned } from './test-endpoint.ts';
 
 const tables = { ListTables: () => ({ TableNames: ['a'] }) };

@@ -3,15 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/random.ts';
+import { type RequestHead, readClaim } from '../aws-json/authorization.ts';
+import { inputOf, parseBody } from '../aws-json/body.ts';
+import { Exchange, type Shared } from '../aws-json/exchange.ts';
+import { endpointLimits } from '../aws-json/limits.ts';
+import { isForeign, preflightHeaders } from '../aws-json/origins.ts';
+import { foreignPage, notSerial, Refusal, tooBusy, unknownOperation } from '../aws-json/refusal.ts';
+import type { Operation, Service } from '../aws-json/service.ts';
+import { type CheckedClaim, SignatureCheck } from '../aws-json/signature.ts';
 import { encodeOutput, refusalOf } from './answer.ts';
-import { type RequestHead, readClaim } from './authorization.ts';
-import { inputOf, parseBody } from './body.ts';
-import { Exchange, type Shared } from './exchange.ts';
-import { endpointLimits } from './limits.ts';
-import { isForeign, preflightHeaders } from './origins.ts';
-import { foreignPage, notSerial, Refusal, tooBusy, unknownOperation } from './refusal.ts';
-import type { Operation, Service } from './service.ts';
-import { type CheckedClaim, SignatureCheck } from './signature.ts';
 import { unsupportedOperation } from './unsupported.ts';
 
 export interface EndpointOptions {

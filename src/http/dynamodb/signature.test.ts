@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { DynamoDBClient, type DynamoDBClientConfig, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { systemClock } from '../../kernel/clock.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import type { ListenOptions } from './server.ts';
+import type { ListenOptions } from '../aws-json/server.ts';
 import { openTestEndpoint, type RawAnswer, send } from './test-endpoint.ts';
 
 const accessKeyId = 'AKIDEXAMPLE';

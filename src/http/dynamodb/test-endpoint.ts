@@ -6,8 +6,8 @@ import { crc32 } from 'node:zlib';
 import { silentLog } from '../../kernel/log.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { type EndpointListener, type ListenOptions, listenDynamoDb } from './server.ts';
-import type { Operation } from './service.ts';
+import { type EndpointListener, type ListenOptions, listenDynamoDb } from '../aws-json/server.ts';
+import type { Operation } from '../aws-json/service.ts';
 
 export type Calls = Record<string, (input: Record<string, unknown>) => object | Promise<object>>;
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { codeOf, MimamoriError, messageOf } from '../../kernel/errors.ts';
-import { Endpoint, type EndpointOptions } from './endpoint.ts';
+import { Endpoint, type EndpointOptions } from '../dynamodb/endpoint.ts';
 import { endpointLimits } from './limits.ts';
 
 export interface ListenOptions extends EndpointOptions {
