@@ -1,6 +1,6 @@
 /** What the table promises in process it promises over the wire too, to the SDK; its tables are made by calls. */
 import { DynamoDB } from '@aws-sdk/client-dynamodb';
-import { listenDynamoDb } from '../src/http/aws-json/server.ts';
+import { listenDynamoDb } from '../src/http/dynamodb/server.ts';
 import { tableService } from '../src/http/dynamodb/table-service.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { silentLog } from '../src/kernel/log.ts';

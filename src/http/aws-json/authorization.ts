@@ -1,6 +1,6 @@
 /**
  * What a request says about who signed it: AWS Signature Version 4 in the Authorization header or in the query. Only
- * the form is looked at here, in the order and the words of DynamoDB; whether the signature is right is `signature.ts`.
+ * the form is looked at here, in the order and the words of AWS; whether the signature is right is `signature.ts`.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { incompleteSignature, invalidSignature, missingToken, type Refusal } from './refusal.ts';

@@ -1,11 +1,36 @@
 /** One request and its answer on a connection of Node: reads the body within bounds, writes what every answer has. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
+import type { Clock } from '../../kernel/clock.ts';
+import type { RequestHead } from './authorization.ts';
 import { endpointLimits } from './limits.ts';
+import type { Protocol } from './protocol.ts';
 import { bodyTooLarge, type Refusal, tooBusy } from './refusal.ts';
+
+/** What Node's requests of HTTP/1.1 and HTTP/2 have in common. */
+export interface Incoming extends Readable {
+  readonly method?: string;
+  readonly url?: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: string[];
+  /** All of the body has arrived. */
+  readonly complete: boolean;
+}
+
+/** What Node's responses of HTTP/1.1 and HTTP/2 have in common. */
+export interface Outgoing {
+  writeHead(status: number, headers: string[]): unknown;
+  flushHeaders(): void;
+  write(body: string | Buffer): boolean;
+  end(body?: string | Buffer): unknown;
+  once(event: 'close', listener: () => void): unknown;
+}
 
 /** What the exchanges of an endpoint have in common. */
 export interface Shared {
+  readonly protocol: Protocol;
+  readonly clock: Clock;
   /** Bytes they keep in memory together. */
   heldBytes: number;
   /** Each answer is the last on its connection. */
@@ -13,27 +38,26 @@ export interface Shared {
 }
 
 export class Exchange {
-  readonly request: IncomingMessage;
+  readonly head: RequestHead;
   readonly requestId: string;
-  readonly #response: ServerResponse;
+  readonly #request: Incoming;
+  readonly #response: Outgoing;
   readonly #shared: Shared;
   #heldBytes = 0;
   #isAnswered = false;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { requestId, shared }: { requestId: string; shared: Shared },
-  ) {
-    this.request = request;
-    this.#response = response;
+  constructor(request: Incoming, response: Outgoing, { requestId, shared }: { requestId: string; shared: Shared }) {
+    const { method = '', url = '/', headers, rawHeaders } = request;
+    this.head = { method, url, headers, rawHeaders };
     this.requestId = requestId;
+    this.#request = request;
+    this.#response = response;
     this.#shared = shared;
   }
 
   /** Calls back exactly once: with the body, or with undefined when there is none to answer any more. */
   readBody(done: (body: Buffer | undefined) => void): void {
-    const { request } = this;
+    const request = this.#request;
     if (Number(request.headers['content-length'] ?? 0) > endpointLimits.bodyBytesMax) {
       this.refuse(bodyTooLarge(endpointLimits.bodyBytesMax));
       return done(undefined);
@@ -62,29 +86,30 @@ export class Exchange {
     request.on('close', () => finish(undefined)); // Whoever asked has gone.
   }
 
-  refuse({ status, body }: Refusal, contentType?: string): void {
-    this.answer(status, JSON.stringify(body), contentType ?? 'application/json');
+  refuse(refusal: Refusal): void {
+    const { body, contentType } = this.#shared.protocol.encodeRefusal(refusal, this.head);
+    this.answer(refusal.status, body, contentType);
   }
 
   /** The second answer to one request is none. */
-  answer(status: number, body: string, contentType: string | undefined, extra: readonly string[] = []): void {
+  answer(status: number, body: string | Buffer, contentType: string | undefined, extra: readonly string[] = []): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
     const bytes = Buffer.byteLength(body);
     if (bytes > endpointLimits.smallBytes) this.#hold(bytes);
     const headers = ['x-amzn-RequestId', this.requestId];
-    if (bytes > 0) headers.push('x-amz-crc32', String(crc32(body)));
+    if (bytes > 0 && this.#shared.protocol.hasChecksums) headers.push('x-amz-crc32', String(crc32(body)));
     if (contentType !== undefined) headers.push('Content-Type', contentType);
     if (status !== 413) headers.push('Content-Length', String(bytes)); // that answer DynamoDB sends in chunks
     headers.push(...extra);
-    if (this.request.headers.origin !== undefined && status !== 403) headers.push('Access-Control-Allow-Origin', '*');
+    if (this.head.headers.origin !== undefined && status !== 403) headers.push('Access-Control-Allow-Origin', '*');
     if (this.#shared.isClosing) headers.push('Connection', 'close');
     this.#response.writeHead(status, headers);
-    if (this.request.complete) {
+    if (this.#request.complete) {
       this.#response.end(body);
       return;
     }
-    if (body === '') this.#response.flushHeaders();
+    if (bytes === 0) this.#response.flushHeaders();
     else this.#response.write(body);
     this.#discardRest();
   }
@@ -92,10 +117,10 @@ export class Exchange {
   /** Who is still sending must be let finish, or may see a broken connection instead of the answer; up to a bound. */
   #discardRest(): void {
     let bytes = 0;
-    this.request.on('end', () => this.#response.end());
-    this.request.on('data', (chunk: Buffer) => {
+    this.#request.on('end', () => this.#response.end());
+    this.#request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > endpointLimits.refusedBodyBytesMax) this.request.destroy();
+      if (bytes > endpointLimits.refusedBodyBytesMax) this.#request.destroy();
     });
   }
 

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 
-/** What the endpoint takes, beside what the table itself refuses. */
+/** What an endpoint takes, beside what the service behind it refuses. */
 export const endpointLimits = {
-  bodyBytesMax: 16 * 1024 * 1024, // DynamoDB: of one request
+  bodyBytesMax: 16 * 1024 * 1024, // DynamoDB: of one request; Kinesis' largest, 10 MiB in base64, is below it
   heldBytesMax: 256 * 1024 * 1024, // ours: bodies being read and large answers not yet taken, over all connections
   smallBytes: 64 * 1024, // ours: bodies and answers up to this are bounded by `requestsInFlightMax`, and not counted
   requestsInFlightMax: 2_000, // ours: further ones are told to come back
   refusedBodyBytesMax: 64 * 1024 * 1024, // ours: read and thrown away after a refusal, so that the client sees it
-  jsonDepthMax: 1_000, // ours: DynamoDB answers 100 levels of maps, two of JSON each, with words about nesting
   connectionsMax: 10_000, // ours
   headerBytesMax: 16 * 1024, // Node's default
   headersTimeoutMs: 10_000, // ours; Node's default is 60 s

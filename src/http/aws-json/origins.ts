@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { endpointLimits } from './limits.ts';
 
 /**
- * Without credentials whatever page is open in a browser of this machine could read the tables: DNS can be made to say
+ * Without credentials whatever page is open in a browser of this machine could read what is stored: DNS can be made to say
  * that its host is ours, so being of the same origin proves nothing. `null` is what a page says that hides its origin.
  */
 export function isForeign(origin: string): boolean {

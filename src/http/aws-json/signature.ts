@@ -1,5 +1,5 @@
 /**
- * AWS Signature Version 4, checked with DynamoDB's words for what is wrong. Source: AWS "Create a signed AWS API
+ * AWS Signature Version 4, checked with AWS' words for what is wrong. Source: AWS "Create a signed AWS API
  * request". Everything but the signature itself is checked before a body is read, so a stranger cannot make us read one.
  */
 import { timingSafeEqual } from 'node:crypto';
@@ -15,6 +15,8 @@ export interface SignatureOptions {
   readonly clock: Clock;
   /** Signatures for other regions are refused; undefined: any is good. */
   readonly region: string | undefined;
+  /** As in the scope, e.g. `dynamodb`. */
+  readonly service: string;
 }
 
 /** A claim whose form, date and key are good; its signature is still to be compared. */
@@ -24,7 +26,7 @@ export interface CheckedClaim {
   readonly secret: string;
   /** ISO 8601 basic, as signed. */
   readonly timestamp: string;
-  /** `date/region/dynamodb/aws4_request` */
+  /** `date/region/service/aws4_request` */
   readonly scope: string;
 }
 
@@ -109,12 +111,12 @@ export class SignatureCheck {
   }
 
   #checkScope([date, region, service, term]: string[], timestamp: string): Refusal | undefined {
-    const expectedRegion = this.#options.region;
+    const { region: expectedRegion, service: expectedService } = this.#options;
     let wrong = '';
     if (region === '' || (expectedRegion !== undefined && region !== expectedRegion)) {
       wrong += `Credential should be scoped to a valid region, not '${region}'. `;
     }
-    if (service !== 'dynamodb') wrong += "Credential should be scoped to correct service: 'dynamodb'. ";
+    if (service !== expectedService) wrong += `Credential should be scoped to correct service: '${expectedService}'. `;
     if (term !== termination) {
       wrong += `Credential should be scoped with a valid terminator: '${termination}', not '${term}'. `;
     }

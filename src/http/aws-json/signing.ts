@@ -10,7 +10,7 @@ export function basicTimestamp(atMs: number): string {
   return new Date(atMs).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 }
 
-/** @param scope  `date/region/dynamodb/aws4_request` */
+/** @param scope  `date/region/service/aws4_request` */
 export function signingKeyOf(secret: string, scope: string): Buffer {
   const [date, ...others] = scope.split('/');
   return others.reduce((key, part) => hmac(key, part), hmac(`AWS4${secret}`, date));

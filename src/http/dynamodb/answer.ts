@@ -3,7 +3,7 @@ import { bufferOf } from '../../kernel/bytes.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import { TableError } from '../../platform/table/index.ts';
-import { internalError, namespaces, Refusal } from '../aws-json/refusal.ts';
+import { Refusal } from '../aws-json/refusal.ts';
 
 /** Operations whose answers hold no dates and no bytes: their values are in wire form already. */
 const plainOperations: ReadonlySet<string> = new Set([
@@ -24,6 +24,28 @@ export function encodeOutput(operation: string, output: object): string {
   return JSON.stringify(plainOperations.has(operation) ? output : toWire(output));
 }
 
+/** Where an error's type lives; SDKs look at what follows the `#`, other clients compare all of it. */
+const namespaces = {
+  service: 'com.amazon.coral.service#',
+  validation: 'com.amazon.coral.validate#',
+  availability: 'com.amazon.coral.availability#',
+  table: 'com.amazonaws.dynamodb.v20120810#',
+} as const;
+
+/** Errors that are not of the table's model. */
+const namespaceOf: Readonly<Record<string, string>> = {
+  ValidationException: namespaces.validation,
+  SerializationException: namespaces.service,
+  UnknownOperationException: namespaces.service,
+  AccessDeniedException: namespaces.service,
+  MissingAuthenticationTokenException: namespaces.service,
+  IncompleteSignatureException: namespaces.service,
+  InvalidSignatureException: namespaces.service,
+  UnrecognizedClientException: namespaces.service,
+  RequestEntityTooLargeException: namespaces.service,
+  ThrottlingException: namespaces.availability,
+};
+
 /** Errors spelled `Message` in the service model; all others say `message`. Source: botocore, "dynamodb" 2012-08-10. */
 const largeMessage: ReadonlySet<string> = new Set([
   'TransactionCanceledException',
@@ -33,14 +55,11 @@ const largeMessage: ReadonlySet<string> = new Set([
   'AccessDeniedException',
 ]);
 
-/** Errors that are not of the table's model, by where their type lives. */
-const namespaceOf: Readonly<Record<string, string>> = {
-  ValidationException: namespaces.validation,
-  SerializationException: namespaces.service,
-  UnknownOperationException: namespaces.service,
-  AccessDeniedException: namespaces.service,
-  ThrottlingException: namespaces.availability,
-};
+export function encodeRefusal({ name, message, members }: Refusal): string {
+  const body: Record<string, unknown> = { __type: `${namespaceOf[name] ?? namespaces.table}${name}`, ...members };
+  if (message !== undefined) body[largeMessage.has(name) ? 'Message' : 'message'] = message;
+  return JSON.stringify(body);
+}
 
 const statusOf: Readonly<Record<string, number>> = { InternalServerError: 500, ServiceUnavailable: 503 };
 
@@ -54,20 +73,19 @@ export function refusalOf(error: unknown, { log, requestId }: { log: Log; reques
   if (error instanceof TableError) return tableRefusal(error);
   const code = codeOf(error);
   log.error({ requestId, code, error: stackOf(error) }, 'A request to the table failed.');
-  if (!unavailableCodes.has(code)) return internalError();
+  // It tells nothing: what went wrong on our side is in the log, under the request's id.
+  if (!unavailableCodes.has(code)) return new Refusal(500, 'InternalServerError', 'Internal server error');
   const message = code === 'store.full' ? 'The disk has no room.' : 'Too much waits for the disk.';
-  return new Refusal(503, { __type: `${namespaces.table}ServiceUnavailable`, message });
+  return new Refusal(503, 'ServiceUnavailable', message);
 }
 
 function tableRefusal(error: TableError): Refusal {
-  const { name, message } = error;
-  const body: Record<string, unknown> = { __type: `${namespaceOf[name] ?? namespaces.table}${name}` };
+  const members: Record<string, unknown> = {};
   for (const member of memberNames) {
     const value = (error as unknown as Record<string, unknown>)[member]; // a cast: some classes of errors have it
-    if (value !== undefined) body[member] = toWire(value);
+    if (value !== undefined) members[member] = toWire(value);
   }
-  body[largeMessage.has(name) ? 'Message' : 'message'] = message;
-  return new Refusal(statusOf[name] ?? 400, body);
+  return new Refusal(statusOf[error.name] ?? 400, error.name, error.message, members);
 }
 
 /** Dates as seconds since 1970, bytes as base64; everything else as it is. */

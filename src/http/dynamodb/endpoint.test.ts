@@ -4,6 +4,7 @@ import net from 'node:net';
 import { describe, it } from 'node:test';
 import { TableError, TransactionCanceledError } from '../../platform/table/index.ts';
 import { endpointLimits } from '../aws-json/limits.ts';
+import { dynamoDbLimits } from './limits.ts';
 import { openTestEndpoint, send, sendBytes, signed, unsigned } from './test-endpoint.ts';
 
 const tables = { ListTables: () => ({ TableNames: ['a'] }) };
@@ -114,8 +115,8 @@ describe('the body of a request', () => {
   it('may nest as deep as DynamoDB has words for, and no deeper than ours (hostile H04)', async t => {
     const { url } = await openTestEndpoint(t, { ListTables: () => ({}) });
     const nested = (levels: number) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`;
-    assert.equal((await send(url, { headers: signed, body: nested(endpointLimits.jsonDepthMax - 1) })).status, 200);
-    for (const levels of [endpointLimits.jsonDepthMax, 100_000, 8_000_000]) {
+    assert.equal((await send(url, { headers: signed, body: nested(dynamoDbLimits.jsonDepthMax - 1) })).status, 200);
+    for (const levels of [dynamoDbLimits.jsonDepthMax, 100_000, 8_000_000]) {
       const { status, json } = await send(url, { headers: signed, body: nested(levels) });
       assert.deepEqual([status, json.__type], [400, serialization.__type]);
     }

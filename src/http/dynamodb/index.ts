@@ -1,4 +1,5 @@
-export { type EndpointListener, listenDynamoDb } from '../aws-json/server.ts';
-export type { Operation, Service } from '../aws-json/service.ts';
+export type { EndpointListener } from '../aws-json/listener.ts';
 export { type ClientOptions, dynamoDbCalls } from './client.ts';
+export { listenDynamoDb } from './server.ts';
+export type { Operation, Service } from './service.ts';
 export { tableService } from './table-service.ts';

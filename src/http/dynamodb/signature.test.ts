@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { DynamoDBClient, type DynamoDBClientConfig, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { systemClock } from '../../kernel/clock.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import type { ListenOptions } from '../aws-json/server.ts';
+import type { ListenDynamoDbOptions } from './server.ts';
 import { openTestEndpoint, type RawAnswer, send } from './test-endpoint.ts';
 
 const accessKeyId = 'AKIDEXAMPLE';
@@ -19,7 +19,7 @@ interface SignedRequest {
   body: string;
 }
 
-async function openChecking(t: TestContext, options: Partial<ListenOptions> = {}) {
+async function openChecking(t: TestContext, options: Partial<ListenDynamoDbOptions> = {}) {
   return openTestEndpoint(t, calls, { clock: systemClock, credentials, ...options });
 }
 

@@ -18,7 +18,7 @@ import { silentLog } from '../../kernel/log.ts';
 import { MemoryDisk } from '../../kernel/memory-store.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { openEngine, operationNames } from '../../platform/table/index.ts';
-import { listenDynamoDb } from '../aws-json/server.ts';
+import { listenDynamoDb } from './server.ts';
 import { tableService } from './table-service.ts';
 import { send, signed } from './test-endpoint.ts';
 import { unsupportedOperation } from './unsupported.ts';

@@ -1,8 +1,8 @@
 /** A table engine as what the endpoint serves. */
 import type { TableDescription } from '@aws-sdk/client-dynamodb';
 import { callOperation, type Engine, operationNames, wireFormat } from '../../platform/table/index.ts';
-import type { Operation, Service } from '../aws-json/service.ts';
 import { legacyParameters } from './legacy/index.ts';
+import type { Operation, Service } from './service.ts';
 
 /** The feed of changes is an API of its own. */
 const streamOperations: ReadonlySet<string> = new Set([

@@ -6,15 +6,16 @@ import { crc32 } from 'node:zlib';
 import { silentLog } from '../../kernel/log.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { type EndpointListener, type ListenOptions, listenDynamoDb } from '../aws-json/server.ts';
-import type { Operation } from '../aws-json/service.ts';
+import type { EndpointListener } from '../aws-json/listener.ts';
+import { type ListenDynamoDbOptions, listenDynamoDb } from './server.ts';
+import type { Operation } from './service.ts';
 
 export type Calls = Record<string, (input: Record<string, unknown>) => object | Promise<object>>;
 
 export async function openTestEndpoint(
   t: TestContext,
   calls: Calls,
-  options: Partial<ListenOptions> = {},
+  options: Partial<ListenDynamoDbOptions> = {},
 ): Promise<EndpointListener> {
   const operations = new Map<string, Operation>();
   for (const [name, call] of Object.entries(calls)) {

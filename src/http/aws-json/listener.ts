@@ -1,16 +1,24 @@
+/** The port of an endpoint: who may connect, and how it stops. */
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import { codeOf, MimamoriError, messageOf } from '../../kernel/errors.ts';
-import { Endpoint, type EndpointOptions } from '../dynamodb/endpoint.ts';
+import { codeOf } from '../../kernel/errors.ts';
+import { Door, type DoorOptions } from './door.ts';
 import { endpointLimits } from './limits.ts';
 
-export interface ListenOptions extends EndpointOptions {
+export interface ListenOptions {
   /** Anything but this machine itself needs `credentials`. */
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
   /** Further connections are closed at once. */
   readonly connectionsMax: number;
+}
+
+/** What a service calls the reasons for which its endpoint cannot be opened. */
+export interface ListenProblems {
+  credentialsRequired(host: string): Error;
+  portInUse(port: number, cause: unknown): Error;
+  hostNotUsable(host: string, cause: unknown): Error;
 }
 
 export interface EndpointListener {
@@ -20,11 +28,14 @@ export interface EndpointListener {
   close(): Promise<void>;
 }
 
-/** Throws `dynamodb.credentialsRequired`, `dynamodb.portInUse` and `dynamodb.hostNotUsable`. */
-export async function listenDynamoDb(options: ListenOptions): Promise<EndpointListener> {
+/** Throws what `problems` makes of it. */
+export async function listenEndpoint(
+  options: ListenOptions & DoorOptions,
+  problems: ListenProblems,
+): Promise<EndpointListener> {
   const { host, port, connectionsMax, clock } = options;
-  if (!options.credentials && !isLoopback(host)) throw credentialsRequired(host);
-  const endpoint = new Endpoint(options);
+  if (!options.credentials && !isLoopback(host)) throw problems.credentialsRequired(host);
+  const door = new Door(options);
   /** Connections that have not asked anything yet; Node does not take them for idle. */
   const silent = new Set<Socket>();
   const server = createServer(
@@ -38,7 +49,7 @@ export async function listenDynamoDb(options: ListenOptions): Promise<EndpointLi
     },
     (request, response) => {
       silent.delete(request.socket);
-      endpoint.receive(request, response);
+      door.receive(request, response);
     },
   );
   server.on('connection', socket => {
@@ -47,7 +58,9 @@ export async function listenDynamoDb(options: ListenOptions): Promise<EndpointLi
   });
   server.maxConnections = Math.min(endpointLimits.connectionsMax, connectionsMax);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', cause => reject(listenErrorOf(cause, { host, port })));
+    server.once('error', cause =>
+      reject(isPortTaken(cause) ? problems.portInUse(port, cause) : problems.hostNotUsable(host, cause)),
+    );
     server.listen({ host, port, backlog: 1_024 }, resolve);
   });
   server.removeAllListeners('error').on('error', () => {}); // EMFILE while accepting: Node goes on by itself.
@@ -56,7 +69,7 @@ export async function listenDynamoDb(options: ListenOptions): Promise<EndpointLi
   const close = () =>
     new Promise<void>(resolve => {
       const timer = clock.setTimer(endpointLimits.closeMs, () => server.closeAllConnections());
-      endpoint.close();
+      door.close();
       server.close(() => {
         timer.cancel();
         resolve();
@@ -76,30 +89,6 @@ function nameOf(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function listenErrorOf(cause: unknown, { host, port }: { host: string; port: number }): unknown {
-  const code = codeOf(cause);
-  return code === 'EADDRINUSE' || code === 'EACCES' ? portInUse(port, cause) : hostNotUsable(host, cause);
+function isPortTaken(cause: unknown): boolean {
+  return ['EADDRINUSE', 'EACCES'].includes(codeOf(cause));
 }
-
-const credentialsRequired = (host: string) =>
-  new MimamoriError({
-    code: 'dynamodb.credentialsRequired',
-    message: `${host} can be reached by others, and without credentials they could read and change every table.`,
-    fix: 'Give credentials (--access-key and --secret-key, or --credentials FILE), or listen at 127.0.0.1.',
-  });
-
-const portInUse = (port: number, cause: unknown) =>
-  new MimamoriError({
-    code: 'dynamodb.portInUse',
-    message: `The DynamoDB port ${port} cannot be opened.`,
-    fix: 'Stop whatever has it (DynamoDB Local uses 8000 too), choose another port, or 0 for a free one.',
-    cause,
-  });
-
-const hostNotUsable = (host: string, cause: unknown) =>
-  new MimamoriError({
-    code: 'dynamodb.hostNotUsable',
-    message: `${host} is not an address to listen at: ${messageOf(cause)}`,
-    fix: 'Give --host an address of this machine: 127.0.0.1 for itself only, 0.0.0.0 for all of its networks.',
-    cause,
-  });
