@@ -1,5 +1,6 @@
 /** One request and its answer on a connection of Node: reads the body within bounds, writes what every answer has. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { constants } from 'node:http2';
 import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../../kernel/clock.ts';
@@ -16,14 +17,17 @@ export interface Incoming extends Readable {
   readonly rawHeaders: string[];
   /** All of the body has arrived. */
   readonly complete: boolean;
+  /** Of HTTP/2 only. */
+  readonly stream?: { close(code?: number): void };
 }
 
 /** What Node's responses of HTTP/1.1 and HTTP/2 have in common. */
 export interface Outgoing {
   writeHead(status: number, headers: string[]): unknown;
-  flushHeaders(): void;
+  /** Of HTTP/1.1 only. */
+  flushHeaders?(): void;
   write(body: string | Buffer): boolean;
-  end(body?: string | Buffer): unknown;
+  end(body: string | Buffer): unknown;
   once(event: 'close', listener: () => void): unknown;
 }
 
@@ -70,6 +74,7 @@ export class Exchange {
       isDone = true;
       done(body);
     };
+    this.#limitRequestTime();
     request.on('data', (chunk: Buffer) => {
       if (this.#isAnswered) return;
       chunks.push(chunk);
@@ -96,20 +101,25 @@ export class Exchange {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
     const bytes = Buffer.byteLength(body);
-    if (bytes > endpointLimits.smallBytes) this.#hold(bytes);
+    if (bytes > endpointLimits.smallBytes) {
+      this.#hold(bytes);
+      this.#limitAnswerTime();
+    }
     const headers = ['x-amzn-RequestId', this.requestId];
     if (bytes > 0 && this.#shared.protocol.hasChecksums) headers.push('x-amz-crc32', String(crc32(body)));
     if (contentType !== undefined) headers.push('Content-Type', contentType);
     if (status !== 413) headers.push('Content-Length', String(bytes)); // that answer DynamoDB sends in chunks
     headers.push(...extra);
     if (this.head.headers.origin !== undefined && status !== 403) headers.push('Access-Control-Allow-Origin', '*');
-    if (this.#shared.isClosing) headers.push('Connection', 'close');
+    const { stream } = this.#request;
+    if (this.#shared.isClosing && !stream) headers.push('Connection', 'close');
     this.#response.writeHead(status, headers);
-    if (this.#request.complete) {
+    if (this.#request.complete || stream) {
       this.#response.end(body);
+      if (!this.#request.complete) stream?.close(constants.NGHTTP2_NO_ERROR); // once the answer is out [RFC 9113 8.1]
       return;
     }
-    if (bytes === 0) this.#response.flushHeaders();
+    if (bytes === 0) this.#response.flushHeaders?.();
     else this.#response.write(body);
     this.#discardRest();
   }
@@ -117,11 +127,33 @@ export class Exchange {
   /** Who is still sending must be let finish, or may see a broken connection instead of the answer; up to a bound. */
   #discardRest(): void {
     let bytes = 0;
-    this.#request.on('end', () => this.#response.end());
+    this.#request.on('end', () => this.#response.end(''));
     this.#request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > endpointLimits.refusedBodyBytesMax) this.#request.destroy();
+      if (bytes > endpointLimits.refusedBodyBytesMax) this.#end();
     });
+  }
+
+  /** HTTP/1.1 has a time limit for requests from Node. */
+  #limitRequestTime(): void {
+    const { stream } = this.#request;
+    if (!stream) return;
+    const timer = this.#shared.clock.setTimer(endpointLimits.requestTimeoutMs, () => this.#end());
+    this.#request.once('end', () => timer.cancel());
+    this.#request.once('close', () => timer.cancel());
+  }
+
+  /** What nobody takes may not keep its memory for ever. */
+  #limitAnswerTime(): void {
+    const timer = this.#shared.clock.setTimer(endpointLimits.answerTimeoutMs, () => this.#end());
+    this.#response.once('close', () => timer.cancel());
+  }
+
+  /** Without another word. */
+  #end(): void {
+    const { stream } = this.#request;
+    if (stream) stream.close(constants.NGHTTP2_CANCEL);
+    else this.#request.destroy();
   }
 
   #hold(bytes: number): void {
