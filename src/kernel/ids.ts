@@ -19,3 +19,10 @@ export function idMaker(clock: Clock, random: Random): () => string {
     return text;
   };
 }
+
+/** Crockford's base 32, in lower case, with zeros in front up to `characters`: texts of one length sort as numbers do. */
+export function base32Of(value: bigint, characters = 1): string {
+  let text = '';
+  for (let rest = value; rest > 0n; rest >>= 5n) text = crockford[Number(rest & 31n)] + text;
+  return text.padStart(characters, '0');
+}
