@@ -12,10 +12,12 @@ import {
   onlyShard,
   type SequenceNumber,
   type StreamReader,
+  type StreamRecord,
   type Suspects,
 } from '../platform/stream/index.ts';
 import type { ChangeFeed } from '../platform/table/index.ts';
 import { declaredAggregates } from './aggregates.ts';
+import { letterHandlerMissing, letterNotTaken } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
 import type { KeptRecords } from './kept-records.ts';
 import { type ChangeConsumer, changesShard, TableChangeReader } from './table-changes.ts';
@@ -55,6 +57,8 @@ export class Consumers {
   readonly #options: ConsumersOptions;
   /** Those of the stream of messages, by name. */
   readonly #ofMessages = new Map<string, Progress>();
+  /** Of messages and of changes, by name: whom a dead letter can be given to. */
+  readonly #triggers = new Map<string, StreamTrigger<unknown>>();
   readonly #readers: StreamReader[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
@@ -69,6 +73,7 @@ export class Consumers {
     const { select, wants, run, limits } = trigger;
     const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
     const reader = openReader();
+    this.#triggers.set(name, trigger as StreamTrigger<unknown>); // Given what it has selected itself.
     const consumer = this.#run({ name, reader, shardId: onlyShard, select, wants, invoke: run, deadLetter, ...limits });
     this.#ofMessages.set(name, consumer);
   }
@@ -82,9 +87,23 @@ export class Consumers {
       this.#noteMissed(name, missed);
       consumer.noteIncomplete?.().catch(onFailure);
     };
+    this.#triggers.set(name, consumer as StreamTrigger<unknown>); // Given what it has selected itself.
     const reader = new TableChangeReader({ feed, wants, onGap });
     const deadLetter = (letter: DeadLetter) => kept.deadChange(letter);
     this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
+  }
+
+  /**
+   * Gives one record to a consumer's function again. Rejects with what the function throws, `letter.notTaken` and
+   * `letter.noHandler`.
+   */
+  async redrive(name: string, record: StreamRecord): Promise<void> {
+    const trigger = this.#triggers.get(name);
+    if (trigger === undefined) throw letterHandlerMissing(name);
+    const event = trigger.select(record);
+    if (event === undefined) throw letterNotTaken(name);
+    const { failed } = await trigger.run([{ record, event }]);
+    if (failed.has(0)) throw failed.get(0);
   }
 
   /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */

@@ -1,27 +1,28 @@
 /** What the runtime keeps for itself in the app's table: how far its consumers have got, and what they set aside. */
 import { asCaller } from '../kernel/callers.ts';
-import type { Counters } from '../kernel/counters.ts';
-import { codeOf } from '../kernel/errors.ts';
-import type { Log } from '../kernel/log.ts';
-import type { DeadLetter, SequenceNumber, ShardId } from '../platform/stream/index.ts';
+import type { SequenceNumber, ShardId } from '../platform/stream/index.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { EndedCommand } from './commands.ts';
-import { type Failure, recordDeadLetter, resultDeadLetter } from './dead-letters.ts';
+import {
+  changeLetter,
+  type DeadLetters,
+  type FailedRecord,
+  type Failure,
+  messageLetter,
+  resultLetter,
+} from './dead-letters/index.ts';
 import { appTable } from './entities/index.ts';
-import { changeDeadLetter } from './table-changes.ts';
 
 const { tableName: TableName } = appTable;
 
 /** Nothing moves on before it is stored: each resolves once it would survive a crash. */
 export class KeptRecords {
   readonly #table: Table;
-  readonly #counters: Counters;
-  readonly #log: Log;
+  readonly #letters: DeadLetters;
 
-  constructor({ table, counters, log }: { table: Table; counters: Counters; log: Log }) {
+  constructor({ table, letters }: { table: Table; letters: DeadLetters }) {
     this.#table = table;
-    this.#counters = counters;
-    this.#log = log;
+    this.#letters = letters;
   }
 
   loadCheckpoint(consumer: string, shardId: ShardId): Promise<SequenceNumber | null> {
@@ -38,31 +39,19 @@ export class KeptRecords {
     );
   }
 
-  async deadResult(command: string, result: EndedCommand, failure: Failure): Promise<void> {
-    this.#counters.add('functions.deadLettered');
-    await this.#put(resultDeadLetter(command, result, failure));
+  deadResult(command: string, result: EndedCommand, failure: Failure & { consumer: string }): Promise<void> {
+    return this.#letters.keep(resultLetter(command, result, failure));
   }
 
-  async deadRecord(letter: DeadLetter): Promise<void> {
-    this.#note({ ...factsOf(letter), thingName: letter.record.partitionKey }, 'A record was dead-lettered.');
-    await this.#put(recordDeadLetter(letter));
+  deadRecord(failed: FailedRecord): Promise<void> {
+    return this.#letters.keep(messageLetter(failed));
   }
 
-  async deadChange(letter: DeadLetter): Promise<void> {
-    this.#note({ ...factsOf(letter), item: letter.record.partitionKey }, 'A change was dead-lettered.');
-    await this.#put(changeDeadLetter(letter));
-  }
-
-  #note(facts: Record<string, unknown>, message: string): void {
-    this.#counters.add('functions.deadLettered');
-    this.#log.warn(facts, message);
+  deadChange(failed: FailedRecord): Promise<void> {
+    return this.#letters.keep(changeLetter(failed));
   }
 
   async #put(Item: Record<string, unknown>): Promise<void> {
     await this.#table.put({ TableName, Item });
   }
-}
-
-function factsOf({ consumer, error, attempts }: Failure): Record<string, unknown> {
-  return { consumer, code: codeOf(error), attempts };
 }

@@ -24,8 +24,9 @@ import { AggregateKeeper } from './aggregate-keeper.ts';
 import { declaredAggregates } from './aggregates.ts';
 import { causedIot } from './caused-iot.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
-import { Consumers, ownConsumers } from './consumers.ts';
+import { Consumers, consumerNames, ownConsumers } from './consumers.ts';
 import type { Announcement, AppContext } from './context.ts';
+import { DeadLetters, letterHandlerMissing, type RedrivenEvent } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
 import {
   appTable,
@@ -86,6 +87,7 @@ export class Runtime implements Runner {
   /** What its functions and routes have used. */
   readonly invocations: Invocations;
   readonly loopGuard: LoopGuard;
+  readonly deadLetters: DeadLetters;
   readonly #options: RuntimeOptions;
   readonly #newId: () => string;
   /** That of the options, with patience where it is throttled. */
@@ -112,7 +114,15 @@ export class Runtime implements Runner {
       onRepeated: () => this.counters.add('functions.nPlusOne'),
     });
     this.#messages = new MessageReader(app);
-    this.#kept = new KeptRecords({ table, counters: this.counters, log });
+    this.deadLetters = new DeadLetters({
+      ...options,
+      table,
+      alarms,
+      counters: this.counters,
+      newId: this.#newId,
+      runOne: (consumer, event) => this.redrive(consumer, event),
+    });
+    this.#kept = new KeptRecords({ table, letters: this.deadLetters });
     this.#consumers = new Consumers({ ...options, counters: this.counters, kept: this.#kept });
     this.#tracker = this.#makeTracker();
     this.context = this.#makeContext();
@@ -158,9 +168,19 @@ export class Runtime implements Runner {
     return invoke({ call, requestId: this.#newId(), clock: this.#options.clock, onEnd: end }, run);
   }
 
+  /** Gives an event to its handler again, once. Rejects with what that throws, `letter.notTaken` and `letter.noHandler`. */
+  async redrive(consumer: string, event: RedrivenEvent): Promise<void> {
+    if (event.kind === 'commandResult') return this.#runResultFunction(event.command, event.result);
+    if ('functionName' in event) throw letterHandlerMissing(consumer);
+    if (consumer !== ownConsumers.commands) return this.#consumers.redrive(consumer, event.record);
+    const command = this.#messages.commandEvent(event.record);
+    if (command !== undefined && !(await this.#take(command))) throw notKnown(command);
+  }
+
   /** Finishes the batches in hand, then stops. */
   async close(): Promise<void> {
     this.#stop.abort();
+    await this.deadLetters.close();
     await Promise.allSettled(this.#starting);
     await this.#consumers.close();
     this.#tracker.close();
@@ -200,6 +220,7 @@ export class Runtime implements Runner {
         this.#consumers.followChanges(name, entityChangeTrigger(name, declared, this));
       }
     }
+    this.#starting.push(this.deadLetters.start(consumerNames(this.app)).catch(error => this.#options.onFailure(error)));
   }
 
   #makeContext(): Runtime['context'] {
@@ -252,11 +273,17 @@ export class Runtime implements Runner {
   }
 
   async #track({ event, record }: Selected<CommandEvent>): Promise<void> {
-    if (event.kind === 'cameBack') return this.#tracker.thingCameBack(event.thingName);
-    if (await this.#tracker.receive(event.command, event.thingName, event.response)) return;
+    if (await this.#take(event)) return;
     // Set aside at once: trying again would not make it known, and would keep others waiting.
-    const error = commandNotKnown(String(event.response.sessionId), event.thingName);
+    const error = notKnown(event);
     await this.#kept.deadRecord({ consumer: ownConsumers.commands, shardId: onlyShard, record, error, attempts: 1 });
+  }
+
+  /** False when it answers nothing. */
+  async #take(event: CommandEvent): Promise<boolean> {
+    if (event.kind === 'answer') return this.#tracker.receive(event.command, event.thingName, event.response);
+    await this.#tracker.thingCameBack(event.thingName);
+    return true;
   }
 
   async #runResultFunction(command: string, result: EndedCommand): Promise<void> {
@@ -276,4 +303,8 @@ export class Runtime implements Runner {
       await this.invoke(call, context => handler(result, context));
     }
   }
+}
+
+function notKnown(event: CommandEvent): Error {
+  return commandNotKnown(event.kind === 'answer' ? String(event.response.sessionId) : '', event.thingName);
 }

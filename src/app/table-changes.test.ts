@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { OneThreadBackend, TestWorld } from '../local/one-thread.ts';
+import { payloadText } from './dead-letters/index.ts';
 import { type App, appTable, defineApp, defineModel, type EntityChange, tablesOf } from './index.ts';
 
 const note = z.object({
@@ -57,14 +58,8 @@ class NotesWorld {
     await this.world.clock.advance(5);
   }
 
-  /** Items under a partition key that begins so. */
-  async kept(PK: string) {
-    const { Items = [] } = await this.backend.runtime.context.table.query({
-      TableName: appTable.tableName,
-      KeyConditionExpression: 'PK = :pk',
-      ExpressionAttributeValues: { ':pk': PK },
-    });
-    return Items;
+  get dead() {
+    return this.backend.runtime.deadLetters;
   }
 }
 
@@ -171,32 +166,39 @@ describe('entity changes (covers S4-23)', () => {
     await world.world.clock.advance(10_000);
     assert.equal(attempts, 3);
     assert.deepEqual(world.told.map(({ newImage }) => newImage?.noteId).sort(), ['n1', 'n2', 'n3']);
-    const [letter, ...others] = await world.kept('DeadLetter-fussy');
+    const { dead } = world;
+    const [summary, ...others] = (await world.until(dead.letters.page({ consumer: 'fussy' }))).letters;
     assert.equal(others.length, 0);
-    assert.equal(letter.Change, 'INSERT');
-    assert.equal(letter.ErrorMessage, 'cannot bear it');
-    assert.equal(letter.Attempts, 3);
-    assert.equal(letter.NewImage.Data.text, 'poison');
+    assert.deepEqual([summary.kind, summary.error.message, summary.attempts], ['change', 'cannot bear it', 3]);
+    const letter = await world.until(dead.letters.get(summary.id));
+    const { name, newImage } = JSON.parse(payloadText('change', letter.payload));
+    assert.deepEqual([name, newImage.Data.text], ['INSERT', 'poison']);
     assert.equal(world.backend.runtime.counters.get('functions.deadLettered'), 1);
     await world.backend.stop();
   });
 
-  it('are set aside without their images when these would not fit into an item', async () => {
+  it('are set aside whole, however large, and told again by a redrive', async () => {
     const world = new NotesWorld();
-    const refusing = model.onEntityChange('Note', async ({ type }) => {
-      if (type === 'MODIFY') throw new Error('too much');
+    let refuses = true;
+    const texts: (string | undefined)[][] = [];
+    const refusing = model.onEntityChange('Note', async ({ type, oldImage, newImage }) => {
+      if (type !== 'MODIFY') return;
+      if (refuses) throw new Error('too much');
+      texts.push([oldImage?.text, newImage?.text]);
     });
     await world.start(world.app({ refusing }));
     await world.until(world.notes.create(first));
-    for (const letter of ['x', 'y']) {
-      await world.until(world.notes.update('n1', () => ({ text: letter.repeat(180 * 1024) })));
-    }
+    const large = ['x', 'y'].map(letter => letter.repeat(180 * 1024));
+    for (const text of large) await world.until(world.notes.update('n1', () => ({ text })));
     await world.world.clock.advance(10_000);
-    const [small, large] = await world.kept('DeadLetter-refusing');
-    assert.equal(small.NewImage.Data.text.length, 180 * 1024);
-    assert.equal(large.NewImage, undefined);
-    assert.equal(large.ImagesLeftOut, true);
-    assert.deepEqual(large.Keys, { PK: 'Note-n1', SK: 'Note' });
+    refuses = false;
+    await world.until(world.dead.redriver.start({}));
+    await world.world.clock.advance(1_000);
+    assert.deepEqual(texts, [
+      [first.text, large[0]],
+      [large[0], large[1]],
+    ]);
+    assert.deepEqual((await world.until(world.dead.letters.page({}))).letters, []);
     await world.backend.stop();
   });
 

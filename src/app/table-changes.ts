@@ -9,7 +9,6 @@ import assert from 'node:assert/strict';
 import { bufferOf } from '../kernel/bytes.ts';
 import {
   checkpointNotReached,
-  type DeadLetter,
   type SequenceNumber,
   type Shard,
   type ShardId,
@@ -28,7 +27,6 @@ import {
   type TableSchema,
 } from '../platform/table/index.ts';
 import { declaredAggregates } from './aggregates.ts';
-import { reasonOf } from './dead-letters.ts';
 import type { App } from './define-app.ts';
 import { appTable, entityOfRecord } from './entities/index.ts';
 import type { StreamTrigger } from './triggers/stream-trigger.ts';
@@ -39,7 +37,6 @@ export const changesShard: ShardId = 'table-changes';
 const changeLimits = {
   passedByMax: 1_000, // ours: then a reader tells how far it is, so that a restart does not look at more of them again
   passedByMs: 3_600_000, // ours: or so often, so that its checkpoint is never near the end of retention
-  deadLetterImageBytesMax: 300 * 1024, // ours: an item holds 400 KB
 } as const;
 
 /** The key of an item in the app's table. */
@@ -165,21 +162,4 @@ export interface ChangeConsumer<Event> extends StreamTrigger<Event> {
   readonly wantsKey: ChangeFilter;
   /** Changes were gone before it was given them. */
   readonly noteIncomplete?: () => Promise<void>;
-}
-
-/** The whole change with its reason, so that it can be looked at; images that would not fit are left to the stream. */
-export function changeDeadLetter(letter: DeadLetter): Record<string, unknown> {
-  const { consumer, shardId, record } = letter;
-  const { name, keys, newImage, oldImage, isExpired } = readChange(record.data);
-  const holdsImages = record.data.length <= changeLimits.deadLetterImageBytesMax;
-  return {
-    PK: `DeadLetter-${consumer}`,
-    SK: `${shardId}-${String(record.sequenceNumber).padStart(20, '0')}`,
-    Change: name,
-    ChangedAtMs: record.arrivalAtMs,
-    Keys: keys,
-    ...(holdsImages ? { NewImage: newImage ?? null, OldImage: oldImage ?? null } : { ImagesLeftOut: true }),
-    IsExpired: isExpired,
-    ...reasonOf(letter),
-  };
 }

@@ -1,7 +1,9 @@
 /** What is given up on, as letters: each kind of event in a shape it can be made of again. */
 import { envelopeBytes, readEnvelope, writeEnvelope } from '../../iot/rules/index.ts';
-import type { Cause } from '../../kernel/causes.ts';
+import { bufferOf } from '../../kernel/bytes.ts';
+import { type Cause, causeLimits, encodeCause, fromOutside } from '../../kernel/causes.ts';
 import type { ShardId, StreamRecord } from '../../platform/stream/index.ts';
+import { readChange, writeChange } from '../../platform/table/index.ts';
 import type { EndedCommand } from '../commands.ts';
 import { letterNotWhole } from './errors.ts';
 import type { Failure, NewLetter, RedrivenEvent } from './port.ts';
@@ -27,13 +29,19 @@ export function messageLetter(failed: FailedRecord): NewLetter {
     kind: 'message',
     thingName: failed.record.partitionKey,
     topic: message?.topic,
+    cause: message?.cause,
     payload: message?.payload ?? failed.record.data,
   };
 }
 
 /** The change as the table's stream has it: an image is up to 400 KB, and nothing of it is left out. */
 export function changeLetter(failed: FailedRecord): NewLetter {
-  return { ...ofRecord(failed), kind: 'change', payload: failed.record.data };
+  return {
+    ...ofRecord(failed),
+    kind: 'change',
+    cause: readChange(failed.record.data).cause,
+    payload: failed.record.data,
+  };
 }
 
 function ofRecord({ shardId, record, ...failure }: FailedRecord): Omit<NewLetter, 'kind' | 'payload'> {
@@ -48,17 +56,22 @@ function ofRecord({ shardId, record, ...failure }: FailedRecord): Omit<NewLetter
   };
 }
 
-/** @param functionName  the one for results of this command */
-export function resultLetter(functionName: string, command: string, result: EndedCommand, failure: Failure): NewLetter {
+/** The end of a command that its function could not handle. */
+export function resultLetter(
+  command: string,
+  result: EndedCommand,
+  failure: Failure & { consumer: string },
+): NewLetter {
+  const { sessionId, sentAtMs, thingName, cause } = result;
   return {
     ...failure,
     kind: 'commandResult',
-    consumer: functionName,
-    functionName,
-    eventId: `${command}:${result.sessionId}`,
-    receivedAtMs: result.sentAtMs,
-    thingName: result.thingName,
-    partitionKey: result.thingName,
+    eventId: `${command}:${sessionId}`,
+    receivedAtMs: sentAtMs,
+    thingName,
+    partitionKey: thingName,
+    command,
+    cause,
     payload: Buffer.from(JSON.stringify(result)),
   };
 }
@@ -81,13 +94,16 @@ export function invocationLetter(
   return { ...failure, ...event, consumer: functionName, payload: Buffer.from(JSON.stringify(event.event ?? null)) };
 }
 
-/** What a handler is given again. Throws `deadLetter.notWhole`. */
+/**
+ * What a handler is given again. An event that ended a loop begins anew: whoever redrives it says that the loop is
+ * mended, and if it is not, the guard stops it again. Throws `letter.notWhole`.
+ */
 export function eventOf(letter: StoredLetter, payload: Uint8Array): RedrivenEvent {
-  const { Kind, SK, EventId, FunctionName, Consumer } = letter;
-  const cause = letter.Cause && { depth: letter.Cause.Depth, originId: letter.Cause.OriginId, path: letter.Cause.Path };
+  const { Kind, SK, EventId, FunctionName, Consumer, Command = '' } = letter;
+  const cause = causeOf(letter);
   if (Kind === 'message' || Kind === 'change') {
     if (letter.ShardId === undefined || (Kind === 'change' && payload.length === 0)) throw letterNotWhole(SK);
-    const data = letter.Topic === undefined ? Buffer.from(payload) : envelopeOf(letter.Topic, payload);
+    const data = Kind === 'change' ? changeOf(payload) : messageOf(letter.Topic, payload, cause);
     return {
       kind: Kind,
       shardId: letter.ShardId,
@@ -101,12 +117,30 @@ export function eventOf(letter: StoredLetter, payload: Uint8Array): RedrivenEven
     };
   }
   const event: unknown = JSON.parse(Buffer.from(payload).toString()); // As it was written, or checked when it was edited.
+  if (Kind === 'commandResult') return { kind: Kind, command: Command, result: event as EndedCommand, cause }; // As kept.
   return { kind: Kind, functionName: FunctionName ?? Consumer, eventId: EventId, event, cause };
 }
 
-function envelopeOf(topic: string, payload: Uint8Array): Buffer {
+function causeOf({ Cause }: StoredLetter): Cause | undefined {
+  return Cause && unlooped({ depth: Cause.Depth, originId: Cause.OriginId, path: Cause.Path });
+}
+
+function unlooped(cause: Cause): Cause {
+  return cause.depth < causeLimits.depthMax ? cause : fromOutside(cause.originId);
+}
+
+/** @param topic  undefined: what came was no message of ours, and is given as it was */
+function messageOf(topic: string | undefined, payload: Uint8Array, cause: Cause | undefined): Buffer {
+  if (topic === undefined) return Buffer.from(payload);
   const topicBytes = Buffer.byteLength(topic);
-  const data = Buffer.allocUnsafe(envelopeBytes(topicBytes, payload.length));
-  writeEnvelope(data, 0, topic, topicBytes, payload);
+  const encoded = cause && encodeCause(cause);
+  const data = Buffer.allocUnsafe(envelopeBytes(topicBytes, payload.length, encoded));
+  writeEnvelope(data, 0, topic, topicBytes, payload, encoded);
   return data;
+}
+
+function changeOf(payload: Uint8Array): Buffer {
+  const change = readChange(payload);
+  const cause = change.cause && unlooped(change.cause);
+  return cause === change.cause ? Buffer.from(payload) : bufferOf(writeChange({ ...change, cause }));
 }

@@ -118,38 +118,51 @@ export function claimOf(letter: StoredLetter, redriveId: string, tries: number, 
 }
 
 /** It has failed again: it stays, with the new reason. */
-export function failedAgain(letter: StoredLetter, error: unknown, nowMs: number) {
+export function failedAgain(letter: StoredLetter, error: unknown, redriveId: string, nowMs: number) {
   const facts = Object.entries({ ErrorFix: undefined, ErrorStack: undefined, ...errorFacts(error) });
   const set = facts.filter(([, value]) => value !== undefined);
   const removed = facts.filter(([, value]) => value === undefined).map(([name]) => name);
-  const names = set.map(([name]) => `${name} = :${name}`);
+  const names = set.map(([name]) => `${name} = :${name}`).join(', ');
   return {
     TableName,
     Key: keyOf(letter),
     ConditionExpression: 'attribute_exists(PK)',
-    UpdateExpression: `SET ${names.join(', ')}, LastRedriveAtMs = :now, LastAttemptAtMs = :now REMOVE ${[
-      'RedriveId',
-      'RedriveUntilMs',
-      'RedriveTries',
-      ...removed,
-    ].join(', ')} ADD Attempts :one, Redrives :one`,
+    UpdateExpression: [
+      `SET ${names}, LastRedriveId = :mine, LastRedriveAtMs = :now, LastAttemptAtMs = :now`,
+      `REMOVE ${[...handNames, ...removed].join(', ')}`,
+      'ADD Attempts :one, Redrives :one',
+    ].join(' '),
     ExpressionAttributeValues: {
       ...Object.fromEntries(set.map(([name, value]) => [`:${name}`, value])),
+      ':mine': redriveId,
       ':now': nowMs,
       ':one': 1,
     },
   };
 }
 
-/** Nothing was tried: it goes back as it was. */
+/** It was not tried; this redrive passes it by from now on. What another one has in hand stays there. */
+export function passedBy(letter: StoredLetter, redriveId: string, isInHand: boolean) {
+  return {
+    TableName,
+    Key: keyOf(letter),
+    ConditionExpression: 'attribute_exists(PK)',
+    UpdateExpression: `SET LastRedriveId = :mine${isInHand ? ` REMOVE ${handNames.join(', ')}` : ''}`,
+    ExpressionAttributeValues: { ':mine': redriveId },
+  };
+}
+
+/** It was not tried to the end: it goes back as it was. */
 export function letGo(letter: StoredLetter) {
   return {
     TableName,
     Key: keyOf(letter),
     ConditionExpression: 'attribute_exists(PK)',
-    UpdateExpression: 'REMOVE RedriveId, RedriveUntilMs, RedriveTries',
+    UpdateExpression: `REMOVE ${handNames.join(', ')}`,
   };
 }
+
+const handNames = ['RedriveId', 'RedriveUntilMs', 'RedriveTries'];
 
 function keyOf({ PK, SK }: StoredLetter): { PK: string; SK: string } {
   return { PK, SK };

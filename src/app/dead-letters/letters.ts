@@ -3,8 +3,8 @@ import { asCaller } from '../../kernel/callers.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { parseJson } from '../../kernel/json.ts';
 import { isConditionFailure, type Table, tableLimits } from '../../platform/table/index.ts';
-import { cancellationCodes } from '../entities/throttling.ts';
 import { appTable } from '../entities/index.ts';
+import { cancellationCodes } from '../entities/throttling.ts';
 import { deadLettersFull, letterInHand, letterNotEditable, letterNotFound, payloadNotJson } from './errors.ts';
 import { firstIdAt, isLetterId } from './letter-id.ts';
 import {
@@ -15,6 +15,7 @@ import {
   failedAgain,
   type LetterBounds,
   letGo,
+  passedBy,
   placesOfPut,
   putOf,
   type Transaction,
@@ -23,6 +24,7 @@ import { deadLetterLimits } from './limits.ts';
 import { fitsFacts, holdsIt, saysIt } from './matching.ts';
 import { newestFirst } from './newest-first.ts';
 import type { DeadLetter, LetterCount, LetterFilter, LetterPage, NewLetter } from './port.ts';
+import { countOutcome } from './redrives.ts';
 import {
   countsKey,
   lettersKey,
@@ -39,6 +41,12 @@ const { tableName: TableName } = appTable;
 
 /** `known`: it was given up on before. `notKept`: its thing has used up its share; it was counted. */
 export type PutOutcome = 'kept' | 'known' | 'notKept';
+
+/** What became of a letter in a redrive. */
+export type LetterEnd =
+  | { readonly outcome: 'handled' }
+  | { readonly outcome: 'failed'; readonly error: unknown }
+  | { readonly outcome: 'refused'; readonly isInHand: boolean };
 
 export interface LettersOptions {
   readonly table: Table;
@@ -57,7 +65,7 @@ export class Letters {
     this.bounds = bounds;
   }
 
-  /** Resolves once it would survive a crash. Throws `deadLetter.full` when its consumer has as many as are kept. */
+  /** Resolves once it would survive a crash. Throws `letter.full` when its consumer has as many as are kept. */
   async put(letter: NewLetter): Promise<PutOutcome> {
     const { item, parts } = storedLetter(letter, this.#clock.nowMs());
     try {
@@ -130,20 +138,22 @@ export class Letters {
     return holdsIt(letter.Kind, await this.payloadOf(letter), filter.text);
   }
 
-  /** Throws `deadLetter.notFound`. */
+  /** Throws `letter.notFound`. */
   async get(id: string): Promise<DeadLetter> {
     const letter = await this.find(id);
     const original = await this.#read(letter, 'original', letter.Original);
     return { ...summaryOf(letter), original, payload: await this.payloadOf(letter) };
   }
 
-  /** Throws `deadLetter.notFound`. */
+  /** Throws `letter.notFound`. */
   async find(id: string, consumer?: string): Promise<StoredLetter> {
     const consumers = consumer === undefined ? await this.consumers() : [consumer];
     for (let from = 0; isLetterId(id) && from < consumers.length; from += tableLimits.batchGetKeysMax) {
       const asked = consumers.slice(from, from + tableLimits.batchGetKeysMax);
       const Keys = asked.map(name => ({ PK: lettersKey(name), SK: id }));
-      const { Responses } = await this.#table.batchGet({ RequestItems: { [TableName]: { Keys, ConsistentRead: true } } });
+      const { Responses } = await this.#table.batchGet({
+        RequestItems: { [TableName]: { Keys, ConsistentRead: true } },
+      });
       const [found] = (Responses?.[TableName] ?? []) as StoredLetter[]; // As `put` put it there.
       if (found !== undefined) return found;
     }
@@ -168,7 +178,7 @@ export class Letters {
   }
 
   /**
-   * Another payload is redriven in place of the original, which is kept. Throws `deadLetter.notFound`, `.notEditable`,
+   * Another payload is redriven in place of the original, which is kept. Throws `letter.notFound`, `.notEditable`,
    * `.payloadNotJson`, `.tooLarge` and `.inHand`.
    * @param payload  undefined: the original again
    */
@@ -181,29 +191,44 @@ export class Letters {
     await this.#transact(write).catch(ifRefused(letterInHand(id)));
   }
 
-  /** Throws `deadLetter.notFound` and `deadLetter.inHand`. */
+  /** Throws `letter.notFound` and `letter.inHand`. */
   async delete(id: string): Promise<void> {
     await this.remove(await this.find(id));
   }
 
-  async remove(letter: StoredLetter, redriveId?: string): Promise<void> {
-    const write = deleteOf(letter, this.#clock.nowMs(), redriveId);
-    await this.#transact(write).catch(ifRefused(letterInHand(letter.SK)));
+  /** Throws `letter.inHand`, also when it is not as it was read any more. */
+  async remove(letter: StoredLetter): Promise<void> {
+    await this.#transact(deleteOf(letter, this.#clock.nowMs())).catch(ifRefused(letterInHand(letter.SK)));
   }
 
   // --- For redrives -------------------------------------------------------------------------------------------------
 
   /** False: another redrive has it in hand, or it is not as it was read any more. */
   async claim(letter: StoredLetter, redriveId: string, tries: number): Promise<boolean> {
-    return this.#update(claimOf(letter, redriveId, tries, this.#clock.nowMs()));
+    const update = claimOf(letter, redriveId, tries, this.#clock.nowMs());
+    try {
+      await asCaller({ accessPattern: '$deadLetters' }, () => this.#table.update(update));
+      return true;
+    } catch (error) {
+      if (isConditionFailure(error)) return false;
+      throw error;
+    }
   }
 
-  async noteFailure(letter: StoredLetter, error: unknown): Promise<void> {
-    await this.#update(failedAgain(letter, error, this.#clock.nowMs()));
+  /** Each outcome is one transaction with the redrive's count of it. Content when the letter is gone. */
+  async settle(letter: StoredLetter, redriveId: string, end: LetterEnd): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const write: Transaction =
+      end.outcome === 'handled'
+        ? deleteOf(letter, nowMs, redriveId)
+        : end.outcome === 'failed'
+          ? [{ Update: failedAgain(letter, end.error, redriveId, nowMs) }]
+          : [{ Update: passedBy(letter, redriveId, end.isInHand) }];
+    await this.#transact([...write, countOutcome(redriveId, end.outcome)]).catch(ifRefused(undefined));
   }
 
   async release(letter: StoredLetter): Promise<void> {
-    await this.#update(letGo(letter));
+    await this.#transact([{ Update: letGo(letter) }]).catch(ifRefused(undefined));
   }
 
   // --- Counts -------------------------------------------------------------------------------------------------------
@@ -239,17 +264,6 @@ export class Letters {
 
   async #transact(TransactItems: Transaction): Promise<void> {
     await asCaller({ accessPattern: '$deadLetters' }, () => this.#table.transactWrite({ TransactItems }));
-  }
-
-  /** False when its condition did not hold. */
-  async #update(input: Parameters<Table['update']>[0]): Promise<boolean> {
-    try {
-      await asCaller({ accessPattern: '$deadLetters' }, () => this.#table.update(input));
-      return true;
-    } catch (error) {
-      if (isConditionFailure(error)) return false;
-      throw error;
-    }
   }
 }
 

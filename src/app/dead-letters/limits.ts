@@ -35,8 +35,10 @@ export const redriveLimits = {
   pageLetters: 100, // ours: letters in hand at once; keys keep their order across pages, too
   idsMax: 1_000, // ours: letters named one by one
   failuresInARowMax: 100, // ours: then nothing is right yet, and it stops by itself
-  triesMax: 2, // ours: a letter in hand while the app ended twice is taken for the reason
+  triesAloneMax: 2, // ours: a letter that was alone in hand while the app ended twice is taken for the reason
   leaseMs: 20 * 60_000, // ours: longer than any handler may take; then the redrive that had it in hand is taken for dead
-  outcomesKept: 100, // ours: of one redrive, the failures last noted
+  failuresKept: 100, // ours: of one redrive, the ones last noted
+  messageCharactersMax: 200, // ours: of what they say
+  storeFullRetryMs: 1_000, // ours: how often a full disk is tried again
   redrivesKept: 20, // ours: redrives that are over and can still be looked at
 } as const;

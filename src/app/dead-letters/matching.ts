@@ -23,7 +23,7 @@ export function holdsIt(kind: LetterKind, payload: Uint8Array, text: string): bo
 
 /** A payload as a person reads it: changes of a table as JSON, everything else as what it is. */
 export function payloadText(kind: LetterKind, payload: Uint8Array): string {
-  if (kind === 'change') return JSON.stringify(shownChange(payload));
+  if (kind === 'change') return payload.length === 0 ? '' : JSON.stringify(shownChange(payload));
   return Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString();
 }
 

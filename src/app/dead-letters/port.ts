@@ -1,6 +1,7 @@
 /** What dead letters are, and what is asked of them. Nothing that runs. */
 import type { Cause } from '../../kernel/causes.ts';
 import type { SequenceNumber, ShardId, StreamRecord } from '../../platform/stream/index.ts';
+import type { EndedCommand } from '../commands.ts';
 
 /** What kind of event could not be handled. */
 export type LetterKind = 'message' | 'change' | 'commandResult' | 'invocation' | 'tick';
@@ -35,6 +36,8 @@ export interface NewLetter extends Failure {
   readonly sequenceNumber?: SequenceNumber;
   /** The function that was to run, if it is not the consumer itself. */
   readonly functionName?: string;
+  /** Whose end it was, of a command result. */
+  readonly command?: string;
   readonly requestId?: string;
   readonly cause?: Cause;
 }
@@ -119,7 +122,13 @@ export type RedrivenEvent =
       readonly cause?: Cause;
     }
   | {
-      readonly kind: 'commandResult' | 'invocation' | 'tick';
+      readonly kind: 'commandResult';
+      readonly command: string;
+      readonly result: EndedCommand;
+      readonly cause?: Cause;
+    }
+  | {
+      readonly kind: 'invocation' | 'tick';
       readonly functionName: string;
       readonly eventId: string;
       /** What the function is given, from JSON. */

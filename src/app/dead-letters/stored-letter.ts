@@ -32,6 +32,7 @@ export interface StoredLetter {
   readonly ShardId?: string;
   readonly SequenceNumber?: string;
   readonly FunctionName?: string;
+  readonly Command?: string;
   readonly RequestId?: string;
   readonly Cause?: { readonly Depth: number; readonly OriginId: string; readonly Path: readonly string[] };
   readonly ErrorCode: string;
@@ -49,6 +50,8 @@ export interface StoredLetter {
   readonly Revision: number;
   readonly Redrives: number;
   readonly LastRedriveAtMs?: number;
+  /** The redrive that was last done with it. */
+  readonly LastRedriveId?: string;
   /** The redrive that has it in hand, until when it may be without a word, and how often it has tried. */
   readonly RedriveId?: string;
   readonly RedriveUntilMs?: number;
@@ -70,11 +73,11 @@ export interface StoredPart {
   readonly Bytes: Uint8Array;
 }
 
-/** A letter and the parts that are written with it. Throws `deadLetter.tooLarge`. */
+/** A letter and the parts that are written with it. Throws `letter.tooLarge`. */
 export function storedLetter(letter: NewLetter, nowMs: number): { item: StoredLetter; parts: StoredPart[] } {
   const id = letterId(letter);
   const { payload, parts } = storedPayload(id, 'original', letter.payload);
-  const { thingName, topic, partitionKey, shardId, sequenceNumber, functionName, requestId } = letter;
+  const { thingName, topic, partitionKey, shardId, sequenceNumber, functionName, command, requestId } = letter;
   const item: StoredLetter = {
     PK: lettersKey(letter.consumer),
     SK: id,
@@ -89,6 +92,7 @@ export function storedLetter(letter: NewLetter, nowMs: number): { item: StoredLe
     ...(shardId !== undefined && { ShardId: shardId }),
     ...(sequenceNumber !== undefined && { SequenceNumber: String(sequenceNumber) }),
     ...(functionName !== undefined && { FunctionName: functionName }),
+    ...(command !== undefined && { Command: command }),
     ...(requestId !== undefined && { RequestId: bounded(requestId) }),
     ...(letter.cause && { Cause: storedCause(letter.cause) }),
     ...reasonOf(letter, nowMs),
@@ -123,7 +127,7 @@ export function errorFacts(error: unknown) {
   };
 }
 
-/** Throws `deadLetter.tooLarge`. */
+/** Throws `letter.tooLarge`. */
 export function storedPayload(
   id: string,
   version: PayloadVersion,

@@ -1,2 +1,2 @@
-export { type DeviceMessage, readEnvelope, topicBegins } from './envelope.ts';
+export { type DeviceMessage, envelopeBytes, readEnvelope, topicBegins, writeEnvelope } from './envelope.ts';
 export { type AckTarget, Ingest } from './ingest.ts';

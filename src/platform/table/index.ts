@@ -27,7 +27,7 @@ export { type EngineOptions, openEngine } from './storage/open-engine.ts';
 export { upgradeStore } from './storage/upgrade.ts';
 export { type IndexReport, verifyIndexes } from './storage/verify-indexes.ts';
 export { changedAtMs } from './streams/change-record.ts';
-export { type DocumentChange, readChange, readChangedKey } from './streams/document-change.ts';
+export { type DocumentChange, readChange, readChangedKey, writeChange } from './streams/document-change.ts';
 export type { ChangeFeed, StoredChange } from './streams/table-changes.ts';
 export { creationOf, type TableCreation } from './transfer/creation.ts';
 export { type Call, type ExportSource, openSource } from './transfer/export-source.ts';

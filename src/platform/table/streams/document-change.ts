@@ -1,7 +1,7 @@
 /** A stored change as programs see it: JavaScript values, as the document API gives them. */
 import type { Cause } from '../../../kernel/causes.ts';
 import { documentFormat } from '../values/document-format.ts';
-import { type ChangeName, changedKey, decodeChange, ttlIdentity } from './change-record.ts';
+import { type ChangeName, changedKey, decodeChange, encodeChange, encodeSized, ttlIdentity } from './change-record.ts';
 
 export interface DocumentChange {
   readonly name: ChangeName;
@@ -27,6 +27,20 @@ export function readChange(encoded: Uint8Array): DocumentChange {
     isExpired: name === 'REMOVE' && userIdentity?.principalId === ttlIdentity.principalId,
     ...(cause && { cause }),
   };
+}
+
+/** As a table's stream has it: for a change that is kept and told again. */
+export function writeChange({ name, atMs, keys, newImage, oldImage, isExpired, cause }: DocumentChange): Uint8Array {
+  const encoded = (item: Record<string, unknown>) => encodeSized(documentFormat.readItem(item).item);
+  return encodeChange({
+    name,
+    atMs,
+    keys: encoded(keys),
+    newImage: newImage && encoded(newImage),
+    oldImage: oldImage && encoded(oldImage),
+    userIdentity: isExpired ? ttlIdentity : undefined,
+    cause,
+  });
 }
 
 /** Only the key, for whoever passes by most changes. */
