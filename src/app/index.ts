@@ -2,6 +2,19 @@ export type { Aggregate, AggregateDefinition } from './aggregates.ts';
 export { type CapacityReport, capacityReport, type PatternUse } from './capacity-report.ts';
 export { consumerNames } from './consumers.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
+export {
+  type DeadLetter,
+  DeadLetters,
+  deadLetterLimits,
+  type LetterCount,
+  type LetterFilter,
+  type LetterPage,
+  type LetterSummary,
+  payloadText,
+  type RedriveRequest,
+  type RedriveState,
+  redriveLimits,
+} from './dead-letters/index.ts';
 export { type App, appLimits, defineApp } from './define-app.ts';
 export {
   type AccessPattern,

@@ -6,6 +6,7 @@ import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
 import { capacityCommand } from './capacity.ts';
 import { checkCommand } from './check.ts';
+import { deadLettersCommand } from './dead-letters.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
@@ -32,6 +33,7 @@ const program = new Command('mimamori')
   .addCommand(schemaCommand())
   .addCommand(backfillCommand())
   .addCommand(capacityCommand())
+  .addCommand(deadLettersCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {

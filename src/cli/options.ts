@@ -30,3 +30,20 @@ export function milliseconds(text: string): number {
 }
 
 const millisecondsMax = 3_600_000;
+
+/** `30s`, `10m`, `2h`, `1d`. */
+export function durationMs(text: string): number {
+  const match = /^(\d{1,6})(ms|s|m|h|d)$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('Give a duration such as 30s, 10m, 2h or 1d.');
+  return Number(match[1]) * unitMs[match[2]];
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 24 * 3_600_000 };
+
+/** A duration means so long ago. */
+export function momentMs(text: string): number {
+  if (/^\d+[a-z]+$/.test(text)) return Date.now() - durationMs(text);
+  const atMs = Date.parse(text);
+  if (Number.isNaN(atMs)) throw new InvalidArgumentError('Give a time such as 10m (ago) or 2026-01-31T12:00:00Z.');
+  return atMs;
+}

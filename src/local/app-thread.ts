@@ -7,6 +7,7 @@ import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } 
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import {
   capacityRoutes,
+  deadLetterRoutes,
   Feed,
   listenHttp,
   loadSigningKey,
@@ -100,6 +101,7 @@ async function start(): Promise<void> {
   post({ type: 'opened' });
   const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
   const health = () => healthOf(runtime, iot);
+  const operatorRoutes = [...capacityRoutes(accounting.reportFor(runtime)), ...deadLetterRoutes(runtime.deadLetters)];
   const api = makeApi({
     runtime,
     tokens,
@@ -107,7 +109,7 @@ async function start(): Promise<void> {
     log,
     demoUser: data.demoUser,
     tracesRequests: data.traces,
-    operator: { tokens: new OperatorTokens(key, systemClock), routes: capacityRoutes(accounting.reportFor(runtime)) },
+    operator: { tokens: new OperatorTokens(key, systemClock), routes: operatorRoutes },
     health,
   });
   await runtime.start();

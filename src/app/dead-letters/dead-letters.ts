@@ -49,6 +49,11 @@ export class DeadLetters {
     });
   }
 
+  get bounds(): LetterBounds {
+    const { lettersMax, bytesMax } = this.letters.bounds;
+    return { lettersMax, bytesMax };
+  }
+
   /** Letters of an earlier release become ours; alarms say what is there; a redrive that was interrupted goes on. */
   async start(consumers: readonly string[]): Promise<void> {
     for (const consumer of consumers) await migrateLetters(this.#options.table, this.letters, consumer);

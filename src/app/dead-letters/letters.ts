@@ -139,8 +139,8 @@ export class Letters {
   }
 
   /** Throws `letter.notFound`. */
-  async get(id: string): Promise<DeadLetter> {
-    const letter = await this.find(id);
+  async get(id: string, consumer?: string): Promise<DeadLetter> {
+    const letter = await this.find(id, consumer);
     const original = await this.#read(letter, 'original', letter.Original);
     return { ...summaryOf(letter), original, payload: await this.payloadOf(letter) };
   }
