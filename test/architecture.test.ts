@@ -10,13 +10,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'platform/stream': ['kernel'],
   'platform/table': ['kernel'],
   'platform/functions': ['kernel'],
+  ops: ['kernel', 'platform/stream', 'platform/table', 'platform/functions'],
   // The rule that joins the halves appends to the stream; the gateway composes it.
   iot: ['kernel', 'platform/stream'],
   device: ['kernel', 'iot'],
   app: ['kernel', 'iot', 'platform/stream', 'platform/table', 'platform/functions'],
-  http: ['kernel', 'app', 'platform/table', 'platform/functions'],
-  local: ['kernel', 'iot', 'platform/stream', 'platform/table', 'app', 'http', 'device'],
-  cli: ['kernel', 'iot', 'platform/table', 'app', 'http', 'local'],
+  http: ['kernel', 'ops', 'app', 'platform/table', 'platform/functions'],
+  local: ['kernel', 'ops', 'iot', 'platform/stream', 'platform/table', 'app', 'http', 'device'],
+  cli: ['kernel', 'ops', 'iot', 'platform/table', 'app', 'http', 'local'],
 };
 
 function roomOf(file: string): string {
