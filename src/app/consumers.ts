@@ -8,6 +8,7 @@ import {
   Consumer,
   type ConsumerOptions,
   type DeadLetter,
+  handleOne,
   type InvocationMarks,
   onlyShard,
   type SequenceNumber,
@@ -102,8 +103,7 @@ export class Consumers {
     if (trigger === undefined) throw letterHandlerMissing(name);
     const event = trigger.select(record);
     if (event === undefined) throw letterNotTaken(name);
-    const { failed } = await trigger.run([{ record, event }]);
-    if (failed.has(0)) throw failed.get(0);
+    await handleOne(trigger.run, { consumer: name, shardId: onlyShard, record, event, signal: this.#stop.signal });
   }
 
   /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */

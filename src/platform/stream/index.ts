@@ -22,6 +22,7 @@ export type {
   ConsumerSnapshot,
   ShardSnapshot,
 } from './consumers/measures.ts';
+export { handleOne } from './consumers/one-record.ts';
 export type { ConsumerOptions } from './consumers/options.ts';
 export {
   type ConsumerSettings,
