@@ -32,6 +32,7 @@ export interface IntakeOptions<Event> {
   readonly givingUp: GivingUp;
   readonly counts: ShardCounts;
   readonly bell: Bell;
+  readonly newest?: () => SequenceNumber;
   /** It was running before: what it reads first may have been handed out then. */
   readonly isRestart: boolean;
 }
@@ -53,6 +54,7 @@ export class Intake<Event> {
   readonly #options: IntakeOptions<Event>;
   #after: SequenceNumber | null;
   #lastArrivalAtMs: number | undefined;
+  #newestBefore: SequenceNumber | undefined;
   #isCaughtUp = false;
   #isAtEnd = false;
   #isAlone = false;
@@ -69,6 +71,11 @@ export class Intake<Event> {
   /** Of the last record read. */
   get lastArrivalAtMs(): number | undefined {
     return this.#lastArrivalAtMs;
+  }
+
+  /** The newest number of the stream when the last read began: that found nothing, so up to it there is nothing. */
+  get emptyUpTo(): SequenceNumber | undefined {
+    return this.#newestBefore;
   }
 
   /** The last read has found nothing. */
@@ -98,7 +105,9 @@ export class Intake<Event> {
     for (let mayBeClosed = false; !signal.aborted; ) {
       await this.#untilRoom(signal);
       if (signal.aborted) return;
+      const newest = this.#options.newest?.();
       const records = await this.#read(reader, wants);
+      this.#newestBefore = newest;
       if (records === 'gone') return this.#end();
       this.#isCaughtUp = records.length === 0;
       if (records.length > 0) {

@@ -74,7 +74,7 @@ export class KeyLane<Event> implements Lane<Event> {
       this.#waiting -= items.length;
       if (isAlone) {
         alone.push(items.slice(0, 1));
-        this.#released.push(...items.slice(1));
+        this.#release(items.slice(1));
       } else for (const item of items) together.push(item);
     }
     const group = withinLimits(together.sort(byPlace), this.#parts.settings);
@@ -109,7 +109,7 @@ export class KeyLane<Event> implements Lane<Event> {
     if (items.length === 0) return;
     const verdict = await invoker.invoke({ items, attempts: mostAttempts(items) });
     if (verdict.kind === 'done') this.#finish(items);
-    else if (verdict.kind === 'partial') await this.#sort(items, verdict.outcome);
+    else if (verdict.kind === 'partial') await this.#sort(items, verdict.outcome, stack);
     else if (invoker.isThrottle(verdict.error)) {
       this.#pause();
       this.#release(items);
@@ -119,8 +119,8 @@ export class KeyLane<Event> implements Lane<Event> {
     } else await this.#fail(new Map(items.map(item => [item, verdict.error])), items.length === 1);
   }
 
-  /** Some are done, some failed, and some were not tried: those go on as soon as their key may. */
-  async #sort(items: Item<Event>[], { failed, skipped }: Outcome): Promise<void> {
+  /** Some are done, some failed, and some were not tried: those come next, before later ones of their keys. */
+  async #sort(items: Item<Event>[], { failed, skipped }: Outcome, stack: Item<Event>[][]): Promise<void> {
     const done: Item<Event>[] = [];
     const again: Item<Event>[] = [];
     const failures = new Map<Item<Event>, unknown>();
@@ -133,7 +133,7 @@ export class KeyLane<Event> implements Lane<Event> {
     this.#finish(done);
     if (failures.size + skipped.size < items.length - done.length) this.#pause(); // Some were throttled.
     await this.#fail(failures, false);
-    this.#release(again.filter(item => !this.#holdBack(item)));
+    if (again.length > 0) stack.push(again); // `#try` holds back those whose key waits.
   }
 
   /** Each has cost an attempt: it waits for the next, with its key, or was tried often enough. */

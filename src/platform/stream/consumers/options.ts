@@ -1,13 +1,15 @@
 /** What a consumer is made of, besides its settings. */
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Random } from '../../../kernel/random.ts';
+import { consumerNotValid } from '../errors.ts';
 import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from '../port.ts';
 import type { BatchHandler, DeadLetter, InvocationMarks, KeptWindow, Settled, Suspects } from './batch.ts';
 import type { GivenUp } from './failure-message.ts';
+import { compileFilter } from './filter.ts';
 import type { SuspectGate } from './intake.ts';
 import type { MarkedRange } from './marks.ts';
 import type { ConsumerObserver } from './measures.ts';
-import type { ConsumerSettings } from './settings.ts';
+import { type ConsumerSettings, type FullSettings, fullSettings } from './settings.ts';
 
 /** What consumers of a shard and of a whole stream have in common. */
 export interface CommonOptions<Event> extends ConsumerSettings {
@@ -52,4 +54,17 @@ export interface ConsumerOptions<Event> extends CommonOptions<Event> {
   /** Of several that share a mark. */
   readonly markedRange?: MarkedRange;
   readonly gate?: SuspectGate;
+}
+
+/** Checks the options, and reads what can be read once. Throws `stream.consumerNotValid`. */
+export function readOptions<Event>(options: CommonOptions<Event> & { readonly loadWindow?: unknown }): {
+  readonly settings: FullSettings;
+  readonly matches: ((record: StreamRecord) => boolean) | undefined;
+} {
+  const { name, filteredData, loadWindow } = options;
+  const settings = fullSettings(name, options);
+  if (settings.tumblingWindowMs > 0 && loadWindow === undefined) {
+    throw consumerNotValid(name, 'a tumbling window needs loadWindow, or a restart would forget its state');
+  }
+  return { settings, matches: settings.filter && compileFilter(name, settings.filter, filteredData) };
 }

@@ -1,10 +1,8 @@
 import { codeOf } from '../../../kernel/errors.ts';
-import { consumerNotValid } from '../errors.ts';
 import type { SequenceNumber, StreamRecord } from '../port.ts';
 import { nothingSettled } from './batch.ts';
 import { Bell } from './bell.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
-import { compileFilter } from './filter.ts';
 import { Frontier } from './frontier.ts';
 import { GivingUp } from './giving-up.ts';
 import { Intake } from './intake.ts';
@@ -14,10 +12,10 @@ import type { Lane, LaneParts } from './lane.ts';
 import { LaneQueue } from './lane-queue.ts';
 import { MarkedRange } from './marks.ts';
 import { noCounts, type ShardSnapshot } from './measures.ts';
-import type { ConsumerOptions } from './options.ts';
+import { type ConsumerOptions, readOptions } from './options.ts';
 import { OrderedLane, type WindowParts } from './ordered-lane.ts';
 import { untilThereIsRoom } from './patience.ts';
-import { type FullSettings, fullSettings } from './settings.ts';
+import type { FullSettings } from './settings.ts';
 import { Windows } from './windows.ts';
 
 /**
@@ -38,18 +36,24 @@ export class ShardConsumer<Event> {
 
   /** Throws `stream.consumerNotValid`. */
   constructor(options: ConsumerOptions<Event>) {
+    const { settings, matches } = readOptions(options);
     this.#options = options;
-    this.#settings = fullSettings(options.name, options);
+    this.#settings = settings;
+    this.#matches = matches;
     this.#bell = new Bell(options.clock);
-    this.#matches = this.#settings.filter && compileFilter(options.name, this.#settings.filter, options.filteredData);
-    if (this.#settings.tumblingWindowMs > 0 && options.loadWindow === undefined) {
-      throw consumerNotValid(options.name, 'a tumbling window needs loadWindow, or a restart would forget its state');
-    }
   }
 
   /** The last record before which, and with which, this consumer is done; null: none. */
   get checkpoint(): SequenceNumber | null {
     return this.#frontier.checkpoint;
+  }
+
+  /** As the checkpoint; with `newest` also beyond it, as far as the shard has no records. */
+  get reached(): SequenceNumber | null {
+    const { checkpoint, first } = this.#frontier;
+    const intake = this.#intake;
+    const empty = first === undefined && intake?.isCaughtUp ? intake.emptyUpTo : undefined;
+    return empty !== undefined && empty > (checkpoint ?? 0n) ? empty : checkpoint;
   }
 
   /** Events brought to an end since the start, in whatever way. */
