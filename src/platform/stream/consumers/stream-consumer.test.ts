@@ -3,8 +3,10 @@ import { describe, it } from 'node:test';
 import { testScale } from '../../../../test/support.ts';
 import { delay } from '../../../kernel/clock.ts';
 import { type Random, seededRandom } from '../../../kernel/random.ts';
+import { EmbeddedWorld } from '../embedded-world.ts';
 import { ConsumersWorld, type Life, type TextHandler, textOf } from './consumer-world.ts';
 import { eachRecord } from './each-record.ts';
+import { poisonContract } from './poison-contract.ts';
 import type { StreamConsumerOptions } from './stream-consumer.ts';
 
 /** What was put and what came of it, in the order of things. */
@@ -137,4 +139,15 @@ describe('consumer of a stream', () => {
       });
     }
   });
+});
+
+poisonContract('embedded', async () => {
+  const world = new EmbeddedWorld();
+  return {
+    clock: world.clock,
+    open: () => world.open(),
+    openReader: () => world.openReader(),
+    until: promise => world.clock.until(promise),
+    cleanUp: async () => {},
+  };
 });
