@@ -4,7 +4,7 @@ import { consumerLimits } from './limits.ts';
 /** Whether a value matches; `isThere` is false when the event has no such field. */
 export type Predicate = (value: unknown, isThere: boolean) => boolean;
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 /** Throws an Error that says, as the end of a sentence, what is wrong with the pattern. */
 export function compilePattern(pattern: unknown): Predicate {
@@ -36,7 +36,7 @@ function compileObject(pattern: unknown, depth: number, combinations: { count: n
 }
 
 /** `$or` is an operator only with a list of objects; otherwise it is a field like others. */
-function isAlternatives(value: unknown): value is Json[] {
+export function isAlternatives(value: unknown): value is Json[] {
   return Array.isArray(value) && value.length >= 2 && value.every(isObject);
 }
 
@@ -54,29 +54,25 @@ function compileList(list: readonly unknown[]): Predicate {
   if (list.length === 0) throw new Error('has an empty list');
   const exact = new Set<unknown>();
   const operators: Predicate[] = [];
+  const existence: Predicate[] = [];
   for (const entry of list) {
-    if (isObject(entry)) operators.push(compileOperator(entry));
-    else if (Array.isArray(entry)) throw new Error('has a list in a list');
-    else exact.add(entry);
+    if (Array.isArray(entry)) throw new Error('has a list in a list');
+    if (!isObject(entry)) exact.add(entry);
+    else if (Object.hasOwn(entry, 'exists')) existence.push(compileOperator(entry));
+    else operators.push(compileOperator(entry));
   }
   const matchesOne: Predicate = (value, isThere) =>
     (isThere && exact.has(value)) || operators.some(matches => matches(value, isThere));
   return (value, isThere) => {
-    // A list in the event matches by one of its elements; an empty one is there, and has none.
-    if (Array.isArray(value)) return value.some(element => matchesOne(element, true)) || existsOnly(operators, value);
-    return matchesOne(value, isThere);
+    if (existence.some(matches => matches(value, isThere))) return true;
+    // A list in the event matches by one of its elements.
+    return Array.isArray(value) ? value.some(element => matchesOne(element, true)) : matchesOne(value, isThere);
   };
 }
 
-/** `exists` speaks of the field, whatever it holds. */
-function existsOnly(operators: readonly Predicate[], value: unknown): boolean {
-  return operators.some(matches => existence.has(matches) && matches(value, true));
-}
-const existence = new WeakSet<Predicate>();
-
 type Operator = (operand: unknown) => Predicate;
 
-const operators: Readonly<Record<string, Operator>> = {
+const compilers: Readonly<Record<string, Operator>> = {
   prefix: operand => onText(operand, 'prefix', (value, text) => value.startsWith(text)),
   suffix: operand => onText(operand, 'suffix', (value, text) => value.endsWith(text)),
   'equals-ignore-case': operand => {
@@ -88,19 +84,17 @@ const operators: Readonly<Record<string, Operator>> = {
   exists: operand => {
     if (typeof operand !== 'boolean') throw new Error('has an exists that is neither true nor false');
     // Only of leaves: an object is no value that could be there.
-    const matches: Predicate = (value, isThere) => (isThere && !isObject(value)) === operand;
-    existence.add(matches);
-    return matches;
+    return (value, isThere) => (isThere && !isObject(value)) === operand;
   },
 };
 
 function compileOperator(entry: Json): Predicate {
   const [name, ...others] = Object.keys(entry);
   if (name === undefined || others.length > 0) throw new Error('has an operator that is not one name with one operand');
-  if (!Object.hasOwn(operators, name)) {
-    throw new Error(`has the operator ${JSON.stringify(name)}; known are ${Object.keys(operators).join(', ')}`);
+  if (!Object.hasOwn(compilers, name)) {
+    throw new Error(`has the operator ${JSON.stringify(name)}; known are ${Object.keys(compilers).join(', ')}`);
   }
-  return operators[name](entry[name]);
+  return compilers[name](entry[name]);
 }
 
 /** `{"anything-but": "a"}`, a number, a list of either, or an operator on texts. The field must be there. */
@@ -159,6 +153,6 @@ function textOf(operand: unknown, name: string): string {
   return operand;
 }
 
-function isObject(value: unknown): value is Json {
+export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,7 +4,7 @@
  */
 import { consumerNotValid } from '../errors.ts';
 import type { StreamRecord } from '../port.ts';
-import { compilePattern, type Predicate } from './filter-pattern.ts';
+import { compilePattern, isAlternatives, isObject, type Json, type Predicate } from './filter-pattern.ts';
 import { consumerLimits } from './limits.ts';
 import type { FilterCriteria } from './settings.ts';
 
@@ -58,11 +58,21 @@ function readPattern(text: string): RecordPredicate {
   } catch {
     throw new Error('is not JSON');
   }
-  if (typeof pattern !== 'object' || pattern === null || Array.isArray(pattern))
-    throw new Error('is not a JSON object');
-  const known = Object.keys(pattern).every(key => key === 'data' || Object.hasOwn(facts, key) || key === '$or');
-  if (!known) throw new Error(`names something else than data, ${Object.keys(facts).join(', ')}`);
-  return overRecord(compilePattern(pattern), JSON.stringify(pattern).includes('"data"'));
+  if (!isObject(pattern)) throw new Error('is not a JSON object');
+  return overRecord(compilePattern(pattern), asksForData(pattern));
+}
+
+/** Whether a pattern looks at the data of a record. Throws for a name that no record has. */
+function asksForData(pattern: Json): boolean {
+  let asks = false;
+  for (const [name, value] of Object.entries(pattern)) {
+    if (name === '$or' && isAlternatives(value)) asks = value.map(asksForData).includes(true) || asks;
+    else if (name === 'data') asks = true;
+    else if (!Object.hasOwn(facts, name)) {
+      throw new Error(`names something else than data, ${Object.keys(facts).join(', ')}`);
+    }
+  }
+  return asks;
 }
 
 /** A record whose data are asked for and are no JSON never matches, whatever is asked [Lambda "event filtering"]. */
