@@ -6,7 +6,7 @@ import { VirtualClock } from '../../kernel/virtual-clock.ts';
 import { EmbeddedStream, onlyShard } from './embedded.ts';
 import type { EmbeddedStreamOptions } from './embedded-options.ts';
 import { EmbeddedStreamReader } from './embedded-reader.ts';
-import type { Appended, SequenceNumber, StreamReader, StreamRecord } from './port.ts';
+import type { Appended, SequenceNumber, Shard, StreamReader, StreamRecord } from './port.ts';
 import { RecordBatch } from './record-batch.ts';
 import { LocalTail } from './tail.ts';
 
@@ -94,6 +94,10 @@ export function batchOf(...texts: string[]): RecordBatch {
   const batch = new RecordBatch(1_024);
   for (const text of texts) batch.add(text.split(':')[0], Buffer.from(text));
   return batch;
+}
+
+export function isOpenShard(shard: Shard): boolean {
+  return shard.endingSequenceNumber === undefined;
 }
 
 export function textOf(record: StreamRecord): string {

@@ -42,6 +42,8 @@ export async function openShardMap(
   if (!whole && logHasShards) {
     throw streamCorrupt(mapFiles.at(-1)?.path ?? mapPath(directory, 1), 0, 'the shards of the stream are not known');
   }
+  // The process before may not have come to sync it, or in vain: made durable before anything relies on it.
+  if (whole) await writeMapFile(files, directory, whole);
   const leftOver = mapFiles.filter(({ generation }) => generation !== whole?.generation);
   for (const { path } of leftOver) await files.remove(path);
   if (leftOver.length > 0) await files.syncDirectory(directory); // Else a later one could be taken for newer.
@@ -67,12 +69,10 @@ export async function readShardMap(files: Files, directory: string, generation: 
  * `stream.failed`: nobody can say which is.
  */
 export async function writeShardMap(files: Files, directory: string, map: ShardMap): Promise<void> {
-  const path = mapPath(directory, map.generation);
   try {
-    await writeMapFile(files, path, encodeMap(map));
-    await files.syncDirectory(directory);
+    await writeMapFile(files, directory, map);
   } catch (cause) {
-    await takeBack(files, directory, path);
+    await takeBack(files, directory, mapPath(directory, map.generation));
     throw shardsNotChanged(cause);
   }
   await files.remove(mapPath(directory, map.generation - 1)).catch(() => {}); // Of no use, but no harm: opening removes it.
@@ -87,15 +87,17 @@ async function takeBack(files: Files, directory: string, path: string): Promise<
   }
 }
 
-async function writeMapFile(files: Files, path: string, bytes: Buffer): Promise<void> {
-  const file = await files.open(path, { create: true });
+async function writeMapFile(files: Files, directory: string, map: ShardMap): Promise<void> {
+  const bytes = encodeMap(map);
+  const file = await files.open(mapPath(directory, map.generation), { create: true });
   try {
-    await file.truncate(0);
     await file.write(bytes, 0);
+    await file.truncate(bytes.length);
     await file.sync();
   } finally {
     await file.close();
   }
+  await files.syncDirectory(directory);
 }
 
 function mapPath(directory: string, generation: number): string {
