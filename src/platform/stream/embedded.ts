@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Timer } from '../../kernel/clock.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import type { EmbeddedStreamOptions } from './embedded-options.ts';
-import { recordTooLarge, streamBusy, streamClosed, streamFailed } from './errors.ts';
+import { recordTooLarge, shardsNotChanged, streamBusy, streamClosed, streamFailed } from './errors.ts';
 import { streamLimits } from './limits.ts';
 import { type OpenedLog, openLog } from './log/opening.ts';
 import { retire } from './log/retention.ts';
@@ -207,6 +207,9 @@ export class EmbeddedStream implements Stream, Resharding {
   /** Stores what `change` makes of the shards, between two groups; what is appended meanwhile goes to the new ones. */
   #changeShards(change: (map: ShardMap, at: ChangePoint) => ShardMap): Promise<void> {
     if (this.#closing) return Promise.reject(streamClosed());
+    if (this.#betweenGroups.length >= streamLimits.changesWaitingMax) {
+      return Promise.reject(shardsNotChanged('too many other changes wait'));
+    }
     return new Promise((resolve, reject) => {
       this.#doBetweenGroups(async () => {
         try {

@@ -18,6 +18,7 @@ export const streamLimits = {
   paddingBytes: 512 * 1024, // ours: zeros written ahead, so that a small group commit leaves the file's size alone
   shardsOpenMax: 1_000, // ours: Kinesis' quota is 500 to 20,000, by region
   shardsKeptMax: 4_000, // ours: closed ones included; the map of them stays below a megabyte
+  changesWaitingMax: 100, // ours: splits and merges that wait for a group commit to end
   shardBytesPerSecondMax: 1024 * 1024, // Kinesis quota "write per shard"
   shardRecordsPerSecondMax: 1_000, // the same
 } as const;

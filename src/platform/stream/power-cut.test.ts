@@ -60,7 +60,10 @@ class Lives {
     const following = settled(this.#followUntil(stop.signal));
     if (random.integer(4) === 0) world.disk.failNext({ operation: 'write', code: 'ENOSPC' });
     if (random.integer(8) === 0) world.disk.failNext({ operation: 'sync', code: 'EIO' });
-    if (random.integer(8) === 0) world.disk.failNext({ operation: 'syncDirectory', code: 'ENOSPC' });
+    for (const operation of ['open', 'syncDirectory', 'truncate', 'remove'] as const) {
+      if (random.integer(16) === 0)
+        world.disk.failNext({ operation, code: random.integer(2) === 0 ? 'ENOSPC' : 'EIO' });
+    }
     await world.clock.advance(random.integer(60));
     if (random.integer(4) > 0) world.disk.powerCut();
     else world.disk.kill();
@@ -152,7 +155,7 @@ class Lives {
         if (!found) await this.#pause(3);
       }
     } catch (error) {
-      if (codeOf(error) !== 'EIO') throw error;
+      if (!['EIO', 'ENOSPC'].includes(codeOf(error))) throw error;
     }
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type KeptShard, openShardsOf, type ShardMap } from './shards.ts';
 
 const routerLimits = {
@@ -44,5 +44,5 @@ export class Router {
 }
 
 function hashKeyOfBytes(key: Uint8Array): bigint {
-  return BigInt(`0x${createHash('md5').update(key).digest('hex')}`);
+  return BigInt(`0x${hash('md5', key, 'hex')}`);
 }

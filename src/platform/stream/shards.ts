@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { hashKeyNotValid, shardNotFound, shardNotOpen, shardsNotAdjacent, shardsTooMany } from './errors.ts';
 import { streamLimits } from './limits.ts';
 import type { SequenceNumber, Shard, ShardId } from './port.ts';
@@ -17,7 +18,7 @@ export function wholeShard(): Shard {
 
 /** Where a record with this partition key belongs, unless it has an explicit hash key. */
 export function hashKeyOf(partitionKey: string): bigint {
-  return BigInt(`0x${createHash('md5').update(partitionKey, 'utf8').digest('hex')}`);
+  return BigInt(`0x${hash('md5', partitionKey, 'hex')}`);
 }
 
 /** The ranges of so many shards of equal width; the last one takes what does not divide [Kinesis "CreateStream"]. */
@@ -53,6 +54,7 @@ export interface ChangePoint {
 }
 
 export function newShardMap(shardCount: number): ShardMap {
+  assert(Number.isInteger(shardCount) && shardCount > 0);
   if (shardCount > streamLimits.shardsOpenMax) throw shardsTooMany(streamLimits.shardsOpenMax);
   const shards = equalRanges(shardCount).map((hashKeys, number) => newShard(number, hashKeys, 0n));
   return { generation: 1, nextNumber: shardCount, shards };
