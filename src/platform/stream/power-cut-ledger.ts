@@ -11,6 +11,7 @@ export class Ledger {
   readonly #handled = new Map<SequenceNumber, string>();
   readonly #refused = new Set<string>();
   readonly #shards = new Set<ShardId>();
+  readonly #wrong: string[] = [];
   #handledUpTo = new Map<string, SequenceNumber>();
 
   sent(text: string): void {
@@ -21,9 +22,10 @@ export class Ledger {
     this.#refused.add(text);
   }
 
+  /** Nobody waits for what is thrown here, so what is wrong is told at the end. */
   acknowledged(sequenceNumber: SequenceNumber, text: string): void {
     const known = this.#acknowledged.get(sequenceNumber);
-    assert.equal(known, undefined, `record ${sequenceNumber} was acknowledged twice: ${known}, ${text}`);
+    if (known !== undefined) this.#wrong.push(`record ${sequenceNumber} was acknowledged twice: ${known}, ${text}`);
     this.#acknowledged.set(sequenceNumber, text);
   }
 
@@ -66,6 +68,7 @@ export class Ledger {
 
   /** Nothing acknowledged was missed, and each key's records were handled in the order they were sent. */
   checkEnd(shards: Shard[]): void {
+    assert.deepEqual(this.#wrong, []);
     for (const [sequenceNumber, text] of this.#acknowledged) {
       assert.equal(this.#handled.get(sequenceNumber), text, `acknowledged record ${sequenceNumber} was not handled`);
     }
