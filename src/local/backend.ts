@@ -14,7 +14,7 @@ import { openLog } from '../kernel/log.ts';
 import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { systemSockets } from '../kernel/sockets.ts';
-import { EmbeddedStream } from '../platform/stream/index.ts';
+import { awsShardThroughput, EmbeddedStream } from '../platform/stream/index.ts';
 import { removeAddress, writeAddress } from './address-file.ts';
 import { AppSupervisor } from './app-supervisor.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
@@ -92,6 +92,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     clock: systemClock,
     directory: joinPath(dataDirectory, 'stream'),
     consumedUpTo: () => view.consumedUpTo(),
+    ...(options.limits === 'aws' && { throughput: awsShardThroughput }),
     onDurable: (last, generation) => {
       if (view.setLastDurable(last, generation)) supervisor.streamMoved();
     },

@@ -27,7 +27,7 @@ import { MemoryDisk, openMemoryStore } from '../kernel/memory-store.ts';
 import { type Random, seededRandom } from '../kernel/random.ts';
 import { TestDisk } from '../kernel/test-disk.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
-import { EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
+import { awsShardThroughput, EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
 import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts';
 import { type Accounting, accountingFor } from './accounting.ts';
 import { healthOf } from './health.ts';
@@ -227,11 +227,14 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const onFailure = (error: unknown) => void failures.push(error);
   const tail = new LocalTail(0n);
   const onDurable = (last: bigint, generation: number) => tail.moveTo(last, generation);
+  let consumers: Runtime | undefined; // Made later; until then nothing is consumed.
   const stream = await EmbeddedStream.open({
     files: disk,
     clock,
     directory: streamDirectory,
     paddingBytes: 0,
+    consumedUpTo: () => consumers?.consumedUpTo ?? null,
+    ...(options.limits === 'aws' && { throughput: awsShardThroughput }),
     onDurable,
   });
   const iotStore = await openMemoryStore({ clock, disk: world.iotDisk });
@@ -267,6 +270,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     },
     onFailure,
   });
+  consumers = runtime;
   const api = makeApi({ runtime, tokens: new PlainTokens(), feed, log, health: () => healthOf(runtime, gateway) });
   await runtime.start();
   const mqttPort = await gateway.listen({ host: 'test', port: 0 });
