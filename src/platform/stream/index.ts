@@ -33,7 +33,6 @@ export {
 } from './consumers/settings.ts';
 export { ShardConsumer, ShardConsumer as Consumer } from './consumers/shard-consumer.ts';
 export { StreamConsumer, type StreamConsumerOptions } from './consumers/stream-consumer.ts';
-export { EmbeddedStream, EmbeddedStream, type EmbeddedStreamOptions, onlyShard, onlyShard } from './embedded.ts';
 export type { EmbeddedStreamOptions } from './embedded-options.ts';
 export { EmbeddedStreamReader } from './embedded-reader.ts';
 export { checkpointNotReached } from './errors.ts';
