@@ -1,17 +1,15 @@
 /** The contract on Debian's nats-server, and what is private to this engine. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { missing, temporaryFolder, testScale } from '../../../../test/support.ts';
-import { type Clock, delay, systemClock } from '../../../kernel/clock.ts';
+import { type Clock, systemClock } from '../../../kernel/clock.ts';
 import { codeOf } from '../../../kernel/errors.ts';
 import { seededRandom } from '../../../kernel/random.ts';
 import { batchOf, middleOf, type NewRecord, textOf, textsByKey } from '../contract/world.ts';
-import { type Gap, hasCode, type StreamWorld, streamContract, type WorldOptions } from '../contract.ts';
-import type { Shard, ShardId, StreamReader, StreamRecord } from '../port.ts';
-import { openJetStreamReader } from './jetstream-reader.ts';
-import { type JetStreamStream, type JetStreamStreamOptions, openJetStreamStream } from './jetstream-stream.ts';
+import { type Gap, hasCode, streamContract } from '../contract.ts';
+import type { JetStreamStream } from './jetstream-stream.ts';
+import { appendMany, JetStreamWorld, newName, openOf, readAll } from './jetstream-world.ts';
 import { connectTo, NatsServer } from './nats-server.test-process.ts';
 import { type Fate, unreliable } from './unreliable-connection.ts';
 
@@ -24,70 +22,13 @@ const gaps: readonly Gap[] = [
 
 let server: NatsServer;
 let connection: NatsConnection;
-const clock = systemClock;
-
-async function jetStreamWorld({ shards }: WorldOptions): Promise<StreamWorld> {
-  const streamName = newName();
-  return {
-    open: () => open(streamName, { shards }),
-    openReader: () => openReader(streamName),
-    until: promise => promise,
-    pass: ms => delay(clock, ms),
-    nowMs: () => clock.nowMs(),
-    cleanUp: async () => {},
-  };
-}
-
-function newName(): string {
-  return `test-${randomUUID()}`;
-}
-
-function open(streamName: string, more: Partial<JetStreamStreamOptions> = {}): Promise<JetStreamStream> {
-  return openJetStreamStream({ connection, streamName, clock, ...more });
-}
-
-function openReader(streamName: string, using = connection): Promise<StreamReader> {
-  return openJetStreamReader({ connection: using, streamName, clock });
-}
-
-async function readAll(reader: StreamReader): Promise<StreamRecord[]> {
-  const all: StreamRecord[] = [];
-  for (const { shardId } of await reader.shards()) all.push(...(await readShard(reader, shardId)));
-  return all;
-}
-
-async function readShard(reader: StreamReader, shardId: ShardId): Promise<StreamRecord[]> {
-  const all: StreamRecord[] = [];
-  for (;;) {
-    const records = await reader.read(shardId, all.at(-1)?.sequenceNumber ?? null, 10_000);
-    if (records.length === 0) return all;
-    all.push(...records);
-  }
-}
-
-function openOf(shards: Shard[]): Shard[] {
-  const open = shards.filter(({ endingSequenceNumber }) => endingSequenceNumber === undefined);
-  return open.sort((left, right) => (left.hashKeys.from < right.hashKeys.from ? -1 : 1));
-}
-
-/** Appends `count` records of a few keys one batch after the other; what each key should then hold, in order. */
-async function appendMany(stream: JetStreamStream, writer: string, count: number): Promise<Map<string, string[]>> {
-  const sent = new Map<string, string[]>();
-  for (let number = 0; number < count; number++) {
-    const key = `${writer}-${number % 5}`;
-    sent.set(key, [...(sent.get(key) ?? []), `${number}`]);
-    const append = stream.append(batchOf([key, `${number}`]));
-    if (number % 3 === 0) await append;
-    else append.catch(() => {}); // The last of the batches is waited for, and comes last.
-  }
-  await stream.append(batchOf([`${writer}-end`, 'end']));
-  return sent.set(`${writer}-end`, ['end']);
-}
+let world: JetStreamWorld;
 
 describe('JetStream', { skip: missing('nats-server') }, () => {
   before(async () => {
     server = await NatsServer.start(temporaryFolder());
     connection = await connectTo(server);
+    world = new JetStreamWorld(connection);
   });
 
   after(async () => {
@@ -95,7 +36,7 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
     await server.kill();
   });
 
-  streamContract('JetStream, one server', jetStreamWorld, gaps);
+  streamContract('JetStream, one server', async options => world.streamWorld(options), gaps);
 
   describe('JetStream, while requests and answers are lost', () => {
     it('keeps each record once and in order', async () => {
@@ -103,13 +44,14 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
         const random = seededRandom(seed);
         const fateOf = (): Fate => (['lost', 'unanswered'] as const)[random.integer(6)] ?? 'answered';
         const streamName = newName();
-        await open(streamName, { shards: 2 });
-        const stream = await open(streamName, { connection: unreliable(connection, fateOf) });
+        await world.open(streamName, { shards: 2 });
+        const limits = { retryDelayMsMin: 1, retryDelayMsMax: 2 };
+        const stream = await world.open(streamName, { connection: unreliable(connection, fateOf), limits });
         const sent = await appendMany(stream, 'a', 100);
         const [first] = await stream.shards();
         await stream.splitShard(first.shardId, middleOf(first.hashKeys));
         for (const [key, texts] of await appendMany(stream, 'b', 100)) sent.set(key, texts);
-        const found = textsByKey(await readAll(await openReader(streamName)));
+        const found = textsByKey(await readAll(await world.openReader(streamName)));
         assert.deepEqual([...found].toSorted(), [...sent].toSorted(), `seed ${seed}`);
       }
     });
@@ -118,12 +60,12 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
       let isFinished = false;
       for (let requestsMax = 0; !isFinished; requestsMax++) {
         const streamName = newName();
-        const other = await open(streamName);
+        const other = await world.open(streamName);
         await other.append(batchOf(['a', '1'], ['b', '1']));
         let requests = Number.NEGATIVE_INFINITY;
         const fateOf = (): Fate => (requests++ < requestsMax ? 'answered' : 'lost');
         const giveUp = { giveUpMs: 1, retryDelayMsMin: 1 };
-        const stream = await open(streamName, { connection: unreliable(connection, fateOf), limits: giveUp });
+        const stream = await world.open(streamName, { connection: unreliable(connection, fateOf), limits: giveUp });
         const [{ shardId, hashKeys }] = await stream.shards();
         requests = 0;
         isFinished = await stream.splitShard(shardId, middleOf(hashKeys)).then(
@@ -131,9 +73,9 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
           () => false,
         );
         await other.append(batchOf(['a', '2'], ['b', '2']));
-        const shards = await (await open(streamName)).shards();
+        const shards = await (await world.open(streamName)).shards();
         assert.ok(shards.length === 1 || openOf(shards).length === 2, `after ${requestsMax} requests`);
-        const found = textsByKey(await readAll(await openReader(streamName)));
+        const found = textsByKey(await readAll(await world.openReader(streamName)));
         assert.deepEqual(found, new Map(['a', 'b'].map(key => [key, ['1', '2']])), `after ${requestsMax} requests`);
       }
     });
@@ -142,7 +84,7 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
       let isOut = false;
       const fateOf = (): Fate => (isOut ? 'lost' : 'answered');
       const limits = { giveUpMs: 20, retryDelayMsMin: 1 };
-      const stream = await open(newName(), { connection: unreliable(connection, fateOf), limits });
+      const stream = await world.open(newName(), { connection: unreliable(connection, fateOf), limits });
       isOut = true;
       const appends = [stream.append(batchOf(['a', '1'])), stream.append(batchOf(['a', '2']))];
       for (const append of appends) await assert.rejects(append, hasCode('stream.unavailable'));
@@ -155,7 +97,7 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
   describe('JetStream, shared by several', () => {
     it('keeps the order of each writer while all of them append, split and merge', async () => {
       const streamName = newName();
-      const streams = [await open(streamName), await open(streamName), await open(streamName)];
+      const streams = [await world.open(streamName), await world.open(streamName), await world.open(streamName)];
       const reshard = async (stream: JetStreamStream, seed: number) => {
         const random = seededRandom(seed);
         for (let change = 0; change < testScale(4, 40); change++) {
@@ -175,21 +117,21 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
         Promise.all(streams.map((stream, index) => appendMany(stream, `${index}`, testScale(150, 2_000)))),
         Promise.all(streams.map((stream, index) => reshard(stream, index + 1))),
       ]);
-      const found = textsByKey(await readAll(await openReader(streamName)));
+      const found = textsByKey(await readAll(await world.openReader(streamName)));
       const expected = sent.flatMap(each => [...each]);
       assert.deepEqual([...found].toSorted(), expected.toSorted());
     });
 
     it('reads what others publish as records of theirs', async () => {
       const streamName = newName();
-      const stream = await open(streamName);
+      const stream = await world.open(streamName);
       await stream.append(batchOf(['a', 'ours']));
       const withKey = headers();
       withKey.set('Partition-Key', 'b');
       await connection.request(`${streamName}.0`, 'theirs', { timeout: 1_000, headers: withKey });
       await connection.request(`${streamName}.0`, 'plain', { timeout: 1_000 });
       await stream.append(batchOf(['a', 'ours again']));
-      const found = await readAll(await openReader(streamName));
+      const found = await readAll(await world.openReader(streamName));
       assert.deepEqual(
         found.map(record => [record.partitionKey, textOf(record)]),
         [
@@ -203,21 +145,21 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
 
     it('says so when a message is in a format that it does not know', async () => {
       const streamName = newName();
-      const stream = await open(streamName);
+      const stream = await world.open(streamName);
       const [{ shardId }] = await stream.shards();
       const newer = headers();
       newer.set('Mimamori-Message', 'records/2');
       await connection.request(`${streamName}.0`, 'from the future', { timeout: 1_000, headers: newer });
-      const reader = await openReader(streamName);
+      const reader = await world.openReader(streamName);
       await assert.rejects(reader.read(shardId, null, 1_000), hasCode('stream.versionUnknown'));
     });
 
     it('refuses a checkpoint that is beyond the end', async () => {
       const streamName = newName();
-      const stream = await open(streamName);
+      const stream = await world.open(streamName);
       const { placeOf } = await stream.append(batchOf(['a', '1']));
       const { shardId, sequenceNumber } = placeOf(0);
-      const reader = await openReader(streamName);
+      const reader = await world.openReader(streamName);
       assert.deepEqual(await reader.read(shardId, sequenceNumber, 1_000), []);
       const beyond = reader.read(shardId, sequenceNumber + 2n ** 16n, 1_000);
       await assert.rejects(beyond, hasCode('stream.checkpointNotReached'));
@@ -227,7 +169,7 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
   describe('JetStream, at its limits', () => {
     it('parts what does not fit into a message, and refuses a record that fits into none', async () => {
       const streamName = newName();
-      const stream = await open(streamName, { shards: 2, limits: { frameBytesMax: 500, frameRecordsMax: 7 } });
+      const stream = await world.open(streamName, { shards: 2, limits: { frameBytesMax: 500, frameRecordsMax: 7 } });
       const records = Array.from({ length: 60 }, (_, index): NewRecord => [`key-${index % 4}`, `${index}`]);
       records.splice(20, 0, ['key-1', Buffer.alloc(600)]);
       const { failed, placeOf } = await stream.append(batchOf(...records));
@@ -235,7 +177,7 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
       assert.deepEqual([...failed.keys()].toSorted(), refused.toSorted()); // And what follows it of its key.
       assert.equal(failed.get(20)?.code, 'stream.recordTooLarge');
       const kept = records.flatMap(([key, data], index) => (refused.includes(index) ? [] : [{ key, data, index }]));
-      const found = await readAll(await openReader(streamName));
+      const found = await readAll(await world.openReader(streamName));
       assert.equal(found.length, kept.length);
       for (const { data, index } of kept) {
         const { sequenceNumber } = placeOf(index);
@@ -247,10 +189,10 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
       const streamName = newName();
       let aheadMs = 0;
       const movable: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs };
-      const stream = await open(streamName, { clock: movable, retentionMs: 3_600_000 });
+      const stream = await world.open(streamName, { clock: movable, retentionMs: 3_600_000 });
       const [{ shardId, hashKeys }] = await stream.shards();
       await stream.splitShard(shardId, middleOf(hashKeys));
-      const late = await open(streamName);
+      const late = await world.open(streamName);
       assert.equal((await stream.shards()).length, 3);
       aheadMs = 3_700_000;
       const [lower, upper, ...more] = await stream.shards();
@@ -259,15 +201,15 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
       const info = await connection.request('$JS.API.STREAM.NAMES', '', { timeout: 1_000 });
       assert.ok(!info.json<{ streams: string[] }>().streams.includes(`${streamName}-0`));
       await late.append(batchOf(['a', '1'])); // By a map in which the first shard is open.
-      assert.equal((await readAll(await openReader(streamName))).length, 1);
+      assert.equal((await readAll(await world.openReader(streamName))).length, 1);
     });
 
     it('takes no name that NATS could not', async () => {
       for (const streamName of ['', 'a.b', 'a b', 'a>', 'x'.repeat(201)]) {
-        await assert.rejects(open(streamName), hasCode('stream.nameNotValid'));
-        await assert.rejects(openReader(streamName), hasCode('stream.nameNotValid'));
+        await assert.rejects(world.open(streamName), hasCode('stream.nameNotValid'));
+        await assert.rejects(world.openReader(streamName), hasCode('stream.nameNotValid'));
       }
-      const reader = await openReader(newName());
+      const reader = await world.openReader(newName());
       await assert.rejects(reader.shards(), hasCode('stream.notFound'));
     });
   });

@@ -7,6 +7,11 @@ import path from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { eventually } from '../../../../test/support.ts';
 
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export class NatsServer {
   readonly port: number;
   readonly #configFile: string;
@@ -62,7 +67,8 @@ export class NatsServer {
 
   #spawn(): ChildProcess {
     const child = spawn('nats-server', ['-c', this.#configFile], { stdio: 'ignore' });
-    process.once('exit', () => child.kill('SIGKILL'));
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     return child;
   }
 }
