@@ -57,3 +57,8 @@ export const checkpointOfAnother = (streamName: string, after: bigint, cause?: u
     fix: 'Use the stream the checkpoint was made with, or remove the checkpoint to begin anew.',
     cause,
   });
+
+/** An error of code, which no repetition makes good; anything else that is unknown may be the network. */
+export function isMistake({ name }: Error): boolean {
+  return ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError', 'AssertionError'].includes(name);
+}

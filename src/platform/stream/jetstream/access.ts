@@ -7,6 +7,7 @@ import type { Random } from '../../../kernel/random.ts';
 import { streamLimits } from '../limits.ts';
 import { refusalOf, streamNameNotValid } from './errors.ts';
 import type { JetStreamLimits } from './limits.ts';
+import type { MessageRoom } from './routing.ts';
 
 /** JetStream as one process uses it for one stream. */
 export interface JetStreamAccess {
@@ -42,10 +43,15 @@ export async function accessJetStream(
   };
 }
 
-/** The largest body of a message that this connection may send. */
-export function bodyBytesMax({ connection, limits }: JetStreamAccess): number {
+/** What this connection may send in one message. */
+export function messageRoom({ connection, limits }: JetStreamAccess): MessageRoom {
   const payloadMax = connection.info?.max_payload ?? streamLimits.recordBytesMax;
-  return Math.min(limits.frameBytesMax, payloadMax - limits.headerBytesMax);
+  const recordBytesMax = payloadMax - limits.headerBytesMax;
+  return {
+    recordsMax: limits.messageRecordsMax,
+    bytesMax: Math.min(limits.messageBytesMax, recordBytesMax),
+    recordBytesMax,
+  };
 }
 
 /** Asks again, with back-off, as long as the answer may be another one and time is left. Throws ours. */

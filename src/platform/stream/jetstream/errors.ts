@@ -1,6 +1,6 @@
 import { MimamoriError } from '../../../kernel/errors.ts';
 import { streamFull } from '../errors.ts';
-import { streamAccessDenied, streamNotFound, streamRefused, streamUnavailable } from '../remote-errors.ts';
+import { isMistake, streamAccessDenied, streamNotFound, streamRefused, streamUnavailable } from '../remote-errors.ts';
 
 /** `err_code` of JetStream's API [nats-server, errors.json]. */
 const codes = {
@@ -9,6 +9,9 @@ const codes = {
   storageResourcesExceeded: 10047,
   streamStoreFailed: 10077,
   accountResourcesExceeded: 10002,
+  insufficientResources: 10023,
+  notEnabledForAccount: 10039,
+  notEnabled: 10076,
   messageExceedsMaximum: 10054,
 } as const;
 
@@ -18,22 +21,28 @@ const full: readonly number[] = [
   codes.storageResourcesExceeded,
   codes.streamStoreFailed,
   codes.accountResourcesExceeded,
+  codes.insufficientResources,
 ];
 const access = new Set(['PermissionViolationError', 'AuthorizationError', 'UserAuthenticationExpiredError']);
 
+const notEnabled: readonly number[] = [codes.notEnabledForAccount, codes.notEnabled];
 /** Of the client, before anything is sent. */
 const unsendable = new Set(['InvalidArgumentError', 'InvalidSubjectError', 'InvalidOperationError']);
 
 /** What NATS, its client or the network threw, as ours. Everything of ours passes unchanged. */
 export function refusalOf(thrown: unknown, streamName: string): MimamoriError {
   if (thrown instanceof MimamoriError) return thrown;
-  if (!(thrown instanceof Error)) return streamUnavailable(streamName, thrown);
-  const code = apiCodeOf(thrown);
-  if (code === codes.streamNotFound) return streamNotFound(streamName, thrown);
-  if (code !== undefined && full.includes(code)) return streamFull(thrown);
-  if (access.has(thrown.name)) return streamAccessDenied(streamName, thrown);
-  if (unsendable.has(thrown.name) || (code !== undefined && statusOf(thrown) === 400))
-    return streamRefused(streamName, thrown.message, thrown);
+  // The client wraps some of what it hears.
+  const causes = [thrown, thrown instanceof Error ? thrown.cause : undefined].filter(each => each instanceof Error);
+  for (const cause of causes) {
+    const code = apiCodeOf(cause);
+    if (code === codes.streamNotFound) return streamNotFound(streamName, thrown);
+    if (code !== undefined && full.includes(code)) return streamFull(thrown);
+    if (access.has(cause.name)) return streamAccessDenied(streamName, thrown);
+    const isRefused = code !== undefined && (statusOf(cause) === 400 || notEnabled.includes(code));
+    if (isRefused || unsendable.has(cause.name) || isMistake(cause))
+      return streamRefused(streamName, cause.message, thrown);
+  }
   // No leader, no answer, no connection, or a server that is not ready: all of it passes.
   return streamUnavailable(streamName, thrown);
 }

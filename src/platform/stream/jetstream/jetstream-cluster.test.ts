@@ -15,7 +15,7 @@ let world: JetStreamWorld;
 before(async () => {
   if (missing('nats-server')) return;
   servers = await NatsServer.startCluster(temporaryFolder());
-  connection = await connectTo(...servers);
+  connection = await connectTo(servers);
   world = new JetStreamWorld(connection);
 });
 

@@ -6,12 +6,13 @@ import { recordTooLarge, streamClosed } from '../errors.ts';
 import type { Appended, Resharding, Shard, ShardId, Stream } from '../port.ts';
 import type { RecordBatch } from '../record-batch.ts';
 import { recordsWaiting } from '../remote-errors.ts';
-import { accessJetStream, bodyBytesMax, type JetStreamAccess } from './access.ts';
+import { type KeptShard, openShardsOf } from '../shards.ts';
+import { accessJetStream, type JetStreamAccess, messageRoom } from './access.ts';
 import { type JetStreamLimits, jetStreamLimits } from './limits.ts';
 import type { PendingBatch, Run } from './pending-batch.ts';
 import { Resharder } from './resharder.ts';
 import { type MessageRoom, partRun, wholeRun } from './routing.ts';
-import { keptShards, type MapShard, openShards, planMerge, planSplit, type ShardMap } from './shard-map.ts';
+import { keptShards, planMerge, planSplit, type ShardMap } from './shard-map.ts';
 import { ShardWriter } from './shard-writer.ts';
 
 export interface JetStreamStreamOptions {
@@ -48,7 +49,7 @@ export class JetStreamStream implements Stream, Resharding {
   readonly #room: MessageRoom;
   readonly #writers = new Map<number, ShardWriter>();
   readonly #pending = new Set<PendingBatch>();
-  #open: readonly MapShard[];
+  #open: readonly KeptShard[];
   #pendingBytes = 0;
   /** What comes while shards change, in its order; undefined at all other times. */
   #held: Run[] | undefined;
@@ -59,8 +60,8 @@ export class JetStreamStream implements Stream, Resharding {
   constructor(access: JetStreamAccess, resharder: Resharder, map: ShardMap) {
     this.#access = access;
     this.#resharder = resharder;
-    this.#room = { recordsMax: access.limits.frameRecordsMax, bytesMax: bodyBytesMax(access) };
-    this.#open = openShards(map);
+    this.#room = messageRoom(access);
+    this.#open = openShardsOf(map);
   }
 
   get pendingBytes(): number {
@@ -110,7 +111,7 @@ export class JetStreamStream implements Stream, Resharding {
       this.#held = [];
       try {
         await Promise.all([...this.#writers.values()].map(writer => writer.hold()));
-        this.#open = openShards(await work());
+        this.#open = openShardsOf(await work());
       } finally {
         this.#release();
       }
@@ -138,7 +139,7 @@ export class JetStreamStream implements Stream, Resharding {
     for (const run of runs) {
       for (const [number, part] of partRun(run, this.#open, this.#room)) {
         if (number === undefined) {
-          part.batch.refuse(part, recordTooLarge(part.packed.length, this.#room.bytesMax));
+          part.batch.refuse(part, recordTooLarge(part.packed.length, this.#room.recordBytesMax));
           continue;
         }
         const writer = this.#writers.get(number) ?? this.#addWriter(number);

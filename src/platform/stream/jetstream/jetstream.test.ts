@@ -11,7 +11,7 @@ import { type Gap, hasCode, streamContract } from '../contract.ts';
 import type { JetStreamStream } from './jetstream-stream.ts';
 import { appendMany, JetStreamWorld, newName, openOf, readAll } from './jetstream-world.ts';
 import { connectTo, NatsServer } from './nats-server.test-process.ts';
-import { type Fate, unreliable } from './unreliable-connection.ts';
+import { type Fate, unreliable } from './test-connection.ts';
 
 const gaps: readonly Gap[] = [
   {
@@ -27,7 +27,7 @@ let world: JetStreamWorld;
 describe('JetStream', { skip: missing('nats-server') }, () => {
   before(async () => {
     server = await NatsServer.start(temporaryFolder());
-    connection = await connectTo(server);
+    connection = await connectTo([server]);
     world = new JetStreamWorld(connection);
   });
 
@@ -169,7 +169,10 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
   describe('JetStream, at its limits', () => {
     it('parts what does not fit into a message, and refuses a record that fits into none', async () => {
       const streamName = newName();
-      const stream = await world.open(streamName, { shards: 2, limits: { frameBytesMax: 500, frameRecordsMax: 7 } });
+      const stream = await world.open(streamName, {
+        shards: 2,
+        limits: { messageBytesMax: 500, messageRecordsMax: 7, headerBytesMax: 4 * 1024 * 1024 - 550 },
+      });
       const records = Array.from({ length: 60 }, (_, index): NewRecord => [`key-${index % 4}`, `${index}`]);
       records.splice(20, 0, ['key-1', Buffer.alloc(600)]);
       const { failed, placeOf } = await stream.append(batchOf(...records));
@@ -211,6 +214,56 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
       }
       const reader = await world.openReader(newName());
       await assert.rejects(reader.shards(), hasCode('stream.notFound'));
+    });
+  });
+
+  describe('JetStream, on a server with little room and strict rules', () => {
+    let strict: NatsServer;
+    let owner: NatsConnection;
+    const users = [
+      '{ user: owner, password: x }',
+      '{ user: guest, password: x, permissions: { publish: "$JS.API.>" } }',
+    ];
+
+    before(async () => {
+      const lines = [`authorization { users: [${users.join(', ')}] }`];
+      const jetStream = ['max_file_store: 2MB'];
+      strict = await NatsServer.start(temporaryFolder(), { lines, jetStream, maxPayload: '1MB' });
+      owner = await connectTo([strict], 'owner');
+    });
+
+    after(async () => {
+      await owner.close();
+      await strict.kill();
+    });
+
+    it('says that it is full, and takes records again when there is room', async () => {
+      const full = new JetStreamWorld(owner);
+      const other = newName();
+      const filler = await full.open(other);
+      const stream = await full.open(newName());
+      const fill = async () => {
+        for (;;) await filler.append(batchOf(['a', Buffer.alloc(500_000)]));
+      };
+      await assert.rejects(fill(), hasCode('stream.full'));
+      await assert.rejects(stream.append(batchOf(['a', Buffer.alloc(500_000)])), hasCode('stream.full'));
+      await owner.request(`$JS.API.STREAM.DELETE.${other}-0`, '', { timeout: 1_000 });
+      await stream.append(batchOf(['a', 'again']));
+    });
+
+    it('says who may not append', async () => {
+      const streamName = newName();
+      await new JetStreamWorld(owner).open(streamName);
+      const guest = await connectTo([strict], 'guest');
+      const stream = await new JetStreamWorld(guest).open(streamName);
+      await assert.rejects(stream.append(batchOf(['a', '1'])), hasCode('stream.accessDenied'));
+      await guest.close();
+    });
+
+    it('refuses a record that is as large as all a message may be', async () => {
+      const stream = await new JetStreamWorld(owner).open(newName());
+      const largest = batchOf(['a', Buffer.alloc(1024 * 1024 - 1)]);
+      await assert.rejects(stream.append(largest), hasCode('stream.recordTooLarge'));
     });
   });
 });

@@ -4,8 +4,8 @@ import { streamLimits } from '../limits.ts';
 export const jetStreamLimits = {
   streamNameCharactersMax: 200, // ours: NATS takes names of up to 255, and a suffix is added for each shard
   shardsMax: 1_000, // ours: the shard map is one message, and each shard is a stream of JetStream
-  frameRecordsMax: 65_536, // ours: a record's place in its message is the low 16 bits of its sequence number
-  frameBytesMax: 2 * 1024 * 1024, // ours: a group commit; NATS advises against messages over 8 MB
+  messageRecordsMax: 65_536, // ours: a record's place in its message is the low 16 bits of its sequence number
+  messageBytesMax: 2 * 1024 * 1024, // ours: a group commit; NATS advises against messages over 8 MB
   headerBytesMax: 512, // ours: what the headers of a message take at most, of NATS' max_payload
   pendingBytesMax: streamLimits.pendingBytesMax,
   requestTimeoutMs: 2_000, // ours: a server that was killed answers nothing; an election takes 1 to 4 s
@@ -19,7 +19,7 @@ export const jetStreamLimits = {
   duplicateWindowMs: 120_000, // NATS' default
   mapVersionsMax: 16, // ours: shard maps kept, for who wants to know what happened
 } as const;
-assert(jetStreamLimits.frameBytesMax >= streamLimits.recordBytesMax * 2); // A message holds a record and then some.
+assert(jetStreamLimits.messageBytesMax >= streamLimits.recordBytesMax * 2); // A message holds a record and then some.
 assert(streamLimits.blockBytesMax <= jetStreamLimits.pendingBytesMax); // One batch can always wait.
 
 /** Those that tests set otherwise. */

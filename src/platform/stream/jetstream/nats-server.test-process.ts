@@ -7,6 +7,13 @@ import path from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { eventually } from '../../../../test/support.ts';
 
+/** As lines of its configuration. */
+export interface ServerSettings {
+  readonly lines?: readonly string[];
+  readonly jetStream?: readonly string[];
+  readonly maxPayload?: string;
+}
+
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -23,9 +30,9 @@ export class NatsServer {
     this.#child = this.#spawn();
   }
 
-  static async start(folder: string, more: readonly string[] = []): Promise<NatsServer> {
+  static async start(folder: string, settings: ServerSettings = {}): Promise<NatsServer> {
     const [port] = await freePorts(1);
-    return NatsServer.#startOn(port, folder, 'single', more);
+    return NatsServer.#startOn(port, folder, 'single', settings);
   }
 
   /** Three that know each other. */
@@ -34,21 +41,22 @@ export class NatsServer {
     const routes = ports.slice(3).map(port => `"nats://127.0.0.1:${port}"`);
     return ports.slice(0, 3).map((port, index) => {
       const cluster = `cluster { name: test, listen: "127.0.0.1:${ports[3 + index]}", routes: [${routes.join(', ')}] }`;
-      return NatsServer.#startOn(port, path.join(folder, `${index}`), `node-${index}`, [cluster]);
+      return NatsServer.#startOn(port, path.join(folder, `${index}`), `node-${index}`, { lines: [cluster] });
     });
   }
 
-  static #startOn(port: number, folder: string, name: string, more: readonly string[]): NatsServer {
+  static #startOn(port: number, folder: string, name: string, settings: ServerSettings): NatsServer {
+    const { lines = [], jetStream = [], maxPayload = '4MB' } = settings;
     mkdirSync(folder, { recursive: true });
     const configFile = path.join(folder, 'nats.conf');
-    const lines = [
+    const config = [
       `server_name: ${name}`,
       `listen: "127.0.0.1:${port}"`,
-      'max_payload: 4MB',
-      `jetstream { store_dir: "${folder}" }`,
-      ...more,
+      `max_payload: ${maxPayload}`,
+      `jetstream { ${[`store_dir: "${folder}"`, ...jetStream].join(', ')} }`,
+      ...lines,
     ];
-    writeFileSync(configFile, `${lines.join('\n')}\n`);
+    writeFileSync(configFile, `${config.join('\n')}\n`);
     return new NatsServer(port, configFile);
   }
 
@@ -74,10 +82,12 @@ export class NatsServer {
 }
 
 /** Once one of them answers; goes on with another when that one is gone. */
-export function connectTo(...servers: readonly NatsServer[]): Promise<NatsConnection> {
+export function connectTo(servers: readonly NatsServer[], user?: string): Promise<NatsConnection> {
   const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
   return eventually('a NATS server answers', () =>
-    connect({ servers: addresses, reconnectTimeWait: 50, maxReconnectAttempts: -1 }).catch(() => undefined),
+    connect({ servers: addresses, user, pass: user && 'x', reconnectTimeWait: 50, maxReconnectAttempts: -1 }).catch(
+      () => undefined,
+    ),
   );
 }
 

@@ -1,8 +1,9 @@
 import type { DiscardPolicy, RetentionPolicy, StorageType, StreamConfig } from '@nats-io/jetstream';
 import { streamUnavailable } from '../remote-errors.ts';
+import { openShardsOf } from '../shards.ts';
 import type { JetStreamAccess } from './access.ts';
 import { ConditionalLog } from './conditional-log.ts';
-import { finishChange, goneShards, isOpen, newShardMap, openShards, type ShardMap } from './shard-map.ts';
+import { finishChange, goneShards, newShardMap, type ShardMap } from './shard-map.ts';
 import { ShardMapStore } from './shard-map-store.ts';
 
 const nanosPerMs = 1_000_000;
@@ -40,7 +41,7 @@ export class Resharder {
       await this.maps.replace(0, map); // If another was faster, his map counts.
     }
     const map = await this.#adjustRetention();
-    for (const { number } of openShards(map)) await this.#ensureShard(number, map.retentionMs);
+    for (const { number } of openShardsOf(map)) await this.#ensureShard(number, map.retentionMs);
     return this.settle();
   }
 
@@ -69,9 +70,8 @@ export class Resharder {
     for (const number of change.closing) endMessages.set(number, await this.#end(number));
     const nowMs = this.#access.clock.nowMs();
     return this.maps.change(newest => {
-      const isStillUnderWay = change.closing.every(number => !isOpen(newest, number)) && newest.change !== undefined;
-      const isTheSame = newest.change?.opening[0].number === change.opening[0].number;
-      return isStillUnderWay && isTheSame ? finishChange(newest, endMessages, nowMs) : undefined;
+      const isStillUnderWay = newest.change?.opening[0].number === change.opening[0].number;
+      return isStillUnderWay ? finishChange(newest, endMessages, nowMs) : undefined;
     });
   }
 

@@ -1,13 +1,16 @@
 import { type PackedRecord, packedRecordsOf, partitionKeyOf, walkRecords } from '../packed-records.ts';
 import type { RecordBatch } from '../record-batch.ts';
-import { hashKeyOf } from '../shards.ts';
+import { hashKeyOf, type KeptShard } from '../shards.ts';
 import { PendingBatch, type Run } from './pending-batch.ts';
-import { findByHashKey, type MapShard } from './shard-map.ts';
+import { findByHashKey } from './shard-map.ts';
 
 /** What one message holds at most. */
 export interface MessageRoom {
   readonly recordsMax: number;
+  /** Of a group of records. */
   readonly bytesMax: number;
+  /** Of one record alone. */
+  readonly recordBytesMax: number;
 }
 
 /** All of a batch, before it is known where it goes. */
@@ -22,7 +25,7 @@ export function wholeRun(batch: RecordBatch): Run {
  */
 export function* partRun(
   run: Run,
-  open: readonly MapShard[],
+  open: readonly KeptShard[],
   room: MessageRoom,
 ): Generator<[shard: number | undefined, part: Run]> {
   const { batch, packed } = run;
@@ -48,10 +51,10 @@ export function* partRun(
   yield part();
 }
 
-function chooser({ batch, packed }: Run, open: readonly MapShard[], room: MessageRoom) {
+function chooser({ batch, packed }: Run, open: readonly KeptShard[], room: MessageRoom) {
   const refusedKeys = new Set<string>();
   return (record: PackedRecord, index: number): number | undefined => {
-    const isTooLarge = record.end - record.start > room.bytesMax;
+    const isTooLarge = record.end - record.start > room.recordBytesMax;
     if (open.length === 1 && !isTooLarge && refusedKeys.size === 0) return open[0].number;
     const partitionKey = partitionKeyOf(packed, record);
     if (isTooLarge) refusedKeys.add(partitionKey);

@@ -2,7 +2,7 @@ import { streamNotFound } from '../remote-errors.ts';
 import type { JetStreamAccess } from './access.ts';
 import { ConditionalLog } from './conditional-log.ts';
 import { streamVersionUnknown } from './errors.ts';
-import type { MapShard, ShardMap } from './shard-map.ts';
+import type { ShardMap } from './shard-map.ts';
 
 /** A map, and the message it came with. */
 export interface StoredMap {
@@ -55,33 +55,13 @@ export class ShardMapStore {
   }
 }
 
+/** As JSON, with bigints, which it does not know, as texts that end in n. */
 function encodeMap(map: ShardMap): Buffer {
-  return Buffer.from(JSON.stringify(map, (_, value) => (typeof value === 'bigint' ? String(value) : value)));
-}
-
-/** Hash keys are texts in JSON, for they do not fit its numbers. */
-interface WrittenShard extends Omit<MapShard, 'from' | 'to'> {
-  readonly from: string;
-  readonly to: string;
-}
-
-interface WrittenMap {
-  readonly nextNumber: number;
-  readonly retentionMs: number;
-  readonly shards: readonly WrittenShard[];
-  readonly change?: { readonly closing: readonly number[]; readonly opening: readonly WrittenShard[] };
+  return Buffer.from(JSON.stringify(map, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)));
 }
 
 function decodeMap(body: Buffer): ShardMap {
-  const { change, ...written }: WrittenMap = JSON.parse(body.toString());
-  return {
-    nextNumber: written.nextNumber,
-    retentionMs: written.retentionMs,
-    shards: written.shards.map(readShard),
-    ...(change && { change: { closing: change.closing, opening: change.opening.map(readShard) } }),
-  };
-}
-
-function readShard(shard: WrittenShard): MapShard {
-  return { ...shard, from: BigInt(shard.from), to: BigInt(shard.to) };
+  return JSON.parse(body.toString(), (_, value) =>
+    typeof value === 'string' && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
+  );
 }

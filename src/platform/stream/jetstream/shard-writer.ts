@@ -8,7 +8,7 @@ import { ConditionalLog } from './conditional-log.ts';
 import { refusalOf } from './errors.ts';
 import type { PendingBatch, Run } from './pending-batch.ts';
 import type { MessageRoom } from './routing.ts';
-import { isOpen } from './shard-map.ts';
+import { takesRecords } from './shard-map.ts';
 import type { ShardMapStore } from './shard-map-store.ts';
 
 export interface ShardWriterOptions {
@@ -148,7 +148,7 @@ export class ShardWriter {
 
   async #isOpenByMap(): Promise<boolean> {
     const { map } = await this.#options.maps.get();
-    return isOpen(map, this.number);
+    return takesRecords(map, this.number);
   }
 
   #keepGroup(messageNumber: number): void {

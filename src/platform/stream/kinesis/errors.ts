@@ -1,6 +1,7 @@
 import { MimamoriError } from '../../../kernel/errors.ts';
 import { streamThrottled } from '../errors.ts';
 import {
+  isMistake,
   streamAccessDenied,
   streamKeyNotUsable,
   streamNotFound,
@@ -32,7 +33,8 @@ export function refusalOf(thrown: unknown, streamName: string, shardId = streamN
   if (access.has(name)) return streamAccessDenied(streamName, thrown);
   if (name.startsWith('KMS')) return streamKeyNotUsable(streamName, thrown);
   if (name === 'ResourceNotFoundException') return streamNotFound(streamName, thrown);
-  if (thrown instanceof Error && '$fault' in thrown && thrown.$fault === 'client') {
+  const isTheirs = thrown instanceof Error && '$fault' in thrown && thrown.$fault === 'client';
+  if (thrown instanceof Error && (isTheirs || isMistake(thrown))) {
     return streamRefused(streamName, `${name}: ${thrown.message}`, thrown);
   }
   return streamUnavailable(streamName, thrown); // Its own failure, or none of it: a network that does not answer.

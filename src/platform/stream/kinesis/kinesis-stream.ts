@@ -11,13 +11,13 @@ import {
   shardsTooMany,
   streamClosed,
 } from '../errors.ts';
-import { packedRecordsOf, partitionKeyOf, walkRecords } from '../packed-records.ts';
 import type { Appended, Place, Resharding, Shard, ShardId, Stream } from '../port.ts';
 import type { RecordBatch } from '../record-batch.ts';
 import { recordsWaiting, streamNotFound, streamUnavailable } from '../remote-errors.ts';
+import { isOpen } from '../shards.ts';
 import { nameOf, refusalOf, refusalOfRecord } from './errors.ts';
 import { type KinesisLimits, kinesisLimits } from './limits.ts';
-import { findShard, isOpen, listShards } from './list-shards.ts';
+import { findShard, listShards } from './list-shards.ts';
 import { PendingAppend } from './pending-append.ts';
 import { type OutgoingRecord, Sender } from './sender.ts';
 
@@ -98,7 +98,7 @@ export class KinesisStream implements Stream, Resharding {
   async splitShard(shardId: ShardId, newStartingHashKey: bigint): Promise<void> {
     const { hashKeys } = openShardOf(await this.shards(), shardId);
     if (newStartingHashKey <= hashKeys.from || newStartingHashKey > hashKeys.to) {
-      throw hashKeyNotValid(`is not inside the range of ${shardId}`);
+      throw hashKeyNotValid(`is not inside the range of ${shardId}, or its first`);
     }
     const input = {
       StreamName: this.#streamName,
@@ -149,30 +149,20 @@ export class KinesisStream implements Stream, Resharding {
       await ask();
     } catch (error) {
       if (isQuota(error)) throw shardsTooMany((await this.shards()).filter(isOpen).length);
-      if (nameOf(error) === 'InvalidArgumentException') throw hashKeyNotValid(`is not inside the range of ${shardId}`);
+      if (nameOf(error) === 'InvalidArgumentException')
+        throw hashKeyNotValid(`is not inside the range of ${shardId}, or its first`);
       throw refusalOf(error, this.#streamName);
     }
     await this.active();
   }
 
   #enqueue(batch: RecordBatch, append: PendingAppend): void {
-    const packed = packedRecordsOf(batch);
-    let index = 0;
-    for (const record of walkRecords(packed)) {
-      const data = packed.subarray(record.dataStart, record.end);
+    batch.take();
+    batch.forEach((partitionKey, data, index) => {
       const explicitHashKey = batch.explicitHashKeys?.get(index);
-      const bytes = record.end - record.start;
-      this.#sender.add({
-        append,
-        index,
-        partitionKey: partitionKeyOf(packed, record),
-        explicitHashKey,
-        data,
-        bytes,
-      });
-      index++;
-    }
-    assert(index === batch.count);
+      const bytes = Buffer.byteLength(partitionKey) + data.length;
+      this.#sender.add({ append, index, partitionKey, explicitHashKey, data, bytes });
+    });
   }
 
   async #put(records: readonly OutgoingRecord[]): Promise<(Place | MimamoriError)[]> {

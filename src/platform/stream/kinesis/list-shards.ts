@@ -33,10 +33,6 @@ function shardOf(shard: KinesisShard): Shard {
   };
 }
 
-export function isOpen(shard: Shard): boolean {
-  return shard.endingSequenceNumber === undefined;
-}
-
 export function findShard(shards: readonly Shard[], shardId: ShardId): Shard | undefined {
   return shards.find(shard => shard.shardId === shardId);
 }
