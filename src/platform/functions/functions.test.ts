@@ -5,7 +5,8 @@ import { fromOutside } from '../../kernel/causes.ts';
 import { delay } from '../../kernel/clock.ts';
 import type { Log } from '../../kernel/log.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { Invocations, type InvokeOptions, invoke } from './index.ts';
+import { Invocations } from './index.ts';
+import { type InvokeOptions, invoke } from './invoke.ts';
 
 const callOf = (functionName: string, clock: VirtualClock, timeoutMs?: number): InvokeOptions => ({
   call: { functionName, trigger: 'direct', cause: fromOutside('a test'), timeoutMs },

@@ -13,6 +13,23 @@ export type Trigger =
   | 'direct'
   | 'route';
 
+/** What a function was declared with, as far as it concerns how it is run. */
+export interface FunctionSettings {
+  readonly reservedConcurrency?: number;
+  readonly budget?: FunctionBudget;
+  readonly isolated?: boolean;
+  readonly memoryMegabytes?: number;
+}
+
+/** What a function may use in a minute. */
+export interface FunctionBudget {
+  readonly invocationsPerMinuteMax?: number;
+  /** Milliseconds of running in a minute, all invocations together. */
+  readonly computeMsPerMinuteMax?: number;
+  /** When it runs again after its budget is used up: by itself, or once somebody has reset it. Default `nextMinute`. */
+  readonly resume?: 'nextMinute' | 'manual';
+}
+
 /** What is asked to be run. */
 export interface InvocationCall {
   readonly functionName: string;
@@ -71,4 +88,42 @@ export interface InvocationReport {
   readonly eventId?: string;
   readonly records?: RecordRange;
   readonly use: InvocationUse;
+  /** How long a worker was made ready for it; absent: one was, or none was needed. Not part of `durationMs`. */
+  readonly coldStartMs?: number;
+  readonly measures: InvocationMeasures;
+}
+
+/** What the running of an invocation has taken, where that can be told from the others'. */
+export interface InvocationMeasures {
+  /** Of its thread, while it ran. */
+  readonly cpuMs?: number;
+  /** The most heap that was in use, with buffers outside of it. */
+  readonly memoryBytes?: number;
+}
+
+/** Workers for isolated functions. Each runs one invocation at a time, and is not used by another function. */
+export interface Isolation {
+  /** One that has loaded the app. Rejects with `function.notLoadable`. */
+  take(functionName: string, memoryMegabytes: number): Promise<IsolatedWorker>;
+  close(): Promise<void>;
+}
+
+export interface IsolatedWorker {
+  /** How long it took to be ready, if it was started for this invocation. */
+  readonly coldStartMs?: number;
+  /** Of the invocation it runs, or has run, as far as it is known. */
+  readonly measures: InvocationMeasures;
+  /**
+   * Runs the handler of its function. When the invocation's signal aborts it is ended soon after. Rejects with what the
+   * handler throws, `function.outOfMemory` and `function.exited`.
+   */
+  run(call: IsolatedCall): Promise<unknown>;
+  /** To be called when the invocation is over, whatever has become of it. */
+  release(): void;
+}
+
+export interface IsolatedCall {
+  /** What the handler is given: an event, a batch, an input. */
+  readonly input: unknown;
+  readonly invocation: Invocation;
 }
