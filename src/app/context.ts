@@ -26,6 +26,8 @@ export interface AppContext<C extends CommandMap, E extends EntityMap, F extends
   readonly functions: { readonly [Name in keyof F]: FunctionCaller<F[Name]> };
   /** The invocation that the handler runs in. */
   readonly invocation: Invocation;
+  /** Does what must not be done again when its event is told again. */
+  readonly once: Once;
   readonly iot: Iot;
   /** The table itself, for what entities do not cover. */
   readonly table: Table;
@@ -83,16 +85,35 @@ export interface ScheduledEvent {
 }
 
 export interface FunctionCaller<D extends DirectDefinition> {
-  /** Runs it now and resolves with its answer. Throws what it throws, `function.throttled` and `function.inputNotValid`. */
+  /**
+   * Runs it now and resolves with its answer. Throws what it throws, `function.throttled`, `function.budgetExceeded`,
+   * `function.inputNotValid` and `function.loop`.
+   */
   invoke(input: z.input<D['input']>): Promise<D['output'] extends z.ZodType ? z.output<D['output']> : undefined>;
   /**
    * Stores the call, then runs it: soon, or when `delayMs` is over. What fails is tried again, then dead-lettered. Resolves
-   * when it is stored. A second call with the same `idempotencyKey` within 24 h does nothing.
+   * when it is stored. A second call with the same `idempotencyKey` within 24 h does nothing. The input must be JSON. Throws
+   * `function.inputNotValid`, `function.inputTooLarge` and `function.queueFull`.
    */
   invokeLater(
     input: z.input<D['input']>,
     options?: { readonly delayMs?: number; readonly idempotencyKey?: string },
   ): Promise<void>;
+}
+
+/**
+ * Does `work` once and keeps what it answers, as JSON; whoever comes later with the same effect and key gets that answer. One
+ * that comes while it is under way waits for it, until its own time is over, and is refused with `function.inProgress`
+ * then. What throws is not kept, and is done again. Throws `function.keyMissing`, `function.resultNotValid`.
+ * @param effect  what it does, e.g. `charge`: its name within the function
+ */
+export type Once = <Result>(effect: string, work: () => Promise<Result>, options?: OnceOptions) => Promise<Result>;
+
+export interface OnceOptions {
+  /** Of what it is about. Default: the event of the invocation, which is the same when it is told again. */
+  readonly key?: string;
+  /** How long it is kept. Default 24 h. */
+  readonly ttlMs?: number;
 }
 
 /** What happened to one entity. Told at least once, in the order of the changes of that entity. */

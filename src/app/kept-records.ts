@@ -1,5 +1,6 @@
 /** What the runtime keeps for itself in the app's table: how far its consumers have got, and what they set aside. */
 import { asCaller } from '../kernel/callers.ts';
+import type { LaterDeadLetter } from '../platform/functions/index.ts';
 import type { SequenceNumber, ShardId } from '../platform/stream/index.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { EndedCommand } from './commands.ts';
@@ -8,6 +9,7 @@ import {
   type DeadLetters,
   type FailedRecord,
   type Failure,
+  invocationLetter,
   messageLetter,
   resultLetter,
 } from './dead-letters/index.ts';
@@ -49,6 +51,13 @@ export class KeptRecords {
 
   deadChange(failed: FailedRecord): Promise<void> {
     return this.#letters.keep(changeLetter(failed));
+  }
+
+  deadInvocation({ invocation, error, condition }: LaterDeadLetter): Promise<void> {
+    const { functionName, trigger, eventId, dueAtMs: receivedAtMs, input, cause, attempts } = invocation;
+    const event = { functionName, eventId, receivedAtMs, event: JSON.parse(input), cause };
+    const kind = trigger === 'schedule' ? 'tick' : 'invocation';
+    return this.#letters.keep(invocationLetter({ ...event, kind }, { error, attempts, condition }));
   }
 
   async #put(Item: Record<string, unknown>): Promise<void> {

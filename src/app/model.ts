@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { PartitionKeyStrategy } from '../iot/port.ts';
+import type { FunctionBudget } from '../platform/functions/index.ts';
 import type {
   AppContext,
   CommandResult,
@@ -63,10 +64,14 @@ export interface FunctionOptions {
   readonly memoryMegabytes?: number;
 }
 
-export interface FunctionBudget {
-  readonly invocationsPerMinuteMax?: number;
-  /** Milliseconds of running in a minute, all invocations together. */
-  readonly computeMsPerMinuteMax?: number;
+/** Of a function that others or the clock call: it is stored, and run until it succeeds or is given up. */
+export interface LaterFunctionOptions<Name extends string = string> extends FunctionOptions {
+  /** What could not be done this long after it was due is given up. Default 6 h, Lambda's. */
+  readonly eventAgeMsMax?: number;
+  /** The function that is called with a record (`destinationRecord`) of each invocation that has succeeded. */
+  readonly onSuccess?: Name;
+  /** The same for each that has been given up; it lies in the dead letters nevertheless. */
+  readonly onFailure?: Name;
 }
 
 /** When a schedule calls its function: every so often, or at the times of a cron expression. */
@@ -133,14 +138,14 @@ export interface PresenceFunction {
 export interface ScheduleFunction {
   readonly kind: 'schedule';
   readonly times: ScheduleTimes;
-  readonly options: FunctionOptions;
+  readonly options: LaterFunctionOptions;
   readonly handler: (event: never, context: never) => Promise<void>;
 }
 
 export interface DirectFunction {
   readonly kind: 'direct';
   readonly name: string;
-  readonly options: FunctionOptions;
+  readonly options: LaterFunctionOptions;
   readonly handler: (input: never, context: never) => Promise<unknown>;
 }
 
@@ -267,7 +272,7 @@ export class Model<
   onSchedule(
     times: ScheduleTimes,
     handler: (event: ScheduledEvent, context: AppContext<C, E, F>) => Promise<void>,
-    options: FunctionOptions = {},
+    options: LaterFunctionOptions<keyof F & string> = {},
   ): ScheduleFunction {
     return { kind: 'schedule', times, options, handler };
   }
@@ -276,7 +281,7 @@ export class Model<
   onInvoke<Name extends keyof F & string>(
     name: Name,
     handler: (input: z.output<F[Name]['input']>, context: AppContext<C, E, F>) => Promise<DirectAnswer<F[Name]>>,
-    options: FunctionOptions = {},
+    options: LaterFunctionOptions<keyof F & string> = {},
   ): DirectFunction {
     return { kind: 'direct', name, options, handler };
   }

@@ -8,7 +8,7 @@ import { Counters } from '../kernel/counters.ts';
 import { idMaker } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
-import { type Invocation, type InvocationCall, Invocations, invoke, LoopGuard } from '../platform/functions/index.ts';
+import { type InvocationCall, Invocations, LoopGuard } from '../platform/functions/index.ts';
 import {
   consumerDefaults,
   eachRecord,
@@ -22,18 +22,18 @@ import {
 import type { ChangeFeed, Table } from '../platform/table/index.ts';
 import { AggregateKeeper } from './aggregate-keeper.ts';
 import { declaredAggregates } from './aggregates.ts';
+import { type AnyContext, AppFunctions, type FunctionsChoices, type Handler, handlerOf } from './app-functions.ts';
 import { causedIot } from './caused-iot.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
 import { Consumers, consumerNames, ownConsumers } from './consumers.ts';
-import type { Announcement, AppContext } from './context.ts';
-import { DeadLetters, letterHandlerMissing, type RedrivenEvent } from './dead-letters/index.ts';
+import type { Announcement } from './context.ts';
+import { DeadLetters, type RedrivenEvent } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
 import {
   appTable,
   Backfill,
   type BackfillProgress,
   calling,
-  type EntityMap,
   makeRepositories,
   patientTable,
   schemaReport,
@@ -41,7 +41,6 @@ import {
 import { commandNotKnown } from './errors.ts';
 import { KeptRecords } from './kept-records.ts';
 import { type CommandEvent, MessageReader } from './messages.ts';
-import type { CommandMap, CommandResultFunction } from './model.ts';
 import { inParallel } from './parallel.ts';
 import { anyTelemetryPrefix } from './topics.ts';
 import { entityChangeTrigger } from './triggers/entity-change.ts';
@@ -72,9 +71,9 @@ export interface RuntimeOptions {
   readonly suspectsOf?: (consumer: string) => Suspects | undefined;
   /** Storage has failed under a consumer: the app thread should end and start again. */
   readonly onFailure: (error: unknown) => void;
+  /** How functions run. */
+  readonly functions?: FunctionsChoices;
 }
-
-type AnyContext = AppContext<CommandMap, EntityMap>;
 
 const backfillToldEveryMs = 10_000; // ours: often enough to see it move
 
@@ -83,7 +82,8 @@ export class Runtime implements Runner {
   readonly app: App;
   readonly counters = new Counters();
   /** What every invocation's context is made of. */
-  readonly context: Omit<AnyContext, 'invocation'>;
+  readonly context: Omit<AnyContext, 'invocation' | 'once'>;
+  readonly functions: AppFunctions;
   /** What its functions and routes have used. */
   readonly invocations: Invocations;
   readonly loopGuard: LoopGuard;
@@ -125,6 +125,18 @@ export class Runtime implements Runner {
     this.#kept = new KeptRecords({ table, letters: this.deadLetters });
     this.#consumers = new Consumers({ ...options, counters: this.counters, kept: this.#kept });
     this.#tracker = this.#makeTracker();
+    this.functions = new AppFunctions({
+      ...options,
+      ...options.functions,
+      table,
+      alarms,
+      counters: this.counters,
+      newId: this.#newId,
+      loopGuard: this.loopGuard,
+      invocations: this.invocations,
+      kept: this.#kept,
+      context: () => this.context,
+    });
     this.context = this.#makeContext();
   }
 
@@ -160,18 +172,13 @@ export class Runtime implements Runner {
     work: (context: AnyContext) => Promise<T>,
     onEnd?: (calls: CallCounter) => void,
   ): Promise<T> {
-    const end = (calls: CallCounter) => {
-      this.invocations.note(calls);
-      onEnd?.(calls);
-    };
-    const run = (invocation: Invocation) => work({ ...this.context, invocation });
-    return invoke({ call, requestId: this.#newId(), clock: this.#options.clock, onEnd: end }, run);
+    return this.functions.invoke(call, work, onEnd);
   }
 
   /** Gives an event to its handler again, once. Rejects with what that throws, `letter.notTaken` and `letter.noHandler`. */
   async redrive(consumer: string, event: RedrivenEvent): Promise<void> {
     if (event.kind === 'commandResult') return this.#runResultFunction(event.command, event.result);
-    if ('functionName' in event) throw letterHandlerMissing(consumer);
+    if ('functionName' in event) return this.functions.redrive(event);
     if (consumer !== ownConsumers.commands) return this.#consumers.redrive(consumer, event.record);
     const command = this.#messages.commandEvent(event.record);
     if (command !== undefined && !(await this.#take(command))) throw notKnown(command);
@@ -182,8 +189,10 @@ export class Runtime implements Runner {
     this.#stop.abort();
     await this.deadLetters.close();
     await Promise.allSettled(this.#starting);
+    this.functions.stop(); // Before the consumers: what waits for its turn would keep them from stopping.
     await this.#consumers.close();
     this.#tracker.close();
+    await this.functions.close();
   }
 
   // --- Starting ---------------------------------------------------------------------------------------------------
@@ -212,7 +221,9 @@ export class Runtime implements Runner {
       wants: (bytes, start, end) => !topicBegins(bytes, start, end, anyTelemetryPrefix),
     });
     const parts = { runner: this, messages: this.#messages, application: this.app.model.application };
-    for (const [name, declared] of Object.entries(this.app.functions)) {
+    await this.functions.start();
+    for (const [name, given] of Object.entries(this.app.functions)) {
+      const declared = this.functions.hosted(name, given);
       if (declared.kind === 'telemetry') this.#consumers.followMessages(name, telemetryTrigger(name, declared, parts));
       else if (declared.kind === 'presence') {
         this.#consumers.followMessages(name, presenceTrigger(name, declared, parts));
@@ -243,7 +254,7 @@ export class Runtime implements Runner {
         buildingOf: part => this.#backfill?.scannedFor(part),
       }),
       commands: Object.fromEntries(commands),
-      functions: {},
+      functions: this.functions.callers,
       iot: causedIot(this.#options.iot),
       table: this.#table,
       clock,
@@ -292,15 +303,11 @@ export class Runtime implements Runner {
     for (const [functionName, declared] of Object.entries(this.app.functions)) {
       if (declared.kind !== 'commandResult' || declared.command !== command) continue;
       this.loopGuard.check(functionName, cause);
-      // Request and response have been validated against the schemas that the handler's type was made from.
-      const handler = declared.handler as CommandResultFunction['handler'] as (
-        result: EndedCommand,
-        context: AnyContext,
-      ) => Promise<void>;
+      const handler: Handler = handlerOf(this.functions.hosted(functionName, declared));
       const { timeoutMs } = declared.options;
       const eventId = `${command}:${sessionId}`;
       const call = { functionName, trigger: 'commandResult', cause, thingName, eventId, timeoutMs, attempt } as const;
-      await this.invoke(call, context => handler(result, context));
+      await this.invoke(call, async context => void (await handler(result, context)));
     }
   }
 }

@@ -1,4 +1,4 @@
-export { appTable, indexName } from './app-table.ts';
+export { appTable, expiryAttribute, indexName } from './app-table.ts';
 export { Backfill, type BackfillProgress } from './backfill.ts';
 export { calling } from './calling.ts';
 export { derivedKey } from './cursors.ts';
@@ -17,4 +17,4 @@ export { entityIsThere, makeRepositories, type RepositoryOptions } from './repos
 export type { ListOptions, Page, Repositories, Repository, Versioned } from './repository-types.ts';
 export { schemaDocument } from './schema-document.ts';
 export { type SchemaReport, schemaReport } from './schema-report.ts';
-export { isThrottling } from './throttling.ts';
+export { cancellationCodes, isThrottling } from './throttling.ts';

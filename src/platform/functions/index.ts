@@ -1,5 +1,43 @@
-export { functionLoop } from './errors.ts';
+export { lambdaPrices, type MemoryAdvice, memoryAdvice } from './advice.ts';
+export { type BreakerState, type BreakerStop, budgetAlarms } from './breaker.ts';
+export {
+  delayNotValid,
+  effectInProgress,
+  effectKeyMissing,
+  effectKeyNotValid,
+  effectResultNotValid,
+  FunctionRefusal,
+  functionLoop,
+  functionNotFound,
+  functionNotInvocable,
+  inputNotValid,
+  inputTooLarge,
+  outputNotValid,
+} from './errors.ts';
+export { FunctionHost, type FunctionHostOptions, type Place } from './host.ts';
+export type { FunctionReport } from './hosted-function.ts';
 export { type FunctionUse, Invocations, type NPlusOneFinding } from './invocations.ts';
-export { functionLimits, type InvokeOptions, invoke } from './invoke.ts';
+export type {
+  DestinationRecord,
+  LaterDeadLetter,
+  LaterInvocation,
+  LaterSettings,
+  LaterStore,
+  OpenLater,
+} from './later.ts';
+export { LaterQueue } from './later-queue.ts';
+export { functionLimits, laterLimits, onceLimits } from './limits.ts';
 export { LoopGuard, loopAlarm } from './loop-guard.ts';
-export type { Invocation, InvocationCall, InvocationOutcome, InvocationReport, Trigger } from './port.ts';
+export type {
+  FunctionBudget,
+  FunctionSettings,
+  Invocation,
+  InvocationCall,
+  InvocationMeasures,
+  InvocationOutcome,
+  InvocationReport,
+  IsolatedCall,
+  IsolatedWorker,
+  Isolation,
+  Trigger,
+} from './port.ts';
