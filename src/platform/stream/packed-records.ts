@@ -10,7 +10,7 @@ export interface PackedRecord {
 
 /** The records of a batch as they are packed, without what the log puts before them. A view, not a copy. */
 export function packedRecordsOf(batch: RecordBatch): Buffer {
-  return batch.buffer.subarray(blockHeaderBytes, batch.bytes);
+  return batch.take().subarray(blockHeaderBytes);
 }
 
 /** The records of `packed`, in their order. Throws a RangeError when it was cut off in the middle of one. */

@@ -94,6 +94,17 @@ export class RecordBatch {
     return this.#buffer.subarray(0, this.#end);
   }
 
+  /** The records one after the other, for engines that send them one by one. */
+  forEach(visit: (partitionKey: string, data: Buffer, index: number) => void): void {
+    let at = blockHeaderBytes;
+    for (let index = 0; index < this.#count; index++) {
+      const next = at + 4 + this.#buffer.readUInt32LE(at);
+      const dataAt = at + recordHeaderBytes + this.#buffer.readUInt16LE(at + 4);
+      visit(this.#buffer.toString('utf8', at + recordHeaderBytes, dataAt), this.#buffer.subarray(dataAt, next), index);
+      at = next;
+    }
+  }
+
   /** Key and data of the largest record. */
   largestRecordBytes(): number {
     let largest = 0;

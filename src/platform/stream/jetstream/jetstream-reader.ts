@@ -27,12 +27,11 @@ export interface JetStreamReaderOptions {
   readonly limits?: Partial<JetStreamLimits>;
 }
 
-/** Throws `stream.nameNotValid`. Whether the stream is there shows when it is read. */
-export async function openJetStreamReader(options: JetStreamReaderOptions): Promise<JetStreamStreamReader> {
+/** What makes readers, as many as consumers want. Throws `stream.nameNotValid`; whether the stream is there shows when it is read. */
+export async function jetStreamReaders(options: JetStreamReaderOptions): Promise<() => JetStreamStreamReader> {
   const limits = { ...jetStreamLimits, ...options.limits };
-  return new JetStreamStreamReader(
-    await accessJetStream({ ...options, random: options.random ?? systemRandom, limits }),
-  );
+  const access = await accessJetStream({ ...options, random: options.random ?? systemRandom, limits });
+  return () => new JetStreamStreamReader(access);
 }
 
 /** Reads messages by their numbers, from any replica: there is no consumer on the servers to make, keep or lose. */
@@ -41,7 +40,7 @@ export class JetStreamStreamReader implements StreamReader {
   readonly #maps: ShardMapStore;
   readonly #shards = new Map<ShardId, ShardMessages>();
 
-  /** For `openJetStreamReader`. */
+  /** For `jetStreamReaders`. */
   constructor(access: JetStreamAccess) {
     this.#access = access;
     this.#maps = new ShardMapStore(access);

@@ -5,7 +5,7 @@ import { delay, systemClock } from '../../../kernel/clock.ts';
 import { batchOf } from '../contract/world.ts';
 import type { StreamWorld, WorldOptions } from '../contract.ts';
 import type { Shard, ShardId, StreamReader, StreamRecord } from '../port.ts';
-import { openJetStreamReader } from './jetstream-reader.ts';
+import { jetStreamReaders } from './jetstream-reader.ts';
 import { type JetStreamStream, type JetStreamStreamOptions, openJetStreamStream } from './jetstream-stream.ts';
 
 /** Makes streams and readers over one connection. */
@@ -20,13 +20,16 @@ export class JetStreamWorld {
     return openJetStreamStream({ connection: this.#connection, streamName, clock: systemClock, ...more });
   }
 
-  openReader(streamName: string): Promise<StreamReader> {
-    return openJetStreamReader({ connection: this.#connection, streamName, clock: systemClock });
+  readers(streamName: string): Promise<() => StreamReader> {
+    return jetStreamReaders({ connection: this.#connection, streamName, clock: systemClock });
+  }
+
+  async openReader(streamName: string): Promise<StreamReader> {
+    return (await this.readers(streamName))();
   }
 
   /** For the contract: one new stream. */
-  streamWorld({ shards }: WorldOptions): StreamWorld {
-    const streamName = newName();
+  streamWorld({ shards }: WorldOptions, streamName = newName()): StreamWorld {
     return {
       open: () => this.open(streamName, { shards }),
       openReader: () => this.openReader(streamName),

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { Kinesis, type KinesisClientConfig, type PutRecordsCommandInput } from '@aws-sdk/client-kinesis';
-import { delay, systemClock } from '../../../kernel/clock.ts';
+import { type Clock, delay, systemClock } from '../../../kernel/clock.ts';
 import type { StreamWorld, WorldOptions } from '../contract.ts';
+import type { StreamReader } from '../port.ts';
 import { hashKeyOf } from '../shards.ts';
 import { KinesisStreamReader } from './kinesis-reader.ts';
 import { openKinesisStream } from './kinesis-stream.ts';
@@ -22,22 +23,31 @@ export function kinesisClient(endpoint: string, config: KinesisClientConfig = {}
   return new Kinesis({ endpoint, region, credentials, requestHandler, ...config });
 }
 
+/** For the contract of the stream, and with `makeReader` in the place of `openReader` for that of consumers. */
+export interface KinesisWorld extends StreamWorld {
+  readonly clock: Clock;
+  makeReader(): StreamReader;
+}
+
 /** A new stream with so many shards, gone after `cleanUp`. */
 export async function kinesisWorld(
   client: Kinesis,
   { shards }: WorldOptions,
   ownLimits: Partial<KinesisLimits> = {},
-): Promise<StreamWorld> {
+): Promise<KinesisWorld> {
   const clock = systemClock;
   const limits = { ...quick, ...ownLimits };
   const streamName = `contract-${randomUUID()}`;
   await client.createStream({ StreamName: streamName, ShardCount: shards });
   const open = (using: Kinesis, more: Partial<KinesisLimits> = {}) =>
     openKinesisStream({ client: using, streamName, clock, limits: { ...limits, ...more } });
+  const makeReader = () => new KinesisStreamReader({ client, streamName, clock, limits });
   await (await open(client)).close();
   return {
+    clock,
     open: () => open(client),
-    openReader: async () => new KinesisStreamReader({ client, streamName, clock, limits }),
+    openReader: async () => makeReader(),
+    makeReader,
     openThrottled: () => open(throttledAfter(client, 400), { giveUpMs: 0 }),
     until: promise => promise,
     pass: ms => delay(clock, ms),

@@ -22,7 +22,7 @@ function instantOf(place: SequenceNumber): Date {
 export function iteratorTypeOf(
   after: SequenceNumber | null,
 ): Pick<GetShardIteratorCommandInput, 'ShardIteratorType' | 'StartingSequenceNumber' | 'Timestamp'> {
-  if (after === null) return { ShardIteratorType: 'TRIM_HORIZON' };
+  if (after === null || after === 0n) return { ShardIteratorType: 'TRIM_HORIZON' };
   if (after < 0n) return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: instantOf(after) };
   return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: String(after) };
 }
