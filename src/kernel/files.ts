@@ -14,6 +14,8 @@ export interface Files {
   /** With all its parents, mode 0700, safe once it resolves. Content if it exists. */
   makeDirectory(directory: string): Promise<void>;
   remove(filePath: string): Promise<void>;
+  /** With everything in it. Content if there is none; none of it comes back once it resolves. */
+  removeDirectory(directory: string): Promise<void>;
   /** Makes created, renamed and removed names of `directory` survive a power cut. */
   syncDirectory(directory: string): Promise<void>;
 }
@@ -96,6 +98,10 @@ export const systemFiles: Files = {
   },
   async remove(filePath) {
     await fs.rm(filePath, { force: true });
+  },
+  async removeDirectory(directory) {
+    await fs.rm(directory, { recursive: true, force: true });
+    await this.syncDirectory(path.dirname(path.resolve(directory))); // What nothing leads to any more is gone.
   },
   async syncDirectory(directory) {
     const handle = await fs.open(directory, 'r');

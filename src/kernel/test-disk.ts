@@ -70,6 +70,7 @@ export class TestDisk implements Files {
       list: whilePowered(this.list),
       makeDirectory: whilePowered(this.makeDirectory),
       remove: whilePowered(this.remove),
+      removeDirectory: whilePowered(this.removeDirectory),
       syncDirectory: whilePowered(this.syncDirectory),
     };
   }
@@ -122,6 +123,18 @@ export class TestDisk implements Files {
   async remove(filePath: string): Promise<void> {
     this.#access().failIfAsked('remove', filePath);
     this.#names.delete(filePath);
+  }
+
+  async removeDirectory(directory: string): Promise<void> {
+    const access = this.#access();
+    access.failIfAsked('remove', directory);
+    const inside = (name: string) => name.startsWith(directory + path.sep);
+    for (const name of this.#names.keys()) if (inside(name)) this.#names.delete(name);
+    await access.wait();
+    access.check(directory);
+    for (const name of this.#durableNames.keys()) {
+      if (inside(name) && !this.#names.has(name)) this.#durableNames.delete(name);
+    }
   }
 
   async syncDirectory(directory: string): Promise<void> {

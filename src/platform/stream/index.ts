@@ -1,4 +1,5 @@
 export { appendedInOrder, noneFailed } from './appended.ts';
+export * from './catalog/index.ts';
 export type {
   BatchAnswer,
   BatchContext,

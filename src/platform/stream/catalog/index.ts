@@ -1,0 +1,8 @@
+export { type CatalogOptions, isStreamName, type NewStream, StreamCatalog } from './catalog.ts';
+export type { CatalogStream } from './catalog-stream.ts';
+export { bytesOf } from './cursors.ts';
+export { type EmbeddedEngineOptions, embeddedEngines } from './embedded-engine.ts';
+export type { CatalogEngine } from './engine.ts';
+export { ShardsTooManyError, StreamInUseError } from './errors.ts';
+export { catalogLimits } from './limits.ts';
+export type { StreamMode, StreamSettings, StreamStatus } from './settings.ts';
