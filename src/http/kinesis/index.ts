@@ -1,0 +1,1 @@
+export { type ListenKinesisOptions, listenKinesis } from './server.ts';
