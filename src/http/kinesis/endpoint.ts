@@ -42,10 +42,12 @@ export class KinesisProtocol implements Protocol {
     if (call.body.length > 0 && !isKnown) return notTaken(exchange, head, contentType);
     const judged = this.#judge(call, contentType);
     if (judged instanceof Refusal) return exchange.refuse(judged);
-    const outcome = await callOperation(this.#context, judged.operation, judged.parsed, exchange.requestId);
-    if (outcome instanceof Refusal) return exchange.refuse(outcome);
-    const { body, contentType: answerType } = encodeBody(outcome.output, head);
-    exchange.answer(200, body, answerType);
+    const answered = await callOperation(this.#context, judged.operation, judged.parsed, {
+      requestId: exchange.requestId,
+      encode: output => encodeBody(output, head),
+    });
+    if (answered instanceof Refusal) exchange.refuse(answered);
+    else exchange.answer(200, answered.body, answered.contentType);
   }
 
   encodeRefusal({ name, message, members }: Refusal, head: RequestHead): WireBody {

@@ -1,6 +1,7 @@
 /** A catalog of streams as what the endpoint serves: operations by name, and what their errors are called. */
 import { codeOf, messageOf } from '../../kernel/errors.ts';
 import { ShardsTooManyError, StreamInUseError } from '../../platform/stream/index.ts';
+import type { WireBody } from '../aws-json/protocol.ts';
 import { Refusal } from '../aws-json/refusal.ts';
 import { checkConstraints } from './check-constraints.ts';
 import { checkTypes, type Input } from './check-types.ts';
@@ -61,19 +62,25 @@ export function operationNamed(name: string): OperationName | undefined {
   return Object.hasOwn(operations, name) ? (name as OperationName) : undefined; // a cast: it is one of the names
 }
 
+/** The way back to who asked. */
+export interface Asking {
+  readonly requestId: string;
+  readonly encode: (output: object | undefined) => WireBody;
+}
+
 /** Carries out one request. Never rejects. */
 export async function callOperation(
   context: Context,
   name: OperationName,
   parsed: unknown,
-  requestId: string,
-): Promise<{ readonly output: object | undefined } | Refusal> {
+  { requestId, encode }: Asking,
+): Promise<WireBody | Refusal> {
   const input = checkTypes(parsed, requests[name]);
   if (input instanceof Refusal) return input;
   const wrong = checkConstraints(input, requests[name]);
   if (wrong) return wrong;
   try {
-    return { output: await operations[name](context, input) };
+    return encode(await operations[name](context, input));
   } catch (error) {
     const told = toldOf(context, input, error, requestId);
     return new Refusal(told.status, told.name, told.message);

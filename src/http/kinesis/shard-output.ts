@@ -30,7 +30,8 @@ export function shardOutput(stream: CatalogStream, shard: Shard): object {
     SequenceNumberRange: {
       // On AWS every record comes after it, and to begin after it is to begin with the first.
       StartingSequenceNumber: numbers.write(number, shard.startingSequenceNumber - 1n),
-      EndingSequenceNumber: endingSequenceNumber && numbers.write(number, endingSequenceNumber),
+      EndingSequenceNumber:
+        endingSequenceNumber === undefined ? undefined : numbers.write(number, endingSequenceNumber),
     },
   };
 }

@@ -1,19 +1,19 @@
 /** For tests: an endpoint before a catalog in memory, on a clock of its own, and real clients of it. */
 import type { TestContext } from 'node:test';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { KinesisClient, type KinesisClientConfig } from '@aws-sdk/client-kinesis';
+import { Kinesis, type KinesisClientConfig } from '@aws-sdk/client-kinesis';
 import { silentLog } from '../../kernel/log.ts';
 import { MemoryFiles } from '../../kernel/memory-files.ts';
 import { seededRandom } from '../../kernel/random.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { embeddedEngines, StreamCatalog } from '../../platform/stream/index.ts';
+import { awsShardThroughput, embeddedEngines, StreamCatalog } from '../../platform/stream/index.ts';
 import type { EndpointListener } from '../aws-json/listener.ts';
 import { type ListenKinesisOptions, listenKinesis } from './server.ts';
 
 export interface TestKinesis extends EndpointListener {
   readonly clock: VirtualClock;
   readonly catalog: StreamCatalog;
-  client(config?: KinesisClientConfig): KinesisClient;
+  client(config?: KinesisClientConfig): Kinesis;
 }
 
 export async function openTestKinesis(
@@ -23,7 +23,8 @@ export async function openTestKinesis(
   const clock = new VirtualClock();
   const random = seededRandom(1);
   const files = new MemoryFiles();
-  const openEngine = embeddedEngines({ files, clock, random });
+  const throughput = options.limits === 'aws' ? awsShardThroughput : undefined;
+  const openEngine = embeddedEngines({ files, clock, random, throughput, paddingBytes: 0 });
   const { transitionMs } = options;
   const catalog = await StreamCatalog.open({ files, clock, log: silentLog, directory: '/k', openEngine, transitionMs });
   const endpoint = await listenKinesis({
@@ -31,7 +32,7 @@ export async function openTestKinesis(
     clock,
     random,
     log: silentLog,
-    iteratorKey: new Uint8Array(32),
+    iteratorKey: random.bytes(32),
     host: '127.0.0.1',
     port: 0,
     connectionsMax: 100,
@@ -44,7 +45,7 @@ export async function openTestKinesis(
   const client = (config: KinesisClientConfig = {}) => {
     const credentials = { accessKeyId: 'any', secretAccessKey: 'thing' };
     const own = { endpoint: endpoint.url, region: 'us-east-1', credentials, maxAttempts: 1 };
-    const made = new KinesisClient({ ...own, ...config });
+    const made = new Kinesis({ ...own, ...config });
     t.after(() => made.destroy());
     return made;
   };

@@ -149,7 +149,7 @@ export async function mergeShards(
   checkProvisioned(stream, 'MergeShards');
   await stream.reshard(async shards => {
     const [left, right] = [await findShard(stream, one), await findShard(stream, other)];
-    const isAdjacent = left.hashKeys.to + 1n === right.hashKeys.from || right.hashKeys.to + 1n === left.hashKeys.from;
+    const isAdjacent = left.hashKeys.to + 1n === right.hashKeys.from; // As on AWS, the lower one comes first.
     if (!isAdjacent || !isOpen(left) || !isOpen(right)) {
       throw invalidArgument(
         `Shards ${one} and ${other} in stream ${name} under account ${accountId} are not an adjacent pair of shards eligible for merging`,
