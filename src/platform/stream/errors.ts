@@ -163,3 +163,10 @@ export const windowStateNotValid = (reason: string, cause?: unknown) =>
     fix: 'Return a state of plain JSON values, within 1 MB.',
     cause,
   });
+
+export const sampleNotValid = (given: number, wanted: string) =>
+  new MimamoriError({
+    code: 'stream.sampleNotValid',
+    message: `An aggregate was given ${given}, and needs ${wanted}.`,
+    fix: 'Leave such values out, or correct them, before they are aggregated.',
+  });

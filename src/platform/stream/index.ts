@@ -1,3 +1,23 @@
+export {
+  aggregateLimits,
+  emptySummary,
+  isExact,
+  meanOf,
+  mergeSketches,
+  mergeSummaries,
+  mergeTopLists,
+  type QuantileSketch,
+  quantileOf,
+  rankOf,
+  type Summary,
+  sketchOf,
+  summaryOf,
+  type TopEntry,
+  type TopList,
+  topListOf,
+  topOf,
+  totalOf,
+} from './aggregates/index.ts';
 export { appendedInOrder, noneFailed } from './appended.ts';
 export * from './catalog/index.ts';
 export type {

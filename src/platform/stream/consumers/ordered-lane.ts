@@ -177,17 +177,16 @@ export class OrderedLane<Event> implements Lane<Event> {
     const { windows, marked, restartsOf, onChange } = this.#window;
     const { settings, clock, invoker, isFinal, signal } = this.#parts;
     const mark = marked();
-    const window = windows.facts(true, early?.state);
     for (let attempts = restartsOf(mark); ; ) {
       if (signal.aborted) return false;
       const verdict =
         attempts >= settings.attemptsMax
           ? { kind: 'thrown' as const, error: consumerEnded(this.#window.consumer, attempts) }
-          : await invoker.invoke({ items: [], attempts, window, marked: mark });
+          : await invoker.invoke({ items: [], attempts, window: windows.facts(true, early?.state), marked: mark });
       if (verdict.kind !== 'thrown') break;
       if (invoker.isThrottle(verdict.error)) await this.#pause();
       else if (++attempts >= settings.attemptsMax || isFinal(verdict.error)) {
-        await this.#giveUpWindow(window, early !== undefined, verdict.error, attempts);
+        await this.#giveUpWindow(windows.facts(true, early?.state), early !== undefined, verdict.error, attempts);
         break;
       } else await delay(clock, retryDelayMs(attempts, this.#parts), signal);
     }

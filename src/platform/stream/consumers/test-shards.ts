@@ -1,9 +1,8 @@
 /** A stream in memory with as many shards as a test wants, that can be split and merged while it is read. */
-import { createHash } from 'node:crypto';
 import type { Clock } from '../../../kernel/clock.ts';
-import { MimamoriError } from '../../../kernel/errors.ts';
+import { shardNotFound } from '../errors.ts';
 import type { Place, SequenceNumber, Shard, ShardId, StartingPosition, StreamReader, StreamRecord } from '../port.ts';
-import { hashKeyMax, shardIdOf } from '../shards.ts';
+import { hashKeyMax, hashKeyOf, shardIdOf } from '../shards.ts';
 
 interface KeptShard {
   shard: Shard;
@@ -44,7 +43,7 @@ export class TestShards {
   }
 
   put(partitionKey: string, data: string): Place {
-    const hash = BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
+    const hash = hashKeyOf(partitionKey);
     for (const { shard, records } of this.#kept.values()) {
       const { from, to } = shard.hashKeys;
       if (shard.endingSequenceNumber !== undefined || hash < from || hash > to) continue;
@@ -104,11 +103,7 @@ export class TestShards {
   #recordsOf(shardId: ShardId): StreamRecord[] {
     const kept = this.#kept.get(shardId);
     if (kept) return kept.records;
-    throw new MimamoriError({
-      code: 'stream.shardNotFound',
-      message: `There is no ${shardId}.`,
-      fix: 'See the shards.',
-    });
+    throw shardNotFound(shardId);
   }
 
   #locate(shardId: ShardId, position: StartingPosition): SequenceNumber | null {

@@ -120,6 +120,24 @@ describe('tumbling windows', () => {
     await life.stop();
   });
 
+  it('hand each attempt a state of its own, whatever the one before has done to it', async () => {
+    const world = new ConsumersWorld();
+    let trouble = 2;
+    const seen: unknown[] = [];
+    const handler: TextHandler = async (batch, { state, isFinalInvokeForWindow }) => {
+      seen.push(structuredClone(state));
+      const counted = state as Counting;
+      counted.count = (counted.count ?? 0) + batch.length;
+      if (trouble-- > 0 || (isFinalInvokeForWindow && seen.length < 5)) throw new Error('not now');
+      return { state };
+    };
+    world.stream.put('a', 'a:1');
+    const life = world.start(handler, minute);
+    await world.clock.advance(62_000);
+    assert.deepEqual(seen, [{}, {}, {}, { count: 1 }, { count: 1 }]);
+    await life.stop();
+  });
+
   it('set the state aside when nobody can handle their end, and go on', async () => {
     const world = new ConsumersWorld();
     const ended: Ended[] = [];

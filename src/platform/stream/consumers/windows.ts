@@ -9,7 +9,6 @@ import { consumerLimits } from './limits.ts';
 export const windowGraceMs = 1_000;
 
 export interface WindowState {
-  readonly state: unknown;
   readonly json: string;
   readonly isTooLarge: boolean;
 }
@@ -19,14 +18,12 @@ export class Windows {
   #startAtMs: number | undefined;
   /** The window last open; no record goes to an earlier one, also if the clock of the stream was set back. */
   #latestAtMs = Number.NEGATIVE_INFINITY;
-  #state: unknown = {};
   #json = '{}';
 
   constructor(lengthMs: number, kept?: KeptWindow) {
     this.#lengthMs = lengthMs;
     if (kept === undefined) return;
     this.#open(kept.startAtMs);
-    this.#state = JSON.parse(kept.state);
     this.#json = kept.state;
   }
 
@@ -59,12 +56,12 @@ export class Windows {
   }
 
   /** What an invocation is told. `early`: the end comes before its time, with this state. */
-  facts(isFinal: boolean, early?: { readonly state: unknown }): WindowFacts {
+  facts(isFinal: boolean, early?: WindowState): WindowFacts {
     const startAtMs = this.#startAtMs ?? 0;
     const [start, end] = [startAtMs, startAtMs + this.#lengthMs].map(atMs => new Date(atMs).toISOString());
     return {
       window: { start, end },
-      state: early ? early.state : this.#state,
+      state: JSON.parse(early?.json ?? this.#json), // Its own: what a failed attempt does to it is not seen by the next.
       isFinalInvokeForWindow: isFinal,
       isWindowTerminatedEarly: early !== undefined,
     };
@@ -80,12 +77,11 @@ export class Windows {
     }
     if (json === undefined) throw windowStateNotValid(`it is a ${typeof returned}`);
     const isTooLarge = Buffer.byteLength(json) > consumerLimits.windowStateBytesMax;
-    return { state: JSON.parse(json), json, isTooLarge }; // What a restart would give, so that no other thing works.
+    return { json, isTooLarge };
   }
 
   /** Remembers a state that was read. */
-  remember({ state, json }: WindowState): void {
-    this.#state = state;
+  remember({ json }: WindowState): void {
     this.#json = json;
   }
 
@@ -93,7 +89,6 @@ export class Windows {
   close(isEarly: boolean): void {
     if (!isEarly) this.#latestAtMs += this.#lengthMs;
     this.#startAtMs = undefined;
-    this.#state = {};
     this.#json = '{}';
   }
 
