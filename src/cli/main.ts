@@ -10,6 +10,7 @@ import { deadLettersCommand } from './dead-letters.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
+import { logsCommand } from './logs.ts';
 import { passwdCommand } from './passwd.ts';
 import { schemaCommand } from './schema.ts';
 import { startCommand } from './start.ts';
@@ -34,6 +35,7 @@ const program = new Command('mimamori')
   .addCommand(backfillCommand())
   .addCommand(capacityCommand())
   .addCommand(deadLettersCommand())
+  .addCommand(logsCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {

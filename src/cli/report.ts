@@ -88,10 +88,10 @@ function lineOf({ type, at, name, text, detail, latencyMs }: Announcement): stri
 }
 
 /** Text from outside, without anything that could steer a terminal or hide: control, format and separator characters. */
-export function printable(value: string | number | boolean): string {
+export function printable(value: string | number | boolean, charactersMax = 200): string {
   return String(value)
     .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '·')
-    .slice(0, 200);
+    .slice(0, charactersMax);
 }
 
 function round(value: number): number {

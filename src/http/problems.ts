@@ -41,6 +41,9 @@ const statusOfCode: Readonly<Record<string, number>> = {
   'store.full': 507,
   'stream.full': 507,
   'function.timedOut': 503,
+  'logs.questionNotValid': 400,
+  'logs.tooManyFollowers': 503,
+  'alarms.notFound': 404,
 };
 
 export function problemOf(error: unknown): Problem {

@@ -6,4 +6,5 @@ export {
   type ShownLetter,
   type ShownPayload,
 } from './dead-letters.ts';
+export { type LevelSwitch, type LogHead, type LogRoutesOptions, levelsPath, logRoutes, logsPath } from './logs.ts';
 export { addOperatorRoutes, type OperatorOptions, type OperatorRoute, OperatorTokens } from './operator.ts';
