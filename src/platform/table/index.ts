@@ -1,6 +1,7 @@
 export { awsTable } from './aws.ts';
 export { type CallOptions, callOperation, operationNames } from './call.ts';
 export { CloudMeter } from './capacity/cloud-meter.ts';
+export { HotKeys } from './capacity/hot-keys.ts';
 export { type CallRow, CapacityLedger, type HotPartition, type LedgerRow } from './capacity/ledger.ts';
 export { type Meter, metersTogether } from './capacity/meter.ts';
 export { onDemandPrices } from './capacity/prices.ts';
