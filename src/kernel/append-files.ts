@@ -19,7 +19,7 @@ export interface AppendFiles {
   sizeOf(filePath: string): number | undefined;
   /** Everything in a file; undefined when there is none. */
   readAll(filePath: string): Buffer | undefined;
-  /** Everything in a file, or in the end nothing of it: a reader never sees a part. */
+  /** Everything in a file, at once: a reader never sees a part. Not synced: a power cut may bring back what was there. */
   replace(filePath: string, bytes: Uint8Array): void;
   /** Content when it is gone. */
   remove(filePath: string): void;
@@ -76,7 +76,7 @@ export const systemAppendFiles: AppendFiles = {
   readAll: filePath => unlessAbsent(() => fs.readFileSync(filePath)),
   replace(filePath, bytes) {
     const written = path.join(path.dirname(filePath), `.${path.basename(filePath)}.new`);
-    fs.writeFileSync(written, bytes, { mode: 0o600, flush: true });
+    fs.writeFileSync(written, bytes, { mode: 0o600 });
     fs.renameSync(written, filePath);
   },
   remove(filePath) {

@@ -81,12 +81,16 @@ export class CallCounter {
 
 const packageRoot = fileURLToPath(new URL('../', import.meta.url));
 
-/** The nearest line on the stack that is neither ours, nor a dependency's, nor the runtime's. */
 function callingLine(): string | undefined {
   const before = Error.stackTraceLimit;
   Error.stackTraceLimit = callCounterLimits.stackFramesMax;
   const stack = new Error('where').stack ?? '';
   Error.stackTraceLimit = before;
+  return lineOutside(stack);
+}
+
+/** The nearest line on a stack that is neither ours, nor a dependency's, nor the runtime's: `file:line`. */
+export function lineOutside(stack: string): string | undefined {
   for (const line of stack.split('\n').slice(1)) {
     const place = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]+:\d+):\d+\)?$/.exec(line)?.[1];
     if (place === undefined) continue;

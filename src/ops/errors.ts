@@ -29,6 +29,13 @@ export const metricsNotValid = (problem: string) =>
     fix: 'Names and dimensions are letters, digits and _, a letter first; see src/ops/README.md.',
   });
 
+export const webhookNotValid = (problem: string) =>
+  new MimamoriError({
+    code: 'alarms.webhookNotValid',
+    message: `The address that alarms are to be sent to is not valid: ${problem}.`,
+    fix: 'Give an http or https URL that takes a POST with JSON.',
+  });
+
 export const alarmNotFound = (name: string, subject: string) =>
   new MimamoriError({
     code: 'alarms.notFound',

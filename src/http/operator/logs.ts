@@ -7,7 +7,7 @@ import {
   type LogQuestion,
   type LogReader,
   logLimits,
-  logProblems,
+  opsProblems,
   type Positions,
   readQuestion,
 } from '../../ops/index.ts';
@@ -46,7 +46,7 @@ export function logRoutes({ reader, levels, nowMs }: LogRoutesOptions): Operator
       const lines = limit === 'all' ? reader.all(question) : await reader.newest(question, limit);
       return lineStream(() => textsOf(head, lines), { isLive: false });
     }
-    if (followers >= logLimits.followersMax) throw logProblems.tooManyFollowers(logLimits.followersMax);
+    if (followers >= logLimits.followersMax) throw opsProblems.tooManyFollowers(logLimits.followersMax);
     followers++; // Given back when the reader is gone, and before that if there is never one.
     const onGone = () => void followers--;
     try {
@@ -98,7 +98,7 @@ function readLimit(text: string | undefined): number | 'all' {
   if (text === undefined) return logLimits.linesDefault;
   if (text === 'all') return 'all';
   const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 0) throw logProblems.questionNotValid('limit is no number of lines');
+  if (!Number.isInteger(limit) || limit < 0) throw opsProblems.questionNotValid('limit is no number of lines');
   return limit;
 }
 

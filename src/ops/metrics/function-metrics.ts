@@ -1,13 +1,25 @@
 /** How often each function ran, how long, with what memory, and what came of it: from the reports of its invocations. */
+
+import { MimamoriError } from '../../kernel/errors.ts';
 import type { InvocationReport } from '../../platform/functions/index.ts';
 import { metricLimits } from '../limits.ts';
 import { counter, gauge, Histogram, type MetricSource, type Sample, secondsBounds } from './sample.ts';
 
 /** What is taken of a report. Memory and cold starts are told only where they are known. */
 export interface InvocationMeasure
-  extends Pick<InvocationReport, 'functionName' | 'trigger' | 'outcome' | 'durationMs' | 'attempt'> {
+  extends Pick<InvocationReport, 'functionName' | 'trigger' | 'outcome' | 'durationMs' | 'attempt' | 'error'> {
   readonly memoryBytes?: number;
   readonly isColdStart?: boolean;
+}
+
+/** A route that refuses with an error of ours has answered. */
+export function hasFailed({
+  outcome,
+  trigger,
+  error,
+}: Pick<InvocationReport, 'outcome' | 'trigger' | 'error'>): boolean {
+  if (outcome === 'timedOut') return true;
+  return outcome === 'failed' && !(trigger === 'route' && error instanceof MimamoriError);
 }
 
 interface Measured {
@@ -26,14 +38,15 @@ export class FunctionMetrics implements MetricSource {
   readonly #functions = new Map<string, Measured>();
 
   /** An invocation has ended, or was refused. */
-  note({ functionName, trigger, outcome, durationMs, attempt, memoryBytes, isColdStart }: InvocationMeasure): void {
+  note(measure: InvocationMeasure): void {
+    const { functionName, trigger, outcome, durationMs, attempt, memoryBytes, isColdStart } = measure;
     const measured = this.#measured(functionName, trigger);
     if (outcome === 'refused') {
       measured.refused++;
       return; // It did not run.
     }
     measured.invocations++;
-    if (outcome === 'failed') measured.failed++;
+    if (outcome === 'failed' && hasFailed(measure)) measured.failed++;
     if (outcome === 'timedOut') measured.timedOut++;
     if (attempt > 1) measured.retries++;
     if (isColdStart) measured.coldStarts++;

@@ -1,7 +1,7 @@
 export { AppMetrics } from './app-metrics.ts';
 export { MetricCollector } from './collector.ts';
 export { type EmfDocument, type EmfMetric, EmfMetrics, type EmfUnit, emfLine } from './emf.ts';
-export { FunctionMetrics, type InvocationMeasure } from './function-metrics.ts';
+export { FunctionMetrics, hasFailed, type InvocationMeasure } from './function-metrics.ts';
 export { KeySkew } from './key-skew.ts';
 export { type OtlpOptions, OtlpPusher, type OtlpPusherOptions, otlpBody, type PostJson } from './otlp.ts';
 export { prometheusContentType, prometheusText } from './prometheus.ts';

@@ -1,0 +1,72 @@
+/**
+ * What failed invocations come to: a line in the log with the error, and one alarm for each error, not for each time it
+ * happens. The same error is the same function, code and line of the app's own code.
+ */
+import path from 'node:path';
+import type { Alarms } from '../../kernel/alarms.ts';
+import { lineOutside } from '../../kernel/call-counter.ts';
+import { codeOf, messageOf } from '../../kernel/errors.ts';
+import type { InvocationReport } from '../../platform/functions/index.ts';
+import { alarmLimits } from '../limits.ts';
+import type { LogStore } from '../logs/index.ts';
+import { hasFailed } from '../metrics/index.ts';
+
+/** What is taken of a report. */
+export type FailedInvocation = Pick<
+  InvocationReport,
+  | 'requestId'
+  | 'functionName'
+  | 'trigger'
+  | 'outcome'
+  | 'error'
+  | 'attempt'
+  | 'durationMs'
+  | 'cause'
+  | 'thingName'
+  | 'eventId'
+>;
+
+export class FailedInvocations {
+  readonly #alarms: Alarms;
+  readonly #log: Pick<LogStore, 'writeFor'>;
+  readonly #subjects = new Set<string>();
+
+  constructor({ alarms, log }: { alarms: Alarms; log: Pick<LogStore, 'writeFor'> }) {
+    this.#alarms = alarms;
+    this.#log = log;
+  }
+
+  note(report: FailedInvocation): void {
+    if (!hasFailed(report)) return;
+    const { functionName, requestId, thingName, eventId, error, trigger, attempt, durationMs, cause } = report;
+    const facts = { error, trigger, attempt, durationMs: Math.round(durationMs) };
+    this.#log.writeFor({ functionName, requestId, thingName, eventId, cause }, 'error', facts, 'An invocation failed.');
+    const code = codeOf(error);
+    const place = placeOf(error);
+    this.#alarms.raise({
+      name: 'functionError',
+      subject: this.#subjectOf(functionName, `${code}${place === undefined ? '' : ` at ${place}`}`),
+      message: `${functionName} failed: ${messageOf(error)}`,
+      fix: `See \`mimamori logs --request ${requestId}\` for what led to it.`,
+      facts: { functionName, code, place, requestId, thingName },
+    });
+  }
+
+  /** Errors are few; a code or a place made of what comes from outside is one too many. */
+  #subjectOf(functionName: string, error: string): string {
+    const subject = `${functionName}: ${error}`;
+    if (this.#subjects.has(subject)) return subject;
+    if (this.#subjects.size >= alarmLimits.errorGroupsMax) return `${functionName}: other errors`;
+    this.#subjects.add(subject);
+    return subject;
+  }
+}
+
+function placeOf(error: unknown): string | undefined {
+  try {
+    const line = error instanceof Error && typeof error.stack === 'string' ? lineOutside(error.stack) : undefined;
+    return line && path.relative(process.cwd(), line);
+  } catch {
+    return undefined; // A stack with an address that is none.
+  }
+}
