@@ -2,6 +2,10 @@ export { makeApi } from './api.ts';
 export { Feed } from './feed.ts';
 export { httpLimits } from './limits.ts';
 export {
+  type AlarmsAnswer,
+  addOpenMetrics,
+  alarmRoutes,
+  alarmsPath,
   capacityPath,
   capacityRoutes,
   deadLetterRoutes,
@@ -10,6 +14,9 @@ export {
   levelsPath,
   logRoutes,
   logsPath,
+  type MetricsAnswer,
+  metricRoutes,
+  metricsPath,
   type OperatorRoute,
   OperatorTokens,
   redrivesPath,

@@ -1,3 +1,4 @@
+export { type AlarmRoutesOptions, type AlarmsAnswer, alarmRoutes, alarmsPath } from './alarms.ts';
 export { capacityPath, capacityRoutes } from './capacity.ts';
 export {
   deadLetterRoutes,
@@ -7,4 +8,5 @@ export {
   type ShownPayload,
 } from './dead-letters.ts';
 export { type LevelSwitch, type LogHead, type LogRoutesOptions, levelsPath, logRoutes, logsPath } from './logs.ts';
+export { addOpenMetrics, type MetricsAnswer, metricRoutes, metricsPath, openMetricsPath } from './metrics.ts';
 export { addOperatorRoutes, type OperatorOptions, type OperatorRoute, OperatorTokens } from './operator.ts';
