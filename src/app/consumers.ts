@@ -7,6 +7,7 @@ import type { Log } from '../kernel/log.ts';
 import {
   Consumer,
   type ConsumerOptions,
+  type ConsumerSnapshot,
   type DeadLetter,
   handleOne,
   type InvocationMarks,
@@ -52,7 +53,7 @@ export interface ConsumersOptions {
 }
 
 /** What is asked of a consumer while it runs. */
-type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed'>;
+type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed' | 'snapshot'>;
 
 export class Consumers {
   readonly #options: ConsumersOptions;
@@ -121,6 +122,14 @@ export class Consumers {
     let sum = 0;
     for (const [name, { processed }] of this.#ofMessages) if (name !== ownConsumers.commands) sum += processed;
     return sum;
+  }
+
+  /** Those of the stream of messages. */
+  snapshots(): ConsumerSnapshot[] {
+    return [...this.#ofMessages].map(([consumer, progress]) => {
+      const shard = progress.snapshot();
+      return { consumer, iteratorAgeMs: shard.iteratorAgeMs, shards: [shard] };
+    });
   }
 
   /** Finishes the batches in hand, then stops. */

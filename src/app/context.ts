@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Iot } from '../iot/port.ts';
 import type { Clock } from '../kernel/clock.ts';
-import type { Log } from '../kernel/log.ts';
+import type { AppLog } from '../kernel/log.ts';
+import type { Metrics } from '../kernel/metrics.ts';
 import type { Invocation } from '../platform/functions/index.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { AttributesOf, EntityDefinition, EntityMap, Repositories } from './entities/index.ts';
@@ -40,7 +41,9 @@ export interface AppContext<C extends CommandMap, E extends EntityMap, F extends
     work: (item: Item) => Promise<Result>,
     options?: Omit<ParallelOptions<Item>, 'clock' | 'random'>,
   ) => Promise<Settled<Result>[]>;
-  readonly log: Log;
+  readonly log: AppLog;
+  /** What is worth counting, shown by `mimamori metrics` and to Prometheus. */
+  readonly metrics: Metrics;
   /** Tells whoever watches `audience` (an open page, the terminal) what has just happened. Not stored. */
   readonly announce: (audience: string, announcement: Announcement) => void;
 }

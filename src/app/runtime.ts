@@ -6,10 +6,12 @@ import { fromOutside } from '../kernel/causes.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
 import { idMaker } from '../kernel/ids.ts';
-import type { Log } from '../kernel/log.ts';
+import { type AppLog, appLogOn, type Log } from '../kernel/log.ts';
+import { type Metrics, noMetrics } from '../kernel/metrics.ts';
 import type { Random } from '../kernel/random.ts';
 import { type InvocationCall, Invocations, LoopGuard } from '../platform/functions/index.ts';
 import {
+  type ConsumerSnapshot,
   consumerDefaults,
   eachRecord,
   type InvocationMarks,
@@ -61,6 +63,9 @@ export interface RuntimeOptions {
   /** Secret, at least 16 bytes: what the cursors of lists are made with. */
   readonly cursorKey: Uint8Array;
   readonly log: Log;
+  /** What handlers write to. Default: `log`. */
+  readonly appLog?: AppLog;
+  readonly metrics?: Metrics;
   /** Default: nobody is told. */
   readonly alarms?: Alarms;
   /** Writes a line for every invocation: what it called and used. Default: none. */
@@ -166,6 +171,11 @@ export class Runtime implements Runner {
     return this.#consumers.processed;
   }
 
+  /** What each consumer of the stream tells of itself. */
+  consumers(): ConsumerSnapshot[] {
+    return this.#consumers.snapshots();
+  }
+
   /** Runs one of the app's handlers: as `invoke` does, and what it uses is noted. `onEnd` is told of it, too. */
   invoke<T>(
     call: InvocationCall,
@@ -235,7 +245,8 @@ export class Runtime implements Runner {
   }
 
   #makeContext(): Runtime['context'] {
-    const { app, table, clock, random, log, cursorKey, announce } = this.#options;
+    const { app, table, clock, random, log, appLog = appLogOn(log), metrics = noMetrics } = this.#options;
+    const { cursorKey, announce } = this.#options;
     const tracker = this.#tracker;
     const commands = Object.keys(app.model.commands).map(command => [
       command,
@@ -260,7 +271,8 @@ export class Runtime implements Runner {
       clock,
       newId: this.#newId,
       inParallel: (items, work, how) => inParallel(items, work, { ...how, clock, random }),
-      log,
+      log: appLog,
+      metrics,
       announce,
     };
   }

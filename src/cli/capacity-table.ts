@@ -1,6 +1,7 @@
 /** A capacity report as a person reads it. */
 import type { CapacityReport, PatternUse } from '../app/index.ts';
 import { printable } from './report.ts';
+import { columns } from './table-text.ts';
 
 export function capacityText(report: CapacityReport, top: number): string {
   const { sinceMs, nowMs, prices, patterns, hotPartitions, nPlusOne } = report;
@@ -52,14 +53,6 @@ function findingsText(findings: CapacityReport['nPlusOne']): string {
     return `  ${what} (in ${number(invocations)} invocations)\n    ${line ?? 'place unknown'}\n    ${fix}`;
   });
   return lines.join('\n');
-}
-
-/** @param textColumns  so many from the left are text; numbers are aligned to the right */
-function columns(rows: readonly (readonly string[])[], textColumns: number): string[] {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)));
-  const cell = (text: string, column: number) =>
-    column < textColumns ? text.padEnd(widths[column]) : text.padStart(widths[column]);
-  return rows.map(row => `  ${row.map(cell).join('  ')}`.trimEnd());
 }
 
 function units(all: number, lastMinute: number): string {

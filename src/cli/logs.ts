@@ -16,7 +16,7 @@ import {
 } from '../ops/index.ts';
 import { logText } from './log-text.ts';
 import { askOperator, followOperator, type OperatorTarget, urlOption } from './operator.ts';
-import { dataOption, durationMs, jsonOption, momentMs } from './options.ts';
+import { dataOption, durationMs, givenOptions, jsonOption, momentMs } from './options.ts';
 import { endWithReader, hasColors, print } from './output.ts';
 import { printable } from './report.ts';
 import { stopOnSignal } from './signals.ts';
@@ -199,9 +199,8 @@ function levelCommand(): Command {
     .addOption(new Option('--for <duration>', 'how long').default(forMsDefault, '10m').argParser(durationMs))
     .option('--reset', 'as usual from now on')
     .addOption(jsonOption())
-    .action(async (level: string | undefined, options, command: Command) => {
-      // `logs` has options of the same names: whatever stands before or behind `level` counts.
-      const given: LevelOptions = { ...options, ...command.optsWithGlobals() };
+    .action(async (level: string | undefined, _options: unknown, command: Command) => {
+      const given = givenOptions<LevelOptions>(command);
       const body = {
         level,
         functionName: given.function,

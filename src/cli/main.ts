@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { factsOf } from '../local/iot-bridge.ts';
+import { alarmsCommand } from './alarms.ts';
 import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
 import { capacityCommand } from './capacity.ts';
@@ -11,6 +12,7 @@ import { dynamoDbCommand } from './dynamodb.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { logsCommand } from './logs.ts';
+import { metricsCommand } from './metrics.ts';
 import { passwdCommand } from './passwd.ts';
 import { schemaCommand } from './schema.ts';
 import { startCommand } from './start.ts';
@@ -36,6 +38,8 @@ const program = new Command('mimamori')
   .addCommand(capacityCommand())
   .addCommand(deadLettersCommand())
   .addCommand(logsCommand())
+  .addCommand(metricsCommand())
+  .addCommand(alarmsCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {

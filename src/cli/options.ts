@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** Options that several commands share, each also an environment variable. */
 export const appOption = () =>
@@ -8,6 +8,17 @@ export const dataOption = () =>
   new Option('--data <dir>', 'where everything is stored').default('./data').env('MIMAMORI_DATA');
 
 export const jsonOption = () => new Option('--json', 'print JSON, one object a line').env('MIMAMORI_JSON');
+
+/** Of a command below another that has options of the same names: what was given counts, wherever it stands. */
+export function givenOptions<Options>(command: Command): Options {
+  const above = command.parent;
+  const options: Record<string, unknown> = { ...above?.opts(), ...command.opts() };
+  for (const name of Object.keys(command.opts())) {
+    const isGivenAbove = ![undefined, 'default'].includes(above?.getOptionValueSource(name));
+    if (command.getOptionValueSource(name) === 'default' && isGivenAbove) options[name] = above?.getOptionValue(name);
+  }
+  return options as Options; // As the command declares them.
+}
 
 export function port(text: string): number {
   const number = Number(text);

@@ -1,11 +1,13 @@
 import type { Announcement } from '../app/index.ts';
 import { factsOf } from '../local/iot-bridge.ts';
+import { type AlarmChange, sentenceOf } from '../ops/index.ts';
 
 /** What `start` tells its reader, in lines for a person or in JSON for a program. */
 export interface Reporter {
   started(urls: Record<string, string>, headline?: string): void;
   announce(announcement: Announcement): void;
   summary(counters: Record<string, number>): void;
+  alarm(change: AlarmChange): void;
   note(text: string): void;
   failed(error: unknown): void;
   stopping(): void;
@@ -43,6 +45,7 @@ function jsonReporter(latencies: Latencies, measure: Measure): Reporter {
       print({ event: announcement.type, ...announcement });
     },
     summary: counters => print({ event: 'summary', ...measure(counters) }),
+    alarm: ({ event, alarm }) => print({ event: 'alarm', change: event, alarm }),
     note: text => print({ event: 'note', text }),
     failed: error => print({ event: 'error', ...factsOf(error) }),
     stopping: () => print({ event: 'stopping' }),
@@ -68,6 +71,7 @@ function textReporter(latencies: Latencies, measure: Measure): Reporter {
       const latency = p50Ms === undefined ? 'nothing handled' : `p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
       print(`── ${devices} devices · ${messagesPerSecond} messages/s · ${latency}`);
     },
+    alarm: change => print(`!! ${printable(sentenceOf(change), 1_000)}`),
     note: print,
     failed: error => {
       const { code, message, fix } = factsOf(error);

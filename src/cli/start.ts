@@ -41,6 +41,10 @@ interface StartOptions extends TlsFileOptions, EndpointCredentialOptions {
   readonly strict?: true;
   readonly capacity: boolean;
   readonly trace?: true;
+  readonly openMetrics?: true;
+  readonly otlp?: string;
+  readonly alarmWebhook?: string;
+  readonly redact?: readonly string[];
   readonly dynamodb: boolean;
   readonly dynamodbPort?: number;
   readonly simulate: boolean;
@@ -93,6 +97,18 @@ export function startCommand(): Command {
     .addOption(new Option('--no-capacity', 'do not add up what is used of the table (MIMAMORI_CAPACITY=0)'))
     .option('--trace', 'log what each invocation calls and uses, and tell it in the answers of routes')
     .addOption(
+      new Option('--open-metrics', 'give /metrics to this machine without a token').env('MIMAMORI_OPEN_METRICS'),
+    )
+    .addOption(
+      new Option('--otlp <url>', 'send metrics there, once a minute, as OTLP over HTTP').env(
+        'OTEL_EXPORTER_OTLP_ENDPOINT',
+      ),
+    )
+    .addOption(
+      new Option('--alarm-webhook <url>', 'POST there what is raised and what is over').env('MIMAMORI_ALARM_WEBHOOK'),
+    )
+    .option('--redact <names...>', 'further names of facts that logs must not show')
+    .addOption(
       new Option(
         '--dynamodb-port <n>',
         `the table as DynamoDB, for tools; default ${dynamoDbPortDefault}, or a free one if that is taken; 0 picks a free one`,
@@ -133,6 +149,9 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     strict: options.strict,
     accountsForCapacity: options.capacity && process.env.MIMAMORI_CAPACITY !== '0',
     traces: options.trace,
+    operations: { redactKeys: options.redact, otlpEndpoint: options.otlp, opensMetrics: options.openMetrics },
+    alarmWebhook: options.alarmWebhook,
+    onAlarm: change => reporter.alarm(change),
     tls: tls && { ...tls, mqttPort: tlsPort, iotPort: iotTlsPort },
     demoUser: simulationUrl && simulatedUser,
     onAnnounced: (_audience, announcement) => reporter.announce(announcement),

@@ -46,6 +46,15 @@ export function openLog(level: 'info' | 'warn' | 'error' | 'silent' = 'warn'): L
   return limited(pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2)));
 }
 
+/** Puts lines on standard error that are JSON already; at most so many a second of one message. */
+export function errorLines(): (line: string, message: string) => void {
+  const output = pino.destination(2);
+  const bound = new RepetitionBound(linesPerSecondMax, systemClock);
+  return (line, message) => {
+    if (bound.admit(message) !== undefined) output.write(`${line}\n`);
+  };
+}
+
 export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** Writes to a plain log what handlers say: debugging is left out, and every channel is the same. */

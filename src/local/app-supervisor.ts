@@ -1,10 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import type { Announcement } from '../app/index.ts';
 import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { Alarm } from '../kernel/alarms.ts';
 import type { Clock, Timer } from '../kernel/clock.ts';
 import type { Counters } from '../kernel/counters.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
+import type { AlarmMessage } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 import { answerIotCall } from './iot-bridge.ts';
 import type { AppAddresses, AppThreadData, SuspectRange, ToApp, ToGateway } from './messages.ts';
@@ -19,6 +21,8 @@ export interface SupervisorOptions {
   /** Called once per thread before it may start; resolves with what it may call. */
   readonly onLoaded: (policy: DevicePolicy, application: string) => Promise<Iot>;
   readonly onAnnounced: (audience: string, announcement: Announcement) => void;
+  /** The app thread raises or clears an alarm. */
+  readonly onAlarm: (message: AlarmMessage) => void;
   /** An app thread that does not answer for this long is ended. */
   readonly hangMs?: number;
   /** A leak in the app ends its thread at this heap, not the gateway. */
@@ -142,6 +146,8 @@ export class AppSupervisor {
       case 'iotCall':
         if (this.#iot) void answerIotCall(this.#iot, message, answer);
         return;
+      case 'alarm':
+        return this.#options.onAlarm(message.message);
       case 'announced':
         return this.#options.onAnnounced(message.audience, message.announcement);
       case 'stopped':
@@ -215,6 +221,7 @@ export class AppSupervisor {
     this.#suspects = this.#nextSuspects();
     counters.add('app.restarts');
     log.error({ reason, suspects: [...this.#suspects.keys()] }, 'The app thread is started again.');
+    this.#options.onAlarm({ action: 'raise', alarm: appRestarted(reason, [...this.#suspects.keys()]), times: 1 });
     const steady = clock.monotonicMs() - this.#readyAtMs > supervisorLimits.steadyMs;
     this.#failures = steady ? 0 : this.#failures + 1;
     this.#readyAtMs = Number.POSITIVE_INFINITY;
@@ -260,6 +267,14 @@ export function moduleBeside(name: string): URL {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   return new URL(`./${name}${extension}`, import.meta.url);
 }
+
+const appRestarted = (reason: string, suspects: readonly string[]): Alarm => ({
+  name: 'appRestarted',
+  subject: 'app',
+  message: `The app thread was started again: ${reason}.`,
+  fix: 'See `mimamori logs --since 10m` for what ran before: a function that hangs, leaks or exits.',
+  facts: { reason, suspects },
+});
 
 const appDidNotStart = (reason: string) =>
   new MimamoriError({

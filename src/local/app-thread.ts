@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import {
+  addOpenMetrics,
   capacityRoutes,
   deadLetterRoutes,
   Feed,
@@ -15,17 +16,21 @@ import {
   OperatorTokens,
   TokenIssuer,
 } from '../http/index.ts';
+import { systemAppendFiles } from '../kernel/append-files.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
 import { codeOf } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
-import { type Log, openLog } from '../kernel/log.ts';
+import type { Log } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
+import { AlarmRelay, readAlarms } from '../ops/index.ts';
 import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
 import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
 import { accountingFor } from './accounting.ts';
 import { loadApp } from './app-module.ts';
+import { AppOperations } from './app-operations.ts';
+import { showFrom } from './gateway-operations.ts';
 import { healthOf } from './health.ts';
 import { factsOf, IotClient } from './iot-bridge.ts';
 import type { AppThreadData, TableEndpointOptions, ToApp, ToGateway } from './messages.ts';
@@ -57,7 +62,19 @@ if (app) {
 async function start(): Promise<void> {
   if (!app) return;
   const { dataDirectory } = data;
-  const log = openLog(data.traces && data.logLevel === 'warn' ? 'info' : data.logLevel);
+  const { redactKeys, otlpEndpoint, opensMetrics } = data.operations;
+  const alarms = new AlarmRelay({ clock: systemClock, send: message => post({ type: 'alarm', message }) });
+  const operations = new AppOperations({
+    files: systemAppendFiles,
+    dataDirectory,
+    clock: systemClock,
+    alarms,
+    control: alarms,
+    listAlarms: () => readAlarms({ files: systemAppendFiles, directory: dataDirectory }),
+    redactKeys,
+    show: showFrom(data.traces && data.logLevel === 'warn' ? 'info' : data.logLevel),
+  });
+  const log = operations.logs.system;
   const store = await openLmdbStore({ path: joinPath(dataDirectory, 'table'), durability: 'sync' });
   const { limits, indexLagMs, accountsForCapacity } = data;
   const accounting = accountingFor({ clock: systemClock, limits, hasLedger: accountsForCapacity });
@@ -81,12 +98,14 @@ async function start(): Promise<void> {
     table,
     changes: table.changesOf(appTable.tableName),
     openReader: () =>
-      new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view }),
+      operations.skew.watching(
+        new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view }),
+      ),
     iot,
     clock: systemClock,
     random: systemRandom,
     cursorKey: derivedKey(key, 'mimamori cursors'),
-    log,
+    ...operations.forRuntime,
     tracesInvocations: data.traces,
     announce: (audience, announcement) => {
       feed.announce(audience, announcement);
@@ -101,7 +120,11 @@ async function start(): Promise<void> {
   post({ type: 'opened' });
   const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
   const health = () => healthOf(runtime, iot);
-  const operatorRoutes = [...capacityRoutes(accounting.reportFor(runtime)), ...deadLetterRoutes(runtime.deadLetters)];
+  const operatorRoutes = [
+    ...capacityRoutes(accounting.reportFor(runtime)),
+    ...deadLetterRoutes(runtime.deadLetters),
+    ...operations.routes(),
+  ];
   const api = makeApi({
     runtime,
     tokens,
@@ -112,6 +135,9 @@ async function start(): Promise<void> {
     operator: { tokens: new OperatorTokens(key, systemClock), routes: operatorRoutes },
     health,
   });
+  operations.follow(runtime, iot);
+  if (opensMetrics) addOpenMetrics(api, operations.collector);
+  const stopOperations = operations.run({ application: app.model.application, otlpEndpoint });
   await runtime.start();
   const listener = await listenHttp(api, { host: data.httpHost, port: data.httpPort });
   const endpoint = data.dynamoDb && (await serveTable(engine, data.dynamoDb, log));
@@ -120,6 +146,7 @@ async function start(): Promise<void> {
     await runtime.close();
     clearInterval(heart);
     await table.close();
+    stopOperations();
   };
   post({ type: 'ready', httpPort: listener.port, dynamoDbUrl: endpoint?.url });
 }

@@ -10,16 +10,17 @@ import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
-import { openLog } from '../kernel/log.ts';
 import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { systemSockets } from '../kernel/sockets.ts';
+import type { AlarmChange } from '../ops/index.ts';
 import { awsShardThroughput, EmbeddedStream } from '../platform/stream/index.ts';
 import { removeAddress, writeAddress } from './address-file.ts';
 import { AppSupervisor } from './app-supervisor.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
-import type { AppThreadData, TableEndpointOptions } from './messages.ts';
+import { GatewayOperations } from './gateway-operations.ts';
+import type { AppThreadData, OperationsData, TableEndpointOptions } from './messages.ts';
 import { GatewayView, newSharedState } from './shared-state.ts';
 import { readTls, type TlsFiles } from './tls-files.ts';
 
@@ -51,6 +52,10 @@ export interface BackendOptions {
   /** A user whose data anybody may look at. */
   readonly demoUser?: string;
   readonly logLevel?: AppThreadData['logLevel'];
+  readonly operations?: OperationsData;
+  /** POSTed to whenever an alarm is raised or over. Throws `alarms.webhookNotValid`. */
+  readonly alarmWebhook?: string;
+  readonly onAlarm?: (change: AlarmChange) => void;
   readonly hangMs?: number;
   readonly heapMegabytesMax?: number;
   readonly onAnnounced?: (audience: string, announcement: Announcement) => void;
@@ -83,7 +88,11 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   const credentials = await readCredentials(options.dynamoDb?.credentials ?? {});
   await systemFiles.makeDirectory(dataDirectory);
   const lock = await lockDataDirectory(dataDirectory);
-  const log = openLog(options.logLevel);
+  const operations = await openOperations(options).catch(async error => {
+    await lock.release();
+    throw error;
+  });
+  const log = operations.logs.system;
   const counters = new Counters();
   const memory = newSharedState();
   const view = new GatewayView(memory);
@@ -140,6 +149,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       traces: options.traces ?? false,
       demoUser: options.demoUser,
       logLevel: options.logLevel ?? 'warn',
+      operations: options.operations ?? {},
     },
     view,
     clock: systemClock,
@@ -147,6 +157,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     counters,
     onLoaded,
     onAnnounced: options.onAnnounced ?? (() => {}),
+    onAlarm: message => operations.receive(message),
     hangMs: options.hangMs,
     heapMegabytesMax: options.heapMegabytesMax,
   });
@@ -157,6 +168,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await stream.close();
     await sessions.stream.close();
     await store.close();
+    operations.close();
     await lock.release();
   };
   try {
@@ -198,6 +210,10 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await close();
     throw error;
   }
+}
+
+async function openOperations({ operations, ...options }: BackendOptions): Promise<GatewayOperations> {
+  return new GatewayOperations({ ...options, redactKeys: operations?.redactKeys });
 }
 
 const strictIndexLagMs = 50; // ours: on AWS it is milliseconds, now and then more

@@ -1,5 +1,6 @@
 export { readAddress } from './address-file.ts';
 export { findAppModule, findSimulation, loadApp } from './app-module.ts';
+export { logsDirectory } from './app-operations.ts';
 export { moduleBeside } from './app-supervisor.ts';
 export { type Backend, type BackendOptions, startBackend } from './backend.ts';
 export { type DataLock, lockDataDirectory } from './data-lock.ts';

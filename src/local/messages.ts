@@ -1,5 +1,6 @@
 import type { Announcement } from '../app/index.ts';
 import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { AlarmMessage } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 
 /** What an app thread is started with. */
@@ -21,8 +22,19 @@ export interface AppThreadData {
   readonly traces: boolean;
   readonly demoUser: string | undefined;
   readonly logLevel: 'info' | 'warn' | 'error' | 'silent';
+  readonly operations: OperationsData;
   /** By consumer: what was in flight when the thread before this one had to be ended. */
   readonly suspects: ReadonlyMap<string, SuspectRange>;
+}
+
+/** How the app thread tells of itself. */
+export interface OperationsData {
+  /** Further names of facts that are secret. */
+  readonly redactKeys?: readonly string[];
+  /** Where metrics are sent to, as OTLP over HTTP. Undefined: nowhere. */
+  readonly otlpEndpoint?: string;
+  /** Gives metrics to this machine without a token. */
+  readonly opensMetrics?: boolean;
 }
 
 /** Where and to whom the app's table is served over DynamoDB's protocol. */
@@ -73,6 +85,7 @@ export type ToGateway =
   | ({ readonly type: 'ready' } & AppAddresses)
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorFacts }
+  | { readonly type: 'alarm'; readonly message: AlarmMessage }
   | { readonly type: 'announced'; readonly audience: string; readonly announcement: Announcement }
   | { readonly type: 'iotCall'; readonly id: number; readonly method: IotMethod; readonly args: readonly unknown[] };
 

@@ -21,19 +21,23 @@ import { Gateway, type RecoveredJournal, recoverJournal } from '../iot/mqtt/inde
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import type { Alarms } from '../kernel/alarms.ts';
 import { Counters } from '../kernel/counters.ts';
-import { type Log, silentLog } from '../kernel/log.ts';
+import type { Log } from '../kernel/log.ts';
+import { MemoryAppendFiles } from '../kernel/memory-append-files.ts';
 import { MemorySockets } from '../kernel/memory-sockets.ts';
 import { MemoryDisk, openMemoryStore } from '../kernel/memory-store.ts';
 import { type Random, seededRandom } from '../kernel/random.ts';
 import { TestDisk } from '../kernel/test-disk.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
+import { AlarmBook, type LogReader, quietMs } from '../ops/index.ts';
 import { awsShardThroughput, EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
 import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts';
 import { type Accounting, accountingFor } from './accounting.ts';
+import { AppOperations } from './app-operations.ts';
 import { healthOf } from './health.ts';
 
 const streamDirectory = '/stream';
 const sessionsDirectory = '/sessions';
+const operationsDirectory = '/';
 const cursorKey = new Uint8Array(32); // a secret would be another in each test
 
 /** What outlives a restart, and what time and chance are. One per test. */
@@ -44,6 +48,8 @@ export class TestWorld {
   readonly tableDisk: MemoryDisk;
   readonly iotDisk: MemoryDisk;
   readonly sockets: MemorySockets;
+  /** Lines of the logs, and the alarms. */
+  readonly logFiles = new MemoryAppendFiles();
 
   constructor(seed = 1) {
     this.clock = new VirtualClock();
@@ -56,6 +62,7 @@ export class TestWorld {
 }
 
 export interface OneThreadOptions {
+  /** Instead of `logs`, what is logged goes here. */
   readonly log?: Log;
   /** Default: nobody is told. */
   readonly alarms?: Alarms;
@@ -77,6 +84,11 @@ export class OneThreadBackend {
   readonly stream: EmbeddedStream;
   readonly table: OpenTable;
   readonly mqttPort: number;
+  /** What was logged, e.g. `await backend.logs.lines({ functionName: 'play', level: 'warn' })`. */
+  readonly logs: LogReader;
+  /** Metrics, and the rules over them: `await operations.evaluator.evaluate()` looks at them. */
+  readonly operations: AppOperations;
+  readonly alarms: AlarmBook;
   /** Everything announced, in order. */
   readonly announcements: Announcement[];
   /** What storage said when it gave up. */
@@ -95,6 +107,9 @@ export class OneThreadBackend {
     this.stream = parts.stream;
     this.table = parts.table;
     this.mqttPort = parts.mqttPort;
+    this.operations = parts.operations;
+    this.logs = parts.operations.reader;
+    this.alarms = parts.alarms;
     this.announcements = parts.announcements;
     this.failures = parts.failures;
     this.#sessions = parts.sessions;
@@ -212,6 +227,8 @@ interface BackendParts {
   readonly table: OpenTable;
   readonly sessions: RecoveredJournal;
   readonly mqttPort: number;
+  readonly operations: AppOperations;
+  readonly alarms: AlarmBook;
   readonly announcements: Announcement[];
   readonly failures: unknown[];
   readonly api: ReturnType<typeof makeApi>;
@@ -221,7 +238,17 @@ interface BackendParts {
 
 async function startParts(app: App, world: TestWorld, options: OneThreadOptions): Promise<BackendParts> {
   const { clock, random, disk, sockets } = world;
-  const log = options.log ?? silentLog;
+  const files = world.logFiles;
+  const book = new AlarmBook({ files, directory: operationsDirectory, clock, quietMs });
+  const operations = new AppOperations({
+    files,
+    dataDirectory: operationsDirectory,
+    clock,
+    alarms: options.alarms ?? book,
+    control: book,
+    listAlarms: () => book.list(),
+  });
+  const log = options.log ?? operations.logs.system;
   const announcements: Announcement[] = [];
   const failures: unknown[] = [];
   const onFailure = (error: unknown) => void failures.push(error);
@@ -262,8 +289,8 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     clock,
     random,
     cursorKey,
-    log,
-    alarms: options.alarms,
+    ...operations.forRuntime,
+    ...(options.log && { log: options.log, appLog: undefined }),
     announce: (audience, announcement) => {
       announcements.push(announcement);
       feed.announce(audience, announcement);
@@ -271,6 +298,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     onFailure,
   });
   consumers = runtime;
+  operations.follow(runtime, gateway);
   const api = makeApi({ runtime, tokens: new PlainTokens(), feed, log, health: () => healthOf(runtime, gateway) });
   await runtime.start();
   const mqttPort = await gateway.listen({ host: 'test', port: 0 });
@@ -282,6 +310,8 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     table,
     sessions,
     mqttPort,
+    operations,
+    alarms: book,
     announcements,
     failures,
     api,

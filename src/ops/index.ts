@@ -6,6 +6,8 @@ export {
   type AlarmControl,
   AlarmEvaluator,
   type AlarmHook,
+  type AlarmMessage,
+  AlarmRelay,
   type AlarmRule,
   type AlarmState,
   defaultRules,

@@ -61,6 +61,7 @@ export const alarmLimits = {
   subjectCharactersMax: 300,
   factsMax: 20, // ours: of one alarm
   saveMs: 1_000, // ours: how long a count may be newer than the file; what is raised or cleared is saved at once
+  relayMs: 500, // ours: how long repetitions are counted before they cross threads
   evaluateMs: 10_000, // ours: how often rules look at the metrics
   seriesMax: 2_000, // ours: that rules remember values of
   noticesMax: 200, // ours: that wait for a hook; further ones are dropped and counted

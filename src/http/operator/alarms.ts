@@ -25,7 +25,9 @@ export function alarmRoutes({ list, control }: AlarmRoutesOptions): OperatorRout
     const parsed = alarmBody.safeParse(await c.req.json().catch(() => undefined));
     if (!parsed.success) throw inputNotValid('body', problemsOf(parsed.error));
     const { name, subject } = parsed.data;
-    const isActive = list().some(alarm => alarm.name === name && alarm.subject === subject && alarm.state !== 'cleared');
+    const isActive = list().some(
+      alarm => alarm.name === name && alarm.subject === subject && alarm.state !== 'cleared',
+    );
     if (!isActive) throw opsProblems.alarmNotFound(name, subject);
     action(name, subject);
     return c.json({ name, subject });

@@ -50,7 +50,6 @@ interface Saved {
 }
 
 const fileName = 'alarms.json';
-const quietCheckMs = 30_000;
 
 export class AlarmBook implements Alarms, AlarmControl {
   readonly #options: AlarmBookOptions;
@@ -61,7 +60,6 @@ export class AlarmBook implements Alarms, AlarmControl {
   #saving: Timer | undefined;
   #savedAtMs = Number.NEGATIVE_INFINITY;
   #isChanged = false;
-  #checking: Timer | undefined;
   /** Those there was no room for. */
   dropped = 0;
 
@@ -71,7 +69,6 @@ export class AlarmBook implements Alarms, AlarmControl {
     const { active, cleared } = readSaved(options);
     for (const alarm of active) this.#active.set(keyOf(alarm.name, alarm.subject), alarm);
     this.#cleared = [...cleared];
-    this.#checkLater();
   }
 
   /** Returns how to stop it. */
@@ -86,13 +83,14 @@ export class AlarmBook implements Alarms, AlarmControl {
     return [...active, ...this.#cleared];
   }
 
-  raise(alarm: Alarm): void {
+  /** @param times  how often, when somebody has counted before */
+  raise(alarm: Alarm, times = 1): void {
     const told = this.#bounded(alarm);
     const key = keyOf(told.name, told.subject);
     const known = this.#active.get(key);
     const nowMs = this.#options.clock.nowMs();
     if (known !== undefined) {
-      this.#active.set(key, { ...known, ...told, count: known.count + 1, lastAtMs: nowMs });
+      this.#active.set(key, { ...known, ...told, count: known.count + times, lastAtMs: nowMs });
       this.#changed();
       return;
     }
@@ -100,7 +98,7 @@ export class AlarmBook implements Alarms, AlarmControl {
       this.dropped++;
       return;
     }
-    const state: AlarmState = { ...told, state: 'raised', count: 1, raisedAtMs: nowMs, lastAtMs: nowMs };
+    const state: AlarmState = { ...told, state: 'raised', count: times, raisedAtMs: nowMs, lastAtMs: nowMs };
     this.#active.set(key, state);
     this.#tell({ event: 'raised', alarm: state });
   }
@@ -126,9 +124,17 @@ export class AlarmBook implements Alarms, AlarmControl {
     this.#tell({ event: 'acknowledged', alarm });
   }
 
+  /** Ends alarms of which nothing was heard for as long as `quietMs` says. To be called now and then. */
+  clearQuiet(): void {
+    const { clock, quietMs = {} } = this.#options;
+    for (const { name, subject, lastAtMs } of [...this.#active.values()]) {
+      const quiet = Object.hasOwn(quietMs, name) ? quietMs[name] : Number.POSITIVE_INFINITY;
+      if (clock.nowMs() - lastAtMs >= quiet) this.clear(name, subject);
+    }
+  }
+
   close(): void {
     this.#saving?.cancel();
-    this.#checking?.cancel();
     if (this.#isChanged) this.#save();
   }
 
@@ -169,21 +175,6 @@ export class AlarmBook implements Alarms, AlarmControl {
       this.#options.files.replace(pathIn(this.#options.directory), Buffer.from(JSON.stringify(saved)));
     } catch {
       // A full disk has an alarm of its own, and the alarms are known here and told all the same.
-    }
-  }
-
-  #checkLater(): void {
-    this.#checking = this.#options.clock.setTimer(quietCheckMs, () => {
-      this.#clearQuiet();
-      this.#checkLater();
-    });
-  }
-
-  #clearQuiet(): void {
-    const { clock, quietMs = {} } = this.#options;
-    for (const { name, subject, lastAtMs } of [...this.#active.values()]) {
-      const quiet = Object.hasOwn(quietMs, name) ? quietMs[name] : Number.POSITIVE_INFINITY;
-      if (clock.nowMs() - lastAtMs >= quiet) this.clear(name, subject);
     }
   }
 }

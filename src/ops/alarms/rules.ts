@@ -1,6 +1,7 @@
 /**
  * When the metrics say that somebody should look. Data: a threshold is changed here, or by `rules` where the backend is
- * composed, and nowhere else. src/ops/README.md lists them.
+ * composed, and nowhere else. src/ops/README.md lists them. What is noticed where it happens (a loop, dead letters, an
+ * error) is raised there, and has no rule.
  */
 export interface AlarmRule {
   readonly name: string;
@@ -55,16 +56,6 @@ export const defaultRules: readonly AlarmRule[] = [
     clearAfterMs: 5 * minute,
     message: (subject, value) => `${subject} was refused ${value} times in 5 minutes.`,
     fix: 'Make it faster, or give it more concurrency or budget; see `mimamori functions`.',
-  },
-  {
-    name: 'deadLetters',
-    metric: 'mimamori_dead_letters_total',
-    per: ['consumer'],
-    when: { type: 'grew', by: 1, withinMs: 5 * minute },
-    forMs: 0,
-    clearAfterMs: 30 * minute,
-    message: (subject, value) => `${subject} has set aside ${value} records as dead letters in 5 minutes.`,
-    fix: 'See `mimamori dead-letters` for why; redrive them when that is mended.',
   },
   {
     name: 'consumerBehind',
@@ -154,6 +145,8 @@ export const quietMs: Readonly<Record<string, number>> = {
   functionError: 60 * minute,
   appRestarted: 15 * minute,
   functionLoop: 60 * minute,
+  deadLettersGrowing: 60 * minute,
+  deadLettersNotKept: 60 * minute,
 };
 
 function percent(part: number): string {

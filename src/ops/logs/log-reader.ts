@@ -57,6 +57,11 @@ export class LogReader {
     return found.reverse();
   }
 
+  /** The same as `newest`, without how they were written. */
+  async lines(question: LogQuestion = {}, limit?: number): Promise<LogLine[]> {
+    return (await this.newest(question, limit)).map(({ line }) => line);
+  }
+
   /** All lines that answer and are there now, oldest first. */
   all(question: LogQuestion): AsyncGenerator<FoundLine> {
     return this.#merged(question, 'oldestFirst');

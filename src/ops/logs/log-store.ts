@@ -5,7 +5,7 @@
  */
 import type { AppendFiles } from '../../kernel/append-files.ts';
 import { type Caller, currentCaller } from '../../kernel/callers.ts';
-import type { Clock, Timer } from '../../kernel/clock.ts';
+import type { Clock } from '../../kernel/clock.ts';
 import { Counters } from '../../kernel/counters.ts';
 import { messageOf } from '../../kernel/errors.ts';
 import { joinPath } from '../../kernel/files.ts';
@@ -37,7 +37,7 @@ export interface LogStoreOptions {
   /** By channel; a named one may also say it in the code. */
   readonly retention?: Readonly<Record<string, ChannelRetention>>;
   /** Shows urgent lines at once, e.g. on the terminal. */
-  readonly show?: { readonly from: LogLevel; readonly line: (line: string) => void };
+  readonly show?: { readonly from: LogLevel; readonly line: (line: string, message: string) => void };
 }
 
 /** How a channel is written at the moment. */
@@ -64,7 +64,6 @@ export class LogStore {
   readonly #channels = new Map<string, Channel>();
   readonly #named = new Map<string, AppLog>();
   readonly #listeners = new Set<() => void>();
-  #retaining: Timer | undefined;
   #isClosed = false;
   #lastAtMs = Number.NaN;
   #order = 0;
@@ -78,7 +77,6 @@ export class LogStore {
       this.#write(system, level, facts, message, currentCaller());
     this.system = { info: write('info'), warn: write('warn'), error: write('error') };
     this.app = this.#appLog(this.#channel('app', undefined, logLimits.appLinesPerSecondMax));
-    this.#retainLater();
   }
 
   /** Called whenever a line was added. Returns how to stop it. */
@@ -93,9 +91,13 @@ export class LogStore {
     if (system !== undefined) this.#write(system, level, facts, message, caller);
   }
 
+  /** Removes what is too old, also when nothing is written any more. To be called every few minutes. */
+  retain(): void {
+    for (const channel of this.#channels.values()) this.#retain(channel);
+  }
+
   close(): void {
     this.#isClosed = true;
-    this.#retaining?.cancel();
     for (const channel of this.#channels.values()) this.#closeWriter(channel);
   }
 
@@ -159,14 +161,11 @@ export class LogStore {
       const atMs = clock.nowMs();
       const entry = { atMs, order: this.#orderAt(atMs), level, channel: channel.name, caller, facts: told, message };
       const line = encodeLine(entry, this.#redactor);
-      this.#show(level, line);
+      this.#show(level, line, message);
       this.#store(channel, line, atMs, level, caller);
     } catch (error) {
       this.counters.add(`${channel.name}.dropped.failed`); // Ours to mend, and no reason to fail a handler.
-      this.#show(
-        'error',
-        JSON.stringify({ level: 'error', message: `A line could not be logged: ${messageOf(error)}` }),
-      );
+      this.#say(channel, `A line could not be logged: ${messageOf(error)}`);
     }
   }
 
@@ -177,9 +176,19 @@ export class LogStore {
     return this.#order;
   }
 
-  #show(level: LogLevel, line: string): void {
+  #show(level: LogLevel, line: string, message: string): void {
     const { show } = this.#options;
-    if (show !== undefined && logLevels.indexOf(level) >= logLevels.indexOf(show.from)) show.line(line);
+    if (show === undefined || logLevels.indexOf(level) < logLevels.indexOf(show.from)) return;
+    try {
+      show.line(line, message);
+    } catch {
+      // Nobody reads standard error any more: the line is stored all the same.
+    }
+  }
+
+  /** What cannot be stored, for it is about storing. */
+  #say({ name: channel }: Channel, message: string): void {
+    this.#show('error', JSON.stringify({ level: 'error', channel, message }), message);
   }
 
   #store(channel: Channel, line: string, atMs: number, level: LogLevel, caller: Caller | undefined): void {
@@ -214,7 +223,7 @@ export class LogStore {
     channel.retryAtMs = nowMs + logLimits.retryMs;
     if (channel.dropped > 0) return; // Said already.
     const message = `Lines of the channel ${channel.name} cannot be stored, and are dropped until they can: ${messageOf(error)}`;
-    this.#show('error', JSON.stringify({ level: 'error', channel: channel.name, message }));
+    this.#say(channel, message);
   }
 
   #tellDropped(channel: Channel): void {
@@ -230,13 +239,6 @@ export class LogStore {
       // Its files are closed already, or of no use.
     }
     channel.writer = undefined;
-  }
-
-  #retainLater(): void {
-    this.#retaining = this.#options.clock.setTimer(logLimits.retentionCheckMs, () => {
-      for (const channel of this.#channels.values()) this.#retain(channel);
-      this.#retainLater();
-    });
   }
 
   #retain(channel: Channel): void {
