@@ -16,8 +16,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   device: ['kernel', 'iot'],
   app: ['kernel', 'iot', 'platform/stream', 'platform/table', 'platform/functions'],
   http: ['kernel', 'ops', 'app', 'platform/stream', 'platform/table', 'platform/functions'],
-  local: ['kernel', 'ops', 'iot', 'platform/stream', 'platform/table', 'app', 'http', 'device'],
-  http: ['kernel', 'ops', 'app', 'platform/table', 'platform/functions'],
   local: ['kernel', 'ops', 'iot', 'platform/stream', 'platform/table', 'platform/functions', 'app', 'http', 'device'],
   cli: ['kernel', 'ops', 'iot', 'platform/table', 'app', 'http', 'local'],
 };
