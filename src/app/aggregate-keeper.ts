@@ -83,7 +83,7 @@ interface Epoch {
 }
 
 export class AggregateKeeper implements ChangeConsumer<CountedChange> {
-  readonly limits = { batchRecordsMax: aggregateLimits.batchRecordsMax };
+  readonly settings = { batchRecordsMax: aggregateLimits.batchRecordsMax };
   readonly #declared: readonly Declared[];
   readonly #options: AggregateKeeperOptions;
   readonly #epochs = new Map<Declared, Epoch>();

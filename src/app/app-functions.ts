@@ -155,8 +155,7 @@ export class AppFunctions {
   hosted<F extends AppFunction>(functionName: string, declared: F): F {
     const run: Handler = (input, context) => this.#handle(functionName, input, context);
     const { handler } = declared;
-    const hosted = typeof handler === 'function' ? run : 'each' in handler ? { each: run } : { batch: run };
-    return { ...declared, handler: hosted }; // It takes what the declared one takes.
+    return { ...declared, handler: hostedHandler(handler, run) }; // It takes what the declared one takes.
   }
 
   /** What is known of all functions and routes that are declared or have run. */
@@ -269,6 +268,18 @@ export class AppFunctions {
 
 /** As the app declares it. The dispatcher has validated what it is given. */
 export function handlerOf({ handler }: AppFunction): Handler {
-  const declared = typeof handler === 'function' ? handler : 'each' in handler ? handler.each : handler.batch;
-  return declared as Handler; // It is only given what it was declared for.
+  return runOf(handler) as Handler; // It is only given what it was declared for.
+}
+
+function runOf(handler: AppFunction['handler']): unknown {
+  if (typeof handler === 'function') return handler;
+  if ('each' in handler) return handler.each;
+  return 'batch' in handler ? handler.batch : handler.close;
+}
+
+/** What a window adds up is pure and stays here; only what is made of it is run as a function. */
+function hostedHandler(handler: AppFunction['handler'], run: Handler): unknown {
+  if (typeof handler === 'function') return run;
+  if ('each' in handler) return { each: run };
+  return 'batch' in handler ? { batch: run } : { ...handler, close: run };
 }

@@ -3,16 +3,18 @@ import assert from 'node:assert/strict';
 import { asCaller } from '../kernel/callers.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Counters } from '../kernel/counters.ts';
+import { codeOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
+import type { Random } from '../kernel/random.ts';
 import {
-  Consumer,
-  type ConsumerOptions,
   type ConsumerSnapshot,
   type DeadLetter,
   handleOne,
   type InvocationMarks,
   onlyShard,
   type SequenceNumber,
+  StreamConsumer,
+  type StreamConsumerOptions,
   type StreamReader,
   type StreamRecord,
   type Suspects,
@@ -22,7 +24,7 @@ import { declaredAggregates } from './aggregates.ts';
 import { letterHandlerMissing, letterNotTaken } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
 import type { KeptRecords } from './kept-records.ts';
-import { type ChangeConsumer, changesShard, TableChangeReader } from './table-changes.ts';
+import { type ChangeConsumer, TableChangeReader } from './table-changes.ts';
 import type { StreamTrigger } from './triggers/stream-trigger.ts';
 
 /** The consumers that are not functions of the app; none of its functions can have such a name. */
@@ -41,6 +43,9 @@ export interface ConsumersOptions {
   readonly changes?: ChangeFeed;
   /** A reader of its own for each consumer. */
   readonly openReader: () => StreamReader;
+  /** The newest record of the stream: idle shards hold nothing back. */
+  readonly newest?: () => SequenceNumber;
+  readonly random: Random;
   readonly clock: Clock;
   readonly log: Log;
   readonly counters: Counters;
@@ -53,7 +58,10 @@ export interface ConsumersOptions {
 }
 
 /** What is asked of a consumer while it runs. */
-type Progress = Pick<Consumer<unknown>, 'checkpoint' | 'processed' | 'snapshot'>;
+type Progress = Pick<StreamConsumer<unknown>, 'consumedUpTo' | 'processed' | 'snapshot'>;
+
+/** There was no room to run: the record waits, and it costs no attempt. */
+const throttles = new Set(['function.throttled', 'function.budgetExceeded', 'store.full']);
 
 export class Consumers {
   readonly #options: ConsumersOptions;
@@ -61,7 +69,6 @@ export class Consumers {
   readonly #ofMessages = new Map<string, Progress>();
   /** Of messages and of changes, by name: whom a dead letter can be given to. */
   readonly #triggers = new Map<string, StreamTrigger<unknown>>();
-  readonly #readers: StreamReader[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
 
@@ -71,12 +78,9 @@ export class Consumers {
 
   /** Of the messages of devices. */
   followMessages<Event>(name: string, trigger: StreamTrigger<Event>): void {
-    const { openReader, kept } = this.#options;
-    const { select, wants, run, limits } = trigger;
+    const { openReader, newest, kept } = this.#options;
     const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
-    const reader = openReader();
-    this.#triggers.set(name, trigger as StreamTrigger<unknown>); // Given what it has selected itself.
-    const consumer = this.#run({ name, reader, shardId: onlyShard, select, wants, invoke: run, deadLetter, ...limits });
+    const consumer = this.#run(name, trigger, { openReader, newest, wants: trigger.wants, deadLetter });
     this.#ofMessages.set(name, consumer);
   }
 
@@ -84,15 +88,13 @@ export class Consumers {
   followChanges<Event>(name: string, consumer: ChangeConsumer<Event>): void {
     const { changes: feed, onFailure, kept } = this.#options;
     assert(feed !== undefined); // whoever starts an app that listens gives it the changes
-    const { wantsKey: wants, select, run, limits } = consumer;
+    const { wantsKey: wants } = consumer;
     const onGap = (missed: bigint) => {
       this.#noteMissed(name, missed);
       consumer.noteIncomplete?.().catch(onFailure);
     };
-    this.#triggers.set(name, consumer as StreamTrigger<unknown>); // Given what it has selected itself.
-    const reader = new TableChangeReader({ feed, wants, onGap });
-    const deadLetter = (letter: DeadLetter) => kept.deadChange(letter);
-    this.#run({ name, reader, shardId: changesShard, select, invoke: run, deadLetter, ...limits });
+    const openReader = () => new TableChangeReader({ feed, wants, onGap });
+    this.#run(name, consumer, { openReader, deadLetter: letter => kept.deadChange(letter) });
   }
 
   /**
@@ -109,10 +111,10 @@ export class Consumers {
 
   /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */
   get consumedUpTo(): SequenceNumber | null {
-    let least: SequenceNumber | null | undefined;
-    for (const { checkpoint } of this.#ofMessages.values()) {
-      if (checkpoint === null) return null;
-      if (least === undefined || least === null || checkpoint < least) least = checkpoint;
+    let least: SequenceNumber | undefined;
+    for (const { consumedUpTo } of this.#ofMessages.values()) {
+      if (consumedUpTo === null) return null;
+      if (least === undefined || consumedUpTo < least) least = consumedUpTo;
     }
     return least ?? null;
   }
@@ -126,34 +128,43 @@ export class Consumers {
 
   /** Those of the stream of messages. */
   snapshots(): ConsumerSnapshot[] {
-    return [...this.#ofMessages].map(([consumer, progress]) => {
-      const shard = progress.snapshot();
-      return { consumer, iteratorAgeMs: shard.iteratorAgeMs, shards: [shard] };
-    });
+    return [...this.#ofMessages.values()].map(progress => progress.snapshot());
   }
 
   /** Finishes the batches in hand, then stops. */
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#running);
-    for (const reader of this.#readers) await reader.close();
   }
 
   /** Starts a consumer with what all of them share. */
   #run<Event>(
-    options: Omit<ConsumerOptions<Event>, 'clock' | 'loadCheckpoint' | 'saveCheckpoint' | 'marks' | 'suspects'>,
-  ): Consumer<Event> {
-    const { name, reader, shardId } = options;
-    const { clock, kept, marksOf, suspectsOf, onFailure } = this.#options;
-    const consumer = new Consumer<Event>({
-      ...options,
+    name: string,
+    trigger: StreamTrigger<Event>,
+    source: Pick<StreamConsumerOptions<Event>, 'openReader' | 'newest' | 'wants' | 'deadLetter'>,
+  ): StreamConsumer<Event> {
+    const { clock, random, kept, marksOf, suspectsOf, onFailure } = this.#options;
+    const { select, run, settings, filteredData } = trigger;
+    this.#triggers.set(name, trigger as StreamTrigger<unknown>); // Given what it has selected itself.
+    const consumer = new StreamConsumer<Event>({
+      name,
+      ...settings,
+      ...source,
       clock,
-      loadCheckpoint: () => kept.loadCheckpoint(name, shardId),
-      saveCheckpoint: upTo => kept.saveCheckpoint(name, shardId, upTo),
+      random,
+      select,
+      filteredData,
+      invoke: run,
+      isFinal: error => codeOf(error) === 'function.loop',
+      isThrottle: error => throttles.has(codeOf(error)),
+      loadCheckpoint: (consumer, shardId) => kept.loadCheckpoint(consumer, shardId),
+      loadWindow: (consumer, shardId) => kept.loadWindow(consumer, shardId),
+      saveCheckpoint: (consumer, shardId, upTo, settled, window) =>
+        kept.saveCheckpoint(consumer, shardId, upTo, settled, window),
+      deleteCheckpoint: (consumer, shardId) => kept.deleteCheckpoint(consumer, shardId),
       marks: marksOf?.(name),
       suspects: suspectsOf?.(name),
     });
-    this.#readers.push(reader);
     const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
     this.#running.push(running.catch(onFailure));
     return consumer;

@@ -1,7 +1,7 @@
 /** What the runtime keeps for itself in the app's table: how far its consumers have got, and what they set aside. */
 import { asCaller } from '../kernel/callers.ts';
 import type { LaterDeadLetter } from '../platform/functions/index.ts';
-import type { SequenceNumber, ShardId } from '../platform/stream/index.ts';
+import type { KeptWindow, SequenceNumber, Settled, ShardId } from '../platform/stream/index.ts';
 import type { Table } from '../platform/table/index.ts';
 import type { EndedCommand } from './commands.ts';
 import {
@@ -29,16 +29,31 @@ export class KeptRecords {
 
   loadCheckpoint(consumer: string, shardId: ShardId): Promise<SequenceNumber | null> {
     return asCaller({ accessPattern: '$checkpoint' }, async () => {
-      const Key = { PK: `Checkpoint-${consumer}`, SK: shardId };
-      const { Item } = await this.#table.get({ TableName, Key, ConsistentRead: true });
-      return Item ? BigInt(Item.UpTo) : null;
+      const item = await this.#checkpoint(consumer, shardId);
+      return item ? BigInt(item.UpTo) : null;
     });
   }
 
-  saveCheckpoint(consumer: string, shardId: ShardId, upTo: SequenceNumber): Promise<void> {
-    return asCaller({ accessPattern: '$checkpoint' }, () =>
-      this.#put({ PK: `Checkpoint-${consumer}`, SK: shardId, UpTo: String(upTo) }),
-    );
+  /** A tumbling window that is open is kept with the checkpoint. */
+  saveCheckpoint(
+    consumer: string,
+    shardId: ShardId,
+    upTo: SequenceNumber,
+    _settled: Settled,
+    window?: KeptWindow,
+  ): Promise<void> {
+    const Item = { ...keyOf(consumer, shardId), UpTo: String(upTo), ...(window && { Window: window }) };
+    return asCaller({ accessPattern: '$checkpoint' }, async () => void (await this.#table.put({ TableName, Item })));
+  }
+
+  loadWindow(consumer: string, shardId: ShardId): Promise<KeptWindow | undefined> {
+    return asCaller({ accessPattern: '$checkpoint' }, async () => (await this.#checkpoint(consumer, shardId))?.Window);
+  }
+
+  /** The shard is gone, or read to its end. */
+  deleteCheckpoint(consumer: string, shardId: ShardId): Promise<void> {
+    const Key = keyOf(consumer, shardId);
+    return asCaller({ accessPattern: '$checkpoint' }, async () => void (await this.#table.delete({ TableName, Key })));
   }
 
   deadResult(command: string, result: EndedCommand, failure: Failure & { consumer: string }): Promise<void> {
@@ -60,7 +75,17 @@ export class KeptRecords {
     return this.#letters.keep(invocationLetter({ ...event, kind }, { error, attempts, condition }));
   }
 
-  async #put(Item: Record<string, unknown>): Promise<void> {
-    await this.#table.put({ TableName, Item });
+  async #checkpoint(consumer: string, shardId: ShardId): Promise<CheckpointItem | undefined> {
+    const { Item } = await this.#table.get({ TableName, Key: keyOf(consumer, shardId), ConsistentRead: true });
+    return Item as CheckpointItem | undefined; // As `saveCheckpoint` put it there.
   }
+}
+
+interface CheckpointItem {
+  readonly UpTo: string;
+  readonly Window?: KeptWindow;
+}
+
+function keyOf(consumer: string, shardId: ShardId): { readonly PK: string; readonly SK: ShardId } {
+  return { PK: `Checkpoint-${consumer}`, SK: shardId };
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { PartitionKeyStrategy } from '../iot/port.ts';
 import type { FunctionBudget } from '../platform/functions/index.ts';
+import type { BatchResponse, ConsumerSettings } from '../platform/stream/index.ts';
 import type {
   AppContext,
   CommandResult,
@@ -14,6 +15,7 @@ import type {
 import type { EntityMap } from './entities/index.ts';
 import { appNotValid } from './errors.ts';
 import type { PresenceEvent } from './messages.ts';
+import type { ClosedWindow, WindowTimes } from './triggers/stream-trigger.ts';
 
 /** The kinds of message of one context, by their last topic level: `dt/<application>/<context>/<thing>/<type>`. */
 export type TelemetryTypes = Readonly<Record<string, z.ZodType>>;
@@ -80,7 +82,17 @@ export type ScheduleTimes =
   /** Five or six fields, in `timeZone` (IANA name, default UTC). */
   | { readonly cron: string; readonly timeZone?: string };
 
-export interface BatchFunctionOptions extends FunctionOptions {
+/** Of functions that are fed from a stream: what an event source mapping of Lambda has. */
+export interface StreamFunctionOptions
+  extends FunctionOptions,
+    Pick<
+      ConsumerSettings,
+      'startingPosition' | 'filter' | 'recordAgeMsMax' | 'parallelizationFactor' | 'failureBlocks' | 'retryDelayMs'
+    > {}
+
+export interface BatchFunctionOptions
+  extends StreamFunctionOptions,
+    Pick<ConsumerSettings, 'batchBytesMax' | 'bisectBatchOnError' | 'reportsBatchItemFailures'> {
   /** At most so many messages at once; default 10,000. */
   readonly batchItemsMax?: number;
   /** Waits this long for a batch to fill once something is there; default 0, which takes what is there. */
@@ -108,9 +120,36 @@ export interface TelemetryFunction {
   readonly kind: 'telemetry';
   readonly context: string;
   readonly options: BatchFunctionOptions;
-  readonly handler:
-    | { readonly each: (event: never, context: never) => Promise<void> }
-    | { readonly batch: (events: never, context: never) => Promise<void> };
+  readonly handler: EachHandler | BatchedHandler | WindowedHandler;
+}
+
+interface EachHandler {
+  readonly each: (event: never, context: never) => Promise<void>;
+}
+
+interface BatchedHandler {
+  readonly batch: (events: never, context: never) => Promise<BatchAnswered>;
+}
+
+interface WindowedHandler {
+  readonly windowMs: number;
+  readonly add: (state: unknown, event: never) => unknown;
+  readonly close: (closed: ClosedWindow, context: never) => Promise<void>;
+}
+
+/** With `reportsBatchItemFailures` a function may name what it could not handle, as Lambda lets it. */
+// biome-ignore lint/suspicious/noConfusingVoidType: it is only ever what a handler returns.
+export type BatchAnswered = BatchResponse | void;
+
+/** A window of a stream: what came in it is folded into one state, which must be plain JSON of at most 1 MB. */
+export interface Windowed<Event, State, Context> {
+  /** Windows begin at multiples of it, by the time of arrival. Up to 15 minutes, Lambda's. */
+  readonly windowMs: number;
+  readonly initial: () => State;
+  /** Pure: it is repeated after a crash. */
+  readonly add: (state: State, event: Event) => State;
+  /** Called once the window is over, at least once; of one that nothing came in, never. */
+  readonly close: (state: State, window: WindowTimes, context: Context) => Promise<void>;
 }
 
 export interface CommandResultFunction {
@@ -124,9 +163,7 @@ export interface EntityChangeFunction {
   readonly kind: 'entityChange';
   readonly entity: string;
   readonly options: BatchFunctionOptions;
-  readonly handler:
-    | { readonly each: (change: never, context: never) => Promise<void> }
-    | { readonly batch: (changes: never, context: never) => Promise<void> };
+  readonly handler: EachHandler | BatchedHandler;
 }
 
 export interface PresenceFunction {
@@ -153,9 +190,7 @@ export interface RecordsFunction {
   readonly kind: 'records';
   readonly stream: string;
   readonly options: BatchFunctionOptions;
-  readonly handler:
-    | { readonly each: (event: never, context: never) => Promise<void> }
-    | { readonly batch: (events: never, context: never) => Promise<void> };
+  readonly handler: EachHandler | BatchedHandler;
 }
 
 export type AppFunction =
@@ -209,7 +244,7 @@ export class Model<
   onTelemetry<Name extends keyof T & string>(
     context: Name,
     handler: (event: TelemetryEvent<T[Name]>, context: AppContext<C, E, F>) => Promise<void>,
-    options: FunctionOptions = {},
+    options: StreamFunctionOptions = {},
   ): TelemetryFunction {
     return { kind: 'telemetry', context, options, handler: { each: handler } };
   }
@@ -217,10 +252,28 @@ export class Model<
   /** A function for whole batches, across things, for work that is cheaper together. Throwing fails the batch. */
   onTelemetryBatch<Name extends keyof T & string>(
     context: Name,
-    handler: (events: TelemetryEvent<T[Name]>[], context: AppContext<C, E, F>) => Promise<void>,
+    handler: (events: TelemetryEvent<T[Name]>[], context: AppContext<C, E, F>) => Promise<BatchAnswered>,
     options: BatchFunctionOptions = {},
   ): TelemetryFunction {
     return { kind: 'telemetry', context, options, handler: { batch: handler } };
+  }
+
+  /**
+   * A function for what comes of a context within each stretch of time: counts, sums, percentiles, top lists
+   * (`aggregates`). There is one state per shard; what comes late counts in the window it arrives in.
+   */
+  onTelemetryWindow<Name extends keyof T & string, State>(
+    context: Name,
+    { windowMs, initial, add, close }: Windowed<TelemetryEvent<T[Name]>, State, AppContext<C, E, F>>,
+    options: StreamFunctionOptions = {},
+  ): TelemetryFunction {
+    const handler: WindowedHandler = {
+      windowMs,
+      // What was kept is what `initial` and `add` have made; the consumer gives it back as it was.
+      add: (state, event) => add((state ?? initial()) as State, event),
+      close: ({ state, window }, appContext) => close(state as State, window, appContext),
+    };
+    return { kind: 'telemetry', context, options, handler };
   }
 
   /** A function for the end of each command, whichever it is: an answer, a time-out, or expiry while offline. */
@@ -240,7 +293,7 @@ export class Model<
   onEntityChange<Name extends keyof E & string>(
     entity: Name,
     handler: (change: EntityChange<E[Name]>, context: AppContext<C, E, F>) => Promise<void>,
-    options: FunctionOptions = {},
+    options: StreamFunctionOptions = {},
   ): EntityChangeFunction {
     return { kind: 'entityChange', entity, options, handler: { each: handler } };
   }
@@ -248,7 +301,7 @@ export class Model<
   /** A function for whole batches of changes, in order, for work that is cheaper together. Throwing fails the batch. */
   onEntityChangeBatch<Name extends keyof E & string>(
     entity: Name,
-    handler: (changes: EntityChange<E[Name]>[], context: AppContext<C, E, F>) => Promise<void>,
+    handler: (changes: EntityChange<E[Name]>[], context: AppContext<C, E, F>) => Promise<BatchAnswered>,
     options: BatchFunctionOptions = {},
   ): EntityChangeFunction {
     return { kind: 'entityChange', entity, options, handler: { batch: handler } };
@@ -260,7 +313,7 @@ export class Model<
    */
   onPresence(
     handler: (event: PresenceEvent, context: AppContext<C, E, F>) => Promise<void>,
-    options: FunctionOptions = {},
+    options: StreamFunctionOptions = {},
   ): PresenceFunction {
     return { kind: 'presence', options, handler: { each: handler } };
   }
@@ -290,7 +343,7 @@ export class Model<
   onRecords<Name extends keyof S & string>(
     stream: Name,
     handler: (event: StreamEvent<S[Name]>, context: AppContext<C, E, F>) => Promise<void>,
-    options: FunctionOptions = {},
+    options: StreamFunctionOptions = {},
   ): RecordsFunction {
     return { kind: 'records', stream, options, handler: { each: handler } };
   }
@@ -298,7 +351,7 @@ export class Model<
   /** The same for whole batches. Throwing fails the batch. */
   onRecordsBatch<Name extends keyof S & string>(
     stream: Name,
-    handler: (events: StreamEvent<S[Name]>[], context: AppContext<C, E, F>) => Promise<void>,
+    handler: (events: StreamEvent<S[Name]>[], context: AppContext<C, E, F>) => Promise<BatchAnswered>,
     options: BatchFunctionOptions = {},
   ): RecordsFunction {
     return { kind: 'records', stream, options, handler: { batch: handler } };

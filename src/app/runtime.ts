@@ -57,6 +57,8 @@ export interface RuntimeOptions {
   readonly changes?: ChangeFeed;
   /** A reader of its own for each consumer. */
   readonly openReader: () => StreamReader;
+  /** The newest record of the stream, where one counter counts all of them. */
+  readonly newest?: () => SequenceNumber;
   readonly iot: Iot;
   readonly clock: Clock;
   readonly random: Random;
@@ -226,7 +228,7 @@ export class Runtime implements Runner {
     this.#consumers.followMessages<CommandEvent>(ownConsumers.commands, {
       select: record => this.#messages.commandEvent(record),
       run: eachRecord(selected => this.#track(selected)),
-      limits: { batchRecordsMax: consumerDefaults.eachRecordsMax },
+      settings: { batchRecordsMax: consumerDefaults.eachRecordsMax },
       // Telemetry is most of the stream, and never a command's business.
       wants: (bytes, start, end) => !topicBegins(bytes, start, end, anyTelemetryPrefix),
     });

@@ -101,6 +101,7 @@ async function start(): Promise<void> {
       operations.skew.watching(
         new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view }),
       ),
+    newest: () => view.lastSequenceNumber(),
     iot,
     clock: systemClock,
     random: systemRandom,

@@ -285,6 +285,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     table,
     changes: table.changesOf(appTable.tableName),
     openReader: () => new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail }),
+    newest: () => tail.lastSequenceNumber(),
     iot: gateway,
     clock,
     random,

@@ -1,23 +1,26 @@
 /** What all functions that are fed from a stream have in common: how one becomes a consumer, and what its invocations are told. */
+import assert from 'node:assert/strict';
 import { type Cause, deepest, fromOutside } from '../../kernel/causes.ts';
 import type { InvocationCall, LoopGuard, Trigger } from '../../platform/functions/index.ts';
 import {
   type BatchContext,
   type BatchHandler,
   type ConsumerOptions,
+  type ConsumerSettings,
   consumerDefaults,
   eachRecord,
-  type Outcome,
   type Selected,
   type ShardId,
   type StreamRecord,
 } from '../../platform/stream/index.ts';
-import type { BatchFunctionOptions } from '../model.ts';
+import type { BatchAnswered, BatchFunctionOptions } from '../model.ts';
 
 /** How a consumer is to be run, besides what all of them share. */
 export interface StreamTrigger<Event> extends Pick<ConsumerOptions<Event>, 'wants' | 'select'> {
   readonly run: BatchHandler<Event>;
-  readonly limits: Pick<ConsumerOptions<Event>, 'attemptsMax' | 'batchRecordsMax' | 'batchWindowMs'>;
+  readonly settings: ConsumerSettings;
+  /** The JSON of a record that a filter looks at. Default: its data. */
+  readonly filteredData?: (record: StreamRecord) => Buffer | undefined;
 }
 
 /** Runs handlers, each in an invocation of its own. */
@@ -36,11 +39,33 @@ export interface StreamFunction<Event> {
   /** The event a record means to it, or undefined when it is none of its business. */
   readonly select: (record: StreamRecord) => Event | undefined;
   readonly wants?: ConsumerOptions<Event>['wants'];
+  readonly filteredData?: StreamTrigger<Event>['filteredData'];
 }
 
 export type StreamHandler<Event> =
   | { readonly each: (event: Event, context: unknown) => Promise<void> }
-  | { readonly batch: (events: Event[], context: unknown) => Promise<void> };
+  | { readonly batch: (events: Event[], context: unknown) => Promise<BatchAnswered> }
+  | WindowHandler<Event>;
+
+/** Folds what comes in a window into one state; `close` is given what it has come to. */
+export interface WindowHandler<Event> {
+  readonly windowMs: number;
+  readonly add: (state: unknown, event: Event) => unknown;
+  readonly close: (closed: ClosedWindow, context: unknown) => Promise<void>;
+}
+
+/** A window that is over, and what it has come to. */
+export interface ClosedWindow {
+  readonly state: unknown;
+  readonly window: WindowTimes;
+}
+
+/** Unix epoch milliseconds; what came at `endAtMs` is of the next one. */
+export interface WindowTimes {
+  readonly startAtMs: number;
+  readonly endAtMs: number;
+  readonly shardId: ShardId;
+}
 
 /** What a function learns of is an event; who made it, if a function did, travels with it. */
 interface CausedEvent {
@@ -52,30 +77,85 @@ export function streamTrigger<Event extends CausedEvent>(
   declared: StreamFunction<Event>,
   runner: Runner,
 ): StreamTrigger<Event> {
-  const { functionName, options, handler, wants } = declared;
-  const { attemptsMax, batchItemsMax, batchWindowMs } = options;
+  const { functionName, options, handler, wants, filteredData } = declared;
   const select = (record: StreamRecord) => {
     const event = declared.select(record);
     if (event?.cause !== undefined) runner.loopGuard.check(functionName, event.cause);
     return event;
   };
+  const fed = { select, wants, filteredData };
+  const settings = settingsOf(options);
   if ('each' in handler) {
     const { each } = handler;
     const run = eachRecord<Event>((selected, batch) =>
       runner.invoke(callForOne(declared, selected, batch), context => each(selected.event, context)),
     );
-    return { select, wants, run, limits: { attemptsMax, batchRecordsMax: consumerDefaults.eachRecordsMax } };
+    return { ...fed, run, settings: { ...settings, batchRecordsMax: consumerDefaults.eachRecordsMax } };
+  }
+  if ('windowMs' in handler) {
+    return {
+      ...fed,
+      run: windowRun(declared, handler, runner),
+      settings: { ...settings, tumblingWindowMs: handler.windowMs },
+    };
   }
   const { batch: all } = handler;
-  const run: BatchHandler<Event> = async (batch, batchContext) => {
+  const run: BatchHandler<Event> = (batch, batchContext) => {
     const events = batch.map(({ event }) => event);
-    await runner.invoke(callForBatch(declared, batch, batchContext), context => all(events, context));
-    return allDone;
+    return runner.invoke(callForBatch(declared, batch, batchContext), context => all(events, context));
   };
-  return { select, wants, run, limits: { attemptsMax, batchRecordsMax: batchItemsMax, batchWindowMs } };
+  return { ...fed, run, settings };
 }
 
-export const allDone: Outcome = { failed: new Map(), skipped: new Set() };
+/** Adding is pure and needs no invocation; what is made of a window is one. */
+function windowRun<Event extends CausedEvent>(
+  declared: StreamFunction<Event>,
+  { add, close }: WindowHandler<Event>,
+  runner: Runner,
+): BatchHandler<Event> {
+  const {
+    functionName,
+    trigger,
+    options: { timeoutMs },
+  } = declared;
+  return async (
+    batch,
+    { state: before, window, isFinalInvokeForWindow, isWindowTerminatedEarly, shardId, attempt },
+  ) => {
+    assert(window !== undefined); // The settings say so.
+    // As it was returned below, {} to begin with. A copy: a batch that fails is folded again.
+    let { folded } = structuredClone(before) as { folded?: unknown };
+    for (const { event } of batch) folded = add(folded, event);
+    if (isFinalInvokeForWindow || isWindowTerminatedEarly) {
+      const times = { startAtMs: Date.parse(window.start), endAtMs: Date.parse(window.end), shardId };
+      const eventId = `${shardId}:${window.start}`;
+      const cause = fromOutside(eventId);
+      const call = { functionName, trigger, timeoutMs, attempt, eventId, cause };
+      if (folded !== undefined) await runner.invoke(call, context => close({ state: folded, window: times }, context));
+      return {};
+    }
+    return { state: folded === undefined ? {} : { folded } };
+  };
+}
+
+function settingsOf({ batchItemsMax: batchRecordsMax, ...options }: BatchFunctionOptions): ConsumerSettings {
+  const { attemptsMax, batchWindowMs, batchBytesMax, startingPosition, filter, recordAgeMsMax } = options;
+  const { parallelizationFactor, failureBlocks, retryDelayMs, bisectBatchOnError, reportsBatchItemFailures } = options;
+  return {
+    attemptsMax,
+    batchRecordsMax,
+    batchWindowMs,
+    batchBytesMax,
+    startingPosition,
+    filter,
+    recordAgeMsMax,
+    parallelizationFactor,
+    failureBlocks,
+    retryDelayMs,
+    bisectBatchOnError,
+    reportsBatchItemFailures,
+  };
+}
 
 function callForOne<Event extends CausedEvent>(
   { functionName, trigger, options: { timeoutMs } }: StreamFunction<Event>,
