@@ -229,6 +229,13 @@ class TestFile implements File {
     this.#access.check(this.#path);
   }
 
+  writeNow(bytes: Uint8Array, position: number): void {
+    this.#access.check(this.#path);
+    const fault = this.#access.fault('write');
+    this.#change({ kind: 'write', position, bytes: bytes.slice(0, fault ? bytes.length >> 1 : bytes.length) });
+    if (fault) throw diskError(fault, this.#path);
+  }
+
   async read(into: Uint8Array, position: number): Promise<number> {
     this.#access.check(this.#path);
     return this.#inode.content.read(into, position);

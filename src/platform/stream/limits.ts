@@ -16,6 +16,7 @@ export const streamLimits = {
   retentionCheckMsMin: 1_000, // ours: the same, of a stream that keeps its records for less than a minute
   indexEveryBytes: 256 * 1024, // ours: how much of a segment is read, at most, to find a record
   paddingBytes: 512 * 1024, // ours: zeros written ahead, so that a small group commit leaves the file's size alone
+  writtenNowBytesMax: 16 * 1024, // ours: what this thread copies itself, in 2 µs
   shardsOpenMax: 1_000, // ours: Kinesis' quota is 500 to 20,000, by region
   shardsKeptMax: 4_000, // ours: closed ones included; the map of them stays below a megabyte
   changesWaitingMax: 100, // ours: splits and merges that wait for a group commit to end

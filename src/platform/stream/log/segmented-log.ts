@@ -108,7 +108,7 @@ export class SegmentedLog {
           nextSequenceNumber += BigInt(block.count);
           bytes += block.bytes.length;
         }
-        await this.#file.write(piece.bytes, pieceAt);
+        await this.#write(piece.bytes, pieceAt);
       }
       if (this.#fileBytes + bytes > this.#paddedBytes) await this.#pad(bytes);
     } catch (cause) {
@@ -127,6 +127,14 @@ export class SegmentedLog {
     this.#checksum = checksum;
     this.#firstArrivalAtMs ??= arrivalAtMs;
     this.#lastArrivalAtMs = arrivalAtMs;
+  }
+
+  /** A small group for which zeros were written ahead is copied over them at once: nothing on the disk must be found for it. */
+  #write(bytes: Buffer, position: number): Promise<void> | undefined {
+    const isCopy = bytes.length <= streamLimits.writtenNowBytesMax && position + bytes.length <= this.#paddedBytes;
+    if (!isCopy || !this.#file.writeNow) return this.#file.write(bytes, position);
+    this.#file.writeNow(bytes, position);
+    return undefined;
   }
 
   /**
