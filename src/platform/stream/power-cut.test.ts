@@ -202,7 +202,7 @@ const spoiling =
   });
 
 describe('power cuts', () => {
-  const rounds = testScale(200, 20_000);
+  const rounds = testScale(150, 20_000);
   it(`loses, tears, reorders and invents nothing acknowledged in ${rounds} lives: T01 T02 T06 T07 T09`, async t => {
     const firstSeed = Number(process.env.MIMAMORI_SEED ?? 1);
     t.diagnostic(`seeds ${firstSeed} to ${firstSeed + rounds - 1}`);
