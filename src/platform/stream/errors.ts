@@ -167,6 +167,6 @@ export const windowStateNotValid = (reason: string, cause?: unknown) =>
 export const sampleNotValid = (given: number, wanted: string) =>
   new MimamoriError({
     code: 'stream.sampleNotValid',
-    message: `An aggregate was given ${given}, and needs ${wanted}.`,
-    fix: 'Leave such values out, or correct them, before they are aggregated.',
+    message: `A calculation was given ${given}, and needs ${wanted}.`,
+    fix: 'Correct such values, or leave them out, beforehand.',
   });

@@ -20,6 +20,7 @@ export {
 } from './aggregates/index.ts';
 export { appendedInOrder, noneFailed } from './appended.ts';
 export * from './catalog/index.ts';
+export { adviseBatch, type BatchAdvice, type BatchQuestion } from './consumers/advise.ts';
 export type {
   BatchAnswer,
   BatchContext,
