@@ -14,6 +14,7 @@ import type { Lane } from './lane.ts';
 import { laneOf } from './lane-queue.ts';
 import { consumerDefaults, consumerLimits } from './limits.ts';
 import type { ShardCounts } from './measures.ts';
+import { untilAnswered } from './patience.ts';
 import type { FullSettings } from './settings.ts';
 
 export interface IntakeOptions<Event> {
@@ -33,6 +34,7 @@ export interface IntakeOptions<Event> {
   readonly counts: ShardCounts;
   readonly bell: Bell;
   readonly newest?: () => SequenceNumber;
+  readonly onRefused?: (error: unknown) => void;
   /** It was running before: what it reads first may have been handed out then. */
   readonly isRestart: boolean;
 }
@@ -101,14 +103,15 @@ export class Intake<Event> {
 
   /** Works until `signal` aborts or the shard ends. */
   async run(signal: AbortSignal): Promise<void> {
-    const { reader, shardId, bell, wants } = this.#options;
+    const { reader, shardId, bell, newest } = this.#options;
+    const waitForMore = () => reader.waitBeyond(shardId, this.#after, signal);
     for (let mayBeClosed = false; !signal.aborted; ) {
       await this.#untilRoom(signal);
-      if (signal.aborted) return;
-      const newest = this.#options.newest?.();
-      const records = await this.#read(reader, wants);
-      this.#newestBefore = newest;
+      const newestBefore = newest?.();
+      const records = await this.#read(consumerDefaults.readBytesMax, signal);
+      if (records === undefined) return;
       if (records === 'gone') return this.#end();
+      this.#newestBefore = newestBefore;
       this.#isCaughtUp = records.length === 0;
       if (records.length > 0) {
         mayBeClosed = false;
@@ -120,30 +123,33 @@ export class Intake<Event> {
       this.#givenBefore = 0; // All that there was when it started has been read.
       this.#options.gate?.arrive();
       bell.ring(); // A window that waited for stragglers may end.
-      // Woken for nothing: the shard was closed. Read once more, as records may have come before that.
-      if (mayBeClosed && (await this.#isClosed())) {
-        if ((await reader.read(shardId, this.#after, 1)).length === 0) return this.#end();
-        mayBeClosed = false;
-        continue;
-      }
-      await reader.waitBeyond(shardId, this.#after, signal);
+      // Woken for nothing: the shard was closed. Looked at once more, as records may have come before that.
+      if (mayBeClosed && (await this.#isClosed(signal))) {
+        const left = await this.#read(1, signal);
+        if (left === 'gone' || left?.length === 0) return this.#end();
+      } else await untilAnswered({ ...this.#options, signal }, waitForMore);
       mayBeClosed = true;
     }
   }
 
-  async #read(reader: StreamReader, wants: RecordFilter | undefined): Promise<StreamRecord[] | 'gone'> {
+  /** Undefined: it was stopped. */
+  async #read(bytesMax: number, signal: AbortSignal): Promise<StreamRecord[] | 'gone' | undefined> {
+    const { reader, shardId, wants } = this.#options;
     try {
-      return await reader.read(this.#options.shardId, this.#after, consumerDefaults.readBytesMax, wants);
+      return await untilAnswered({ ...this.#options, signal }, () =>
+        reader.read(shardId, this.#after, bytesMax, wants),
+      );
     } catch (error) {
       if (codeOf(error) === 'stream.shardNotFound') return 'gone'; // Retention has taken what was left of it.
       throw error;
     }
   }
 
-  async #isClosed(): Promise<boolean> {
+  async #isClosed(signal: AbortSignal): Promise<boolean> {
     const { reader, shardId } = this.#options;
-    const shard = (await reader.shards()).find(other => other.shardId === shardId);
-    return shard === undefined || shard.endingSequenceNumber !== undefined;
+    const shards = await untilAnswered({ ...this.#options, signal }, () => reader.shards());
+    const shard = shards?.find(other => other.shardId === shardId);
+    return shards !== undefined && (shard === undefined || shard.endingSequenceNumber !== undefined);
   }
 
   #end(): void {

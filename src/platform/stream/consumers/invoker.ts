@@ -70,7 +70,7 @@ export class Invoker<Event> {
     const leave = marks.enter(first, marked ?? items[items.length - 1].record.sequenceNumber);
     this.#inFlight++;
     try {
-      return await invoke(items, context);
+      return await invoke(items.slice(), context); // Its own, as it may sort or empty it.
     } finally {
       this.#inFlight--;
       leave();

@@ -27,6 +27,7 @@ export const consumerDefaults = {
   retryDelayMs: 200, // ours: at most so long before the second attempt, doubled before each further one
   retryDelayMsMax: 60_000, // ours: doubling would soon mean for ever
   throttledRetryMsMax: 1_000, // ours: how often a full disk, or a function without room, is tried again
+  readRetryMsMax: 10_000, // ours: how often a stream that does not answer is asked again
   idleCheckpointMs: 1_000, // ours: passing by other consumers' records need not be remembered more often
   lookAheadRecordsMax: 20_000, // ours: what may be read beyond a record that waits, and what a restart repeats at most
 } as const;

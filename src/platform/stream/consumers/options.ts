@@ -1,5 +1,6 @@
 /** What a consumer is made of, besides its settings. */
 import type { Clock } from '../../../kernel/clock.ts';
+import { codeOf } from '../../../kernel/errors.ts';
 import type { Random } from '../../../kernel/random.ts';
 import { consumerNotValid } from '../errors.ts';
 import type { RecordFilter, SequenceNumber, ShardId, StreamReader, StreamRecord } from '../port.ts';
@@ -31,11 +32,13 @@ export interface CommonOptions<Event> extends ConsumerSettings {
   /** How that message calls the function and the stream. */
   readonly functionArn?: string;
   readonly streamArn?: string;
-  /** Whether an error says that there was no room to run: it costs no attempt. Default: those of a full disk. */
+  /** Whether an error says that there was no room to run: it costs no attempt. Default: a full disk, a throttled function. */
   readonly isThrottle?: (error: unknown) => boolean;
-  /** Whether an error will be the same at every attempt, so that none more is made. Default: none. */
+  /** Whether an error will be the same at every attempt, so that none more is made. Default: a chain of events too long. */
   readonly isFinal?: (error: unknown) => boolean;
   readonly observe?: ConsumerObserver;
+  /** The stream could not be read, for a reason that passes: it is asked again until it can. */
+  readonly onRefused?: (error: unknown) => void;
   /** The newest sequence number, where one counter counts all records of the stream. */
   readonly newest?: () => SequenceNumber;
   readonly marks?: InvocationMarks;
@@ -61,10 +64,24 @@ export function readOptions<Event>(options: CommonOptions<Event> & { readonly lo
   readonly settings: FullSettings;
   readonly matches: ((record: StreamRecord) => boolean) | undefined;
 } {
-  const { name, filteredData, loadWindow } = options;
+  const { name, filteredData, loadWindow, clock } = options;
   const settings = fullSettings(name, options);
   if (settings.tumblingWindowMs > 0 && loadWindow === undefined) {
     throw consumerNotValid(name, 'a tumbling window needs loadWindow, or a restart would forget its state');
   }
+  const { startingPosition } = settings;
+  if (startingPosition.type === 'AT_TIMESTAMP' && startingPosition.atMs > clock.nowMs()) {
+    throw consumerNotValid(name, `startingPosition.atMs is ${startingPosition.atMs}, which is in the future`);
+  }
   return { settings, matches: settings.filter && compileFilter(name, settings.filter, filteredData) };
+}
+
+const throttles = new Set(['store.full', 'function.throttled', 'function.budgetExceeded']);
+
+export function isThrottled(error: unknown): boolean {
+  return throttles.has(codeOf(error));
+}
+
+export function isLoop(error: unknown): boolean {
+  return codeOf(error) === 'function.loop';
 }

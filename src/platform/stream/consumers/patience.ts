@@ -1,5 +1,5 @@
 import { type Clock, delay } from '../../../kernel/clock.ts';
-import { codeOf } from '../../../kernel/errors.ts';
+import { codeOf, MimamoriError } from '../../../kernel/errors.ts';
 import { consumerDefaults } from './limits.ts';
 
 /**
@@ -18,4 +18,30 @@ export async function untilThereIsRoom(
       await delay(clock, consumerDefaults.throttledRetryMsMax, signal);
     }
   }
+}
+
+/**
+ * Asks a reader again and again while it refuses for reasons that pass (the network, another machine): a consumer that
+ * gave up would begin anew, and meet the same. `onRefused` hears of each. Undefined once `signal` aborts.
+ */
+export async function untilAnswered<T>(
+  options: {
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    readonly onRefused?: (error: unknown) => void;
+  },
+  ask: () => Promise<T>,
+): Promise<T | undefined> {
+  const { clock, signal, onRefused } = options;
+  const { retryDelayMs, readRetryMsMax } = consumerDefaults;
+  for (let attempts = 1; !signal.aborted; attempts++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof MimamoriError && error.retryable)) throw error;
+      onRefused?.(error);
+      await delay(clock, Math.min(retryDelayMs * 2 ** (attempts - 1), readRetryMsMax), signal);
+    }
+  }
+  return undefined;
 }

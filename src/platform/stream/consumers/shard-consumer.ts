@@ -1,4 +1,3 @@
-import { codeOf } from '../../../kernel/errors.ts';
 import type { SequenceNumber, StreamRecord } from '../port.ts';
 import { nothingSettled } from './batch.ts';
 import { Bell } from './bell.ts';
@@ -12,9 +11,9 @@ import type { Lane, LaneParts } from './lane.ts';
 import { LaneQueue } from './lane-queue.ts';
 import { MarkedRange } from './marks.ts';
 import { noCounts, type ShardSnapshot } from './measures.ts';
-import { type ConsumerOptions, readOptions } from './options.ts';
+import { type ConsumerOptions, isLoop, isThrottled, readOptions } from './options.ts';
 import { OrderedLane, type WindowParts } from './ordered-lane.ts';
-import { untilThereIsRoom } from './patience.ts';
+import { untilAnswered, untilThereIsRoom } from './patience.ts';
 import type { FullSettings } from './settings.ts';
 import { Windows } from './windows.ts';
 
@@ -169,13 +168,16 @@ export class ShardConsumer<Event> {
     const { reader, shardId, saveCheckpoint, clock } = this.#options;
     const { startingPosition } = this.#settings;
     const isOldest = startingPosition.type === 'TRIM_HORIZON';
-    const start = (isOldest ? null : await reader.locate(shardId, startingPosition)) ?? 0n;
-    await untilThereIsRoom({ clock, signal }, () => saveCheckpoint(start, nothingSettled));
+    const patience = { clock, signal, onRefused: this.#options.onRefused };
+    const found = isOldest ? null : await untilAnswered(patience, () => reader.locate(shardId, startingPosition));
+    if (found === undefined) return 0n; // It was stopped, and will ask again.
+    const start = found ?? 0n;
+    await untilThereIsRoom(patience, () => saveCheckpoint(start, nothingSettled));
     return start;
   }
 
   #laneParts(givingUp: GivingUp, signal: AbortSignal): () => LaneParts<Event> {
-    const { name: consumer, isFinal = () => false, isThrottle = isFull, ...options } = this.#options;
+    const { name: consumer, isFinal = isLoop, isThrottle = isThrottled, ...options } = this.#options;
     const settings = this.#settings;
     const heedsFailures = settings.reportsBatchItemFailures;
     const marks = options.markedRange ?? new MarkedRange(options.marks);
@@ -208,8 +210,4 @@ export class ShardConsumer<Event> {
       restartsOf: marked => suspects?.restarts.get(marked) ?? 0,
     };
   }
-}
-
-function isFull(error: unknown): boolean {
-  return codeOf(error) === 'store.full';
 }

@@ -4,6 +4,7 @@ import { Bell } from './bell.ts';
 import { MarkedRange } from './marks.ts';
 import type { ConsumerSnapshot } from './measures.ts';
 import { type CommonOptions, readOptions } from './options.ts';
+import { untilAnswered } from './patience.ts';
 import { ShardConsumer } from './shard-consumer.ts';
 import { ShardPlan } from './shard-plan.ts';
 import { SuspectGates } from './suspect-gate.ts';
@@ -46,6 +47,7 @@ export class StreamConsumer<Event> {
   readonly #marks: MarkedRange;
   readonly #progress = new Map<ShardId, SequenceNumber>();
   readonly #looked = new Set<ShardId>();
+  readonly #closed = new Set<ShardId>();
   readonly #running = new Map<ShardId, RunningShard<Event>>();
   #gates: SuspectGates | undefined;
   #processedBefore = 0;
@@ -114,10 +116,10 @@ export class StreamConsumer<Event> {
   /** Starts what may be read, and looks again when a shard was begun or has ended. */
   async #follow(lister: StreamReader, stop: AbortController): Promise<void> {
     const { clock, startingPosition } = this.#options;
-    if (startingPosition?.type === 'LATEST') await this.#markNewest(lister);
+    if (startingPosition?.type === 'LATEST') await this.#markNewest(lister, stop.signal);
     while (!stop.signal.aborted) {
       this.#hasChanged = false;
-      const plan = new ShardPlan(await this.#look(lister), this.#progress);
+      const plan = new ShardPlan(await this.#look(lister, stop.signal), this.#progress);
       for (const { shardId } of plan.toForget) await this.#forget(shardId);
       this.#gates ??= new SuspectGates(plan.ready.map(({ shardId }) => shardId));
       for (const shard of plan.ready) if (!this.#running.has(shard.shardId)) this.#start(shard, stop);
@@ -127,20 +129,27 @@ export class StreamConsumer<Event> {
   }
 
   /** The list of shards, with what is known of each; what is gone from it is forgotten. */
-  async #look(lister: StreamReader): Promise<Shard[]> {
+  async #look(lister: StreamReader, signal: AbortSignal): Promise<Shard[]> {
     const { name, loadCheckpoint } = this.#options;
-    const shards = await lister.shards();
+    const shards = (await untilAnswered({ ...this.#options, signal }, () => lister.shards())) ?? [];
     for (const { shardId } of shards) {
       if (this.#looked.has(shardId)) continue;
       const upTo = await loadCheckpoint(name, shardId);
       this.#looked.add(shardId);
       if (upTo !== null) this.#progress.set(shardId, upTo);
     }
-    const listed = new Set(shards.map(({ shardId }) => shardId));
-    for (const shardId of this.#progress.keys()) {
-      if (!listed.has(shardId) && !this.#running.has(shardId)) await this.#forget(shardId);
-    }
+    await this.#forgetGone(new Set(shards.map(({ shardId }) => shardId)));
+    for (const { shardId, endingSequenceNumber } of shards) if (endingSequenceNumber) this.#closed.add(shardId);
     return shards;
+  }
+
+  /** Retention has taken them. Only of what was closed is that certain: a list may be incomplete for a moment. */
+  async #forgetGone(listed: ReadonlySet<ShardId>): Promise<void> {
+    for (const shardId of this.#closed) {
+      if (listed.has(shardId) || this.#running.has(shardId)) continue;
+      this.#closed.delete(shardId);
+      if (this.#progress.has(shardId)) await this.#forget(shardId);
+    }
   }
 
   async #forget(shardId: ShardId): Promise<void> {
@@ -149,17 +158,20 @@ export class StreamConsumer<Event> {
   }
 
   /** The first start of a consumer of what is new: notes the end of every shard, so that a restart begins there, too. */
-  async #markNewest(lister: StreamReader): Promise<void> {
+  async #markNewest(lister: StreamReader, signal: AbortSignal): Promise<void> {
     const { name, loadCheckpoint, saveCheckpoint } = this.#options;
     const marker = await loadCheckpoint(name, startMarker);
     if (marker === marked) return;
-    const shards = await this.#look(lister);
+    const shards = await this.#look(lister, signal);
     // With another starting position it has run before: what it has no checkpoint of was opened since.
     const hasRun = marker === null && this.#progress.size > 0;
     if (!hasRun) await saveCheckpoint(name, startMarker, marking, nothingSettled);
     for (const { shardId, endingSequenceNumber } of hasRun ? [] : shards) {
       if (this.#progress.has(shardId)) continue;
-      const end = endingSequenceNumber ?? (await lister.locate(shardId, { type: 'LATEST' })) ?? 0n;
+      const patience = { ...this.#options, signal };
+      const latest = () => untilAnswered(patience, () => lister.locate(shardId, { type: 'LATEST' }));
+      const end = endingSequenceNumber ?? (await latest()) ?? 0n;
+      if (signal.aborted) return;
       await this.#save(shardId, end, nothingSettled);
     }
     await saveCheckpoint(name, startMarker, marked, nothingSettled);
@@ -195,7 +207,7 @@ export class StreamConsumer<Event> {
   ): Promise<void> {
     try {
       await consumer.run(signal);
-      if (consumer.isAtEnd) await this.#finish(shardId, reader);
+      if (consumer.isAtEnd) await this.#finish(shardId, reader, signal);
     } finally {
       this.#running.delete(shardId);
       this.#processedBefore += consumer.processed;
@@ -205,9 +217,9 @@ export class StreamConsumer<Event> {
   }
 
   /** Notes that a shard is read to its end: its children may begin, also after a restart. */
-  async #finish(shardId: ShardId, reader: StreamReader): Promise<void> {
-    const shard = (await reader.shards()).find(other => other.shardId === shardId);
-    const end = shard?.endingSequenceNumber;
+  async #finish(shardId: ShardId, reader: StreamReader, signal: AbortSignal): Promise<void> {
+    const shards = await untilAnswered({ ...this.#options, signal }, () => reader.shards());
+    const end = shards?.find(other => other.shardId === shardId)?.endingSequenceNumber;
     if (end !== undefined) await this.#save(shardId, end, nothingSettled);
   }
 
