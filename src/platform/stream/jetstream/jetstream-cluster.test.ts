@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { connectTo, NatsServer } from '../../../../test/nats-server.ts';
 import { eventually, missing, temporaryFolder, testScale } from '../../../../test/support.ts';
 import { batchOf, textOf } from '../contract/world.ts';
 import type { JetStreamStream } from './jetstream-stream.ts';
 import { JetStreamWorld, newName, readAll } from './jetstream-world.ts';
-import { connectTo, NatsServer } from './nats-server.test-process.ts';
 
 let servers: NatsServer[];
 let connection: NatsConnection;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { connectTo, NatsServer } from '../../../../test/nats-server.ts';
 import { missing, temporaryFolder, testScale } from '../../../../test/support.ts';
 import { type Clock, systemClock } from '../../../kernel/clock.ts';
 import { codeOf } from '../../../kernel/errors.ts';
@@ -10,7 +11,6 @@ import { batchOf, middleOf, type NewRecord, textOf, textsByKey } from '../contra
 import { type Gap, hasCode, streamContract } from '../contract.ts';
 import type { JetStreamStream } from './jetstream-stream.ts';
 import { appendMany, JetStreamWorld, newName, openOf, readAll } from './jetstream-world.ts';
-import { connectTo, NatsServer } from './nats-server.test-process.ts';
 import { type Fate, unreliable } from './test-connection.ts';
 
 const gaps: readonly Gap[] = [

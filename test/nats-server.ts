@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { eventually } from '../../../../test/support.ts';
+import { eventually } from './support.ts';
 
 /** As lines of its configuration. */
 export interface ServerSettings {
