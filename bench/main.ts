@@ -12,10 +12,22 @@ import { match } from './match.ts';
 import { documentOf, formatReport } from './report.ts';
 import { route } from './route.ts';
 import { type Benchmark, type CommandOptions, peerNames, readSettings } from './settings.ts';
+import { stream } from './stream.ts';
 import { table } from './table.ts';
 import { tableGrowth } from './table-growth.ts';
 
-const benchmarks: readonly Benchmark[] = [ingest, route, fanout, connect, idle, match, table, tableGrowth, ceiling];
+const benchmarks: readonly Benchmark[] = [
+  ingest,
+  route,
+  fanout,
+  connect,
+  idle,
+  match,
+  stream,
+  table,
+  tableGrowth,
+  ceiling,
+];
 
 function addBenchmark(benchmark: Benchmark): void {
   const command = program
