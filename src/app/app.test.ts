@@ -52,4 +52,32 @@ describe('an app description', () => {
       assert.equal(meaningOfTopic('app', topic), undefined, topic);
     }
   });
+
+  it('refuses functions that could not be run as they are declared', () => {
+    const functions = { count: { input: z.number() } };
+    const model = defineModel('app', { ...parts, functions });
+    const define = (options: object) => () =>
+      defineApp(model, { functions: { count: model.onInvoke('count', async () => {}, options) }, routes: [] });
+    define({ timeoutMs: 900_000, reservedConcurrency: 0, onFailure: 'count', isolated: true, memoryMegabytes: 256 })();
+    const wrong = [
+      { timeoutMs: 0 },
+      { timeoutMs: 900_001 },
+      { timeoutMs: Number.POSITIVE_INFINITY },
+      { attemptsMax: 0 },
+      { reservedConcurrency: -1 },
+      { reservedConcurrency: 1.5 },
+      { budget: { invocationsPerMinuteMax: 0 } },
+      { budget: { computeMsPerMinuteMax: Number.NaN } },
+      { memoryMegabytes: 256 },
+      { isolated: true, memoryMegabytes: 64 },
+      { eventAgeMsMax: 0 },
+      { onSuccess: 'nobody' },
+    ];
+    for (const options of wrong) assert.throws(define(options), { code: 'app.notValid' }, JSON.stringify(options));
+    const count = model.onInvoke('count', async () => {});
+    assert.throws(() => defineApp(model, { functions: {}, routes: [] }), { code: 'app.notValid' });
+    assert.throws(() => defineApp(model, { functions: { count, again: count }, routes: [] }), { code: 'app.notValid' });
+    const never = model.onSchedule({ cron: '0 0 31 2 *' }, async () => {});
+    assert.throws(() => defineApp(model, { functions: { count, never }, routes: [] }), { code: 'app.notValid' });
+  });
 });

@@ -1,4 +1,5 @@
 import { appNotValid } from './errors.ts';
+import { checkFunctionOptions } from './function-options.ts';
 import type { AppFunction, Route } from './model.ts';
 import type { AnyModel } from './topics.ts';
 
@@ -19,6 +20,7 @@ export interface App extends AppParts {
 export function defineApp(model: { readonly application: string }, parts: AppParts): App {
   const app: App = { model: model as AnyModel, ...parts }; // Models differ only in what their parts are typed as.
   checkFunctions(app);
+  checkFunctionOptions(app.model, app.functions);
   checkRoutes(app);
   return app;
 }

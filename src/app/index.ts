@@ -1,4 +1,11 @@
 export type { Aggregate, AggregateDefinition } from './aggregates.ts';
+export {
+  type AnyContext,
+  type AppFunctionReport,
+  type FunctionsChoices,
+  type Handler,
+  handlerOf,
+} from './app-functions.ts';
 export { type CapacityReport, capacityReport, type PatternUse } from './capacity-report.ts';
 export { consumerNames } from './consumers.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
@@ -45,3 +52,4 @@ export { problemsOf } from './problems.ts';
 export { Runtime, type RuntimeOptions } from './runtime.ts';
 export { tablesOf } from './table-changes.ts';
 export { commandTopic, devicePolicy, telemetryTopic } from './topics.ts';
+export { destinationRecord } from './triggers/direct.ts';

@@ -51,6 +51,7 @@ before(async () => {
     log: silentLog,
     announce: () => {},
     onFailure: error => assert.fail(String(error)),
+    functions: { concurrencyMax: 3 },
   });
   api = makeApi({ runtime, tokens, feed: new Feed(), log: silentLog, health: async () => ({}) });
   token = await tokens.issue({ user: 'alice', readOnly: false });
@@ -112,6 +113,15 @@ describe('the HTTP API', () => {
   it('ends a handler that never answers', async () => {
     const { status, body } = await clock.until(call('GET', '/v1/slow'));
     assert.deepEqual([status, body.code], [503, 'function.timedOut']);
+  });
+
+  it('refuses what it has no room for, and says when to ask again', async () => {
+    const slow = Array.from({ length: 3 }, () => call('GET', '/v1/slow'));
+    await clock.settle();
+    const { status, headers, body } = await call('DELETE', '/v1/notes/1');
+    assert.deepEqual([status, body.code, headers.get('retry-after')], [429, 'function.throttled', '1']);
+    await clock.until(Promise.all(slow));
+    assert.equal((await call('DELETE', '/v1/notes/1')).status, 204);
   });
 
   it('answers what is not there with a problem', async () => {

@@ -20,6 +20,7 @@ import {
   notJson,
   problemOf,
   readOnlyToken,
+  retryAfterSecondsOf,
   tooManyWatchers,
   unauthorized,
 } from './problems.ts';
@@ -179,6 +180,8 @@ function answerProblem(c: Context, error: unknown, log: Log): Response {
   }
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' };
   if (problem.status === 401) headers['WWW-Authenticate'] = 'Bearer';
+  const retryAfterSeconds = retryAfterSecondsOf(error);
+  if (retryAfterSeconds !== undefined) headers['Retry-After'] = String(retryAfterSeconds);
   return new Response(JSON.stringify(problem), { status: problem.status, headers });
 }
 

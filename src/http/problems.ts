@@ -1,5 +1,6 @@
 import { ApiError } from '../app/index.ts';
 import { codeOf, MimamoriError } from '../kernel/errors.ts';
+import { FunctionRefusal } from '../platform/functions/index.ts';
 
 /** RFC 9457 problem details, with our stable code and what to do. */
 export interface Problem {
@@ -20,6 +21,7 @@ const titles: Readonly<Record<number, string>> = {
   409: 'Conflict',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
   507: 'Insufficient Storage',
@@ -44,6 +46,9 @@ const statusOfCode: Readonly<Record<string, number>> = {
   'logs.questionNotValid': 400,
   'logs.tooManyFollowers': 503,
   'alarms.notFound': 404,
+  'function.throttled': 429,
+  'function.budgetExceeded': 429,
+  'function.inProgress': 409,
 };
 
 export function problemOf(error: unknown): Problem {
@@ -56,6 +61,12 @@ export function problemOf(error: unknown): Problem {
     message: 'Something went wrong on our side.',
     fix: `Try again; if it stays, look for this code in the server's log: ${codeOf(error)}.`,
   });
+}
+
+/** Seconds after which a caller that was refused may ask again; undefined: nobody knows. */
+export function retryAfterSecondsOf(error: unknown): number | undefined {
+  const ms = error instanceof FunctionRefusal ? error.retryAfterMs : undefined;
+  return ms === undefined ? undefined : Math.max(1, Math.ceil(ms / 1_000));
 }
 
 function problem(status: number, { code, message, fix }: { code: string; message: string; fix: string }): Problem {

@@ -10,6 +10,7 @@ import {
   appTable,
   type CapacityReport,
   devicePolicy,
+  type FunctionsChoices,
   Runtime,
   tablesOf,
 } from '../app/index.ts';
@@ -66,6 +67,8 @@ export interface OneThreadOptions {
   readonly log?: Log;
   /** Default: nobody is told. */
   readonly alarms?: Alarms;
+  /** How functions run. Isolated ones run as the others do: a worker would not keep to the world's clock. */
+  readonly functions?: Omit<FunctionsChoices, 'isolation'>;
   /**
    * By how much lists lag behind writes, as on AWS. Default 50 ms of the world's clock, which passes only as a test lets
    * it: code that lists what it has just written fails here, every time. 0: not at all.
@@ -292,6 +295,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     cursorKey,
     ...operations.forRuntime,
     ...(options.log && { log: options.log, appLog: undefined }),
+    functions: options.functions,
     announce: (audience, announcement) => {
       announcements.push(announcement);
       feed.announce(audience, announcement);
