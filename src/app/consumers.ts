@@ -6,6 +6,7 @@ import type { Counters } from '../kernel/counters.ts';
 import { codeOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
+import { isRefusalOf } from '../platform/functions/index.ts';
 import {
   type ConsumerSnapshot,
   type DeadLetter,
@@ -59,9 +60,6 @@ export interface ConsumersOptions {
 
 /** What is asked of a consumer while it runs. */
 type Progress = Pick<StreamConsumer<unknown>, 'consumedUpTo' | 'processed' | 'snapshot'>;
-
-/** There was no room to run: the record waits, and it costs no attempt. */
-const throttles = new Set(['function.throttled', 'function.budgetExceeded', 'store.full']);
 
 export class Consumers {
   readonly #options: ConsumersOptions;
@@ -156,7 +154,6 @@ export class Consumers {
       filteredData,
       invoke: run,
       isFinal: error => codeOf(error) === 'function.loop',
-      isThrottle: error => throttles.has(codeOf(error)),
       loadCheckpoint: (consumer, shardId) => kept.loadCheckpoint(consumer, shardId),
       loadWindow: (consumer, shardId) => kept.loadWindow(consumer, shardId),
       saveCheckpoint: (consumer, shardId, upTo, settled, window) =>
@@ -164,6 +161,8 @@ export class Consumers {
       deleteCheckpoint: (consumer, shardId) => kept.deleteCheckpoint(consumer, shardId),
       marks: marksOf?.(name),
       suspects: suspectsOf?.(name),
+      // That a function has no room, or that the app stops, is no fault of its records; nor is a full disk.
+      isThrottle: error => isRefusalOf(name, error) || codeOf(error) === 'store.full',
     });
     const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
     this.#running.push(running.catch(onFailure));

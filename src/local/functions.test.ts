@@ -492,6 +492,41 @@ describe('an effect that is done once', () => {
   });
 });
 
+describe('a function of a stream', () => {
+  const publish = ({ iot }: Pick<Context, 'iot'>, id: string) =>
+    iot.publish({
+      topic: telemetryTopic('calls', 'orders', 'till', 'order'),
+      payload: Buffer.from(JSON.stringify({ id })),
+      qos: 1,
+    });
+
+  it('waits for room and budget, loses nothing, and stops while it waits (covers S0-42)', async () => {
+    const world = new TestWorld();
+    const seen: string[] = [];
+    let running = 0;
+    const work = async ({ payload: { id } }: { payload: { id: string } }, { clock }: Context) => {
+      assert(++running <= 2);
+      await delay(clock, 100);
+      running--;
+      seen.push(id);
+    };
+    const options = { reservedConcurrency: 2, budget: { invocationsPerMinuteMax: 15, resume: 'manual' } } as const;
+    const first = await start(
+      { busy: model.onTelemetryBatch('orders', async () => {}), one: model.onTelemetry('orders', work, options) },
+      { world },
+    );
+    for (let id = 0; id < 20; id++) await first.clock.until(publish(first.context, String(id)));
+    await first.clock.advance(600_000);
+    assert.equal(seen.length, 15);
+    await first.backend.stop();
+    const second = await start({ one: model.onTelemetry('orders', work, { reservedConcurrency: 2 }) }, { world });
+    second.backend.runtime.functions.reset('one');
+    await second.clock.advance(10_000);
+    assert.equal(new Set(seen).size, 20);
+    assert.deepEqual(await second.deadOf('one'), []);
+  });
+});
+
 describe('a function that is stopped until it is reset', () => {
   it('stays so when the app is restarted', async () => {
     const world = new TestWorld();

@@ -4,17 +4,24 @@ import { functionLimits, laterLimits, onceLimits } from './limits.ts';
 
 /** An invocation that was not begun. Whoever can wait should ask again after `retryAfterMs`; it costs no attempt. */
 export class FunctionRefusal extends MimamoriError {
+  readonly functionName: string;
   /** Undefined: not before somebody has done something about it. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(retryAfterMs: number | undefined, description: ErrorDescription) {
+  constructor(functionName: string, retryAfterMs: number | undefined, description: ErrorDescription) {
     super(description);
+    this.functionName = functionName;
     this.retryAfterMs = retryAfterMs;
   }
 }
 
+/** Whether `error` says that this function was not begun, and not that one it called was not. */
+export function isRefusalOf(functionName: string, error: unknown): boolean {
+  return error instanceof FunctionRefusal && error.functionName === functionName;
+}
+
 export const functionThrottled = (functionName: string, concurrencyMax: number) =>
-  new FunctionRefusal(functionLimits.throttledRetryMs, {
+  new FunctionRefusal(functionName, functionLimits.throttledRetryMs, {
     code: 'function.throttled',
     message: `${functionName} was not run: ${concurrencyMax} invocations at once are the most it may have.`,
     fix: 'Ask again in a moment; raise reservedConcurrency if it happens often, or call it later instead of now.',
@@ -22,7 +29,7 @@ export const functionThrottled = (functionName: string, concurrencyMax: number) 
   });
 
 export const functionStopping = (functionName: string) =>
-  new FunctionRefusal(functionLimits.throttledRetryMs, {
+  new FunctionRefusal(functionName, functionLimits.throttledRetryMs, {
     code: 'function.throttled',
     message: `${functionName} was not run, or not to its end: the app is stopping.`,
     fix: 'Ask again when it has started.',
@@ -30,7 +37,7 @@ export const functionStopping = (functionName: string) =>
   });
 
 export const budgetExceeded = (functionName: string, reason: string, retryAfterMs: number | undefined) =>
-  new FunctionRefusal(retryAfterMs, {
+  new FunctionRefusal(functionName, retryAfterMs, {
     code: 'function.budgetExceeded',
     message: `${functionName} was not run: ${reason}.`,
     fix: resumeAdvice(functionName, retryAfterMs === undefined),

@@ -12,6 +12,7 @@ export {
   functionNotInvocable,
   inputNotValid,
   inputTooLarge,
+  isRefusalOf,
   outputNotValid,
 } from './errors.ts';
 export { FunctionHost, type FunctionHostOptions, type Place } from './host.ts';

@@ -8,7 +8,7 @@ import type { Counters } from '../../kernel/counters.ts';
 import { codeOf } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/random.ts';
 import { type GivenUp, type LaterEnd, toldTo } from './destinations.ts';
-import { eventTooOld, invocationInterrupted } from './errors.ts';
+import { eventTooOld, invocationInterrupted, isRefusalOf } from './errors.ts';
 import type { Place } from './host.ts';
 import type { LaterDeadLetter, LaterInvocation, LaterSettings, LaterStore } from './later.ts';
 import { laterLimits } from './limits.ts';
@@ -85,7 +85,7 @@ export class LaterAttempts {
     const { id, attempts, dueAtMs, functionName } = invocation;
     const { attemptsMax, eventAgeMsMax } = this.#settingsOf(functionName);
     const nowMs = clock.nowMs();
-    if (stopped.aborted && codeOf(error) === 'function.throttled') {
+    if (stopped.aborted && isRefusalOf(functionName, error)) {
       await this.#stored(() => store.putBack(id, nowMs, attempts - 1)); // It was told to stop: that costs no attempt.
       return { again: { atMs: nowMs } };
     }
