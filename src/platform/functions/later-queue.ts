@@ -16,6 +16,8 @@ import { laterLimits } from './limits.ts';
 export interface LaterQueueOptions extends Omit<LaterAttemptsOptions, 'stopped'> {
   readonly host: FunctionHost;
   readonly log: Log;
+  /** How many calls may be open, of a function and of all. Default: `laterLimits`. */
+  readonly bounds?: { readonly queuedPerFunctionMax: number; readonly queuedMax: number };
   /** Nothing of the function is open any more. */
   readonly onIdle?: (functionName: string) => void;
   /** Storage has failed. */
@@ -61,7 +63,8 @@ export class LaterQueue {
   async put(invocation: LaterInvocation): Promise<boolean> {
     const { functionName } = invocation;
     const line = this.#lineOf(functionName);
-    const isFull = line.queued >= laterLimits.queuedPerFunctionMax || this.#known.size >= laterLimits.queuedMax;
+    const { queuedPerFunctionMax, queuedMax } = this.#options.bounds ?? laterLimits;
+    const isFull = line.queued >= queuedPerFunctionMax || this.#known.size >= queuedMax;
     if (isFull) throw queueFull(functionName, line.queued);
     return this.#putIn(line, invocation, () => this.#options.store.put(invocation));
   }
