@@ -139,7 +139,7 @@ describe('mimamori dynamodb', { timeout: 120_000 }, () => {
     const rejects = (options: Partial<DynamoDbOptions>, code: string) =>
       assert.rejects(startDynamoDb({ ...alone, ...options }), { code });
     await rejects({ host: '0.0.0.0' }, 'dynamodb.credentialsRequired');
-    await rejects({ credentials: { accessKeyId: 'only' } }, 'dynamodb.credentialsNotValid');
+    await rejects({ credentials: { accessKeyId: 'only' } }, 'credentials.notValid');
     await rejects({ dataDirectory: '/dev/null/x' }, 'dynamodb.dataNotUsable');
     const args = ['bin/mimamori.js', 'dynamodb', '--json', '--memory', '--data', temporaryFolder()];
     const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });

@@ -6,7 +6,7 @@ import {
   credentialSourcesOf,
   dynamoDbPortDefault,
   type EndpointCredentialOptions,
-} from './dynamodb-options.ts';
+} from './endpoint-options.ts';
 import { dataOption, jsonOption, milliseconds, port } from './options.ts';
 import { reporterFor } from './report.ts';
 import { stopOnSignal } from './signals.ts';

@@ -11,6 +11,7 @@ import { deadLettersCommand } from './dead-letters.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
+import { kinesisCommand } from './kinesis.ts';
 import { logsCommand } from './logs.ts';
 import { metricsCommand } from './metrics.ts';
 import { passwdCommand } from './passwd.ts';
@@ -27,6 +28,7 @@ const program = new Command('mimamori')
   .addCommand(startCommand())
   .addCommand(brokerCommand())
   .addCommand(dynamoDbCommand())
+  .addCommand(kinesisCommand())
   .addCommand(checkCommand())
   .addCommand(exportCommand())
   .addCommand(importCommand())

@@ -20,7 +20,8 @@ import {
   credentialSourcesOf,
   dynamoDbPortDefault,
   type EndpointCredentialOptions,
-} from './dynamodb-options.ts';
+} from './endpoint-options.ts';
+import { kinesisPortDefault } from './kinesis.ts';
 import { dataOption, jsonOption, port } from './options.ts';
 import { type Reporter, reporterFor } from './report.ts';
 import { listenForHangups, stopOnSignal } from './signals.ts';
@@ -47,6 +48,8 @@ interface StartOptions extends TlsFileOptions, EndpointCredentialOptions {
   readonly redact?: readonly string[];
   readonly dynamodb: boolean;
   readonly dynamodbPort?: number;
+  readonly kinesis: boolean;
+  readonly kinesisPort?: number;
   readonly simulate: boolean;
   readonly json?: true;
 }
@@ -117,13 +120,22 @@ export function startCommand(): Command {
         .env('MIMAMORI_DYNAMODB_PORT'),
     )
     .addOption(new Option('--no-dynamodb', 'do not serve the table as DynamoDB (MIMAMORI_DYNAMODB=0)'))
+    .addOption(
+      new Option(
+        '--kinesis-port <n>',
+        `what devices send, and streams of your own, as Kinesis; default ${kinesisPortDefault}, or a free one if that is taken; 0 picks a free one`,
+      )
+        .argParser(port)
+        .env('MIMAMORI_KINESIS_PORT'),
+    )
+    .addOption(new Option('--no-kinesis', 'do not serve streams as Kinesis (MIMAMORI_KINESIS=0)'))
     .addOption(new Option('--no-simulate', "do not run the app's simulated devices (MIMAMORI_SIMULATE=0)"))
     .addOption(jsonOption());
   addEndpointCredentialOptions(command);
   return addTlsFileOptions(command)
     .addHelpText(
       'after',
-      '\nThings may show a certificate signed for their name instead of a password. SIGHUP reads certificates again.\nThe table is served to this machine only, and with credentials wherever --host says.',
+      '\nThings may show a certificate signed for their name instead of a password. SIGHUP reads certificates again.\nThe table and the streams are served to this machine only, and with credentials wherever --host says.',
     )
     .action((app: string, options: StartOptions) => start(app, options));
 }
@@ -144,7 +156,8 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     mqttPort: options.mqttPort,
     // Whoever wants a free port for MQTT does not expect a fixed one beside it.
     iotPort: options.iotPort ?? (options.mqttPort === 0 ? 0 : iotPortDefault),
-    dynamoDb: endpointOf(options),
+    dynamoDb: tableEndpointOf(options),
+    kinesis: streamEndpointOf(options),
     limits: options.limits,
     strict: options.strict,
     accountsForCapacity: options.capacity && process.env.MIMAMORI_CAPACITY !== '0',
@@ -172,20 +185,40 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
   });
   const { httpUrl: http, mqttUrl: mqtt, iotUrl: iot, webSocketUrl: ws, dynamoDbUrl } = backend;
   const table: Record<string, string> = dynamoDbUrl === undefined ? {} : { dynamodb: dynamoDbUrl };
-  reporter.started({ http, mqtt, iot, ws, ...backend.tlsUrls, ...table, page: `${http}/`, docs: `${http}/docs` });
+  const streams: Record<string, string> = backend.kinesisUrl === undefined ? {} : { kinesis: backend.kinesisUrl };
+  reporter.started({
+    http,
+    mqtt,
+    iot,
+    ws,
+    ...backend.tlsUrls,
+    ...table,
+    ...streams,
+    page: `${http}/`,
+    docs: `${http}/docs`,
+  });
   hangups.handle(() => void reloadCertificates(backend, reporter));
   if (simulationUrl) simulation = await simulate(simulationUrl, appUrl, options, backend, reporter);
 }
 
-function endpointOf(options: StartOptions): BackendOptions['dynamoDb'] {
+function tableEndpointOf(options: StartOptions): BackendOptions['dynamoDb'] {
   if (!options.dynamodb || process.env.MIMAMORI_DYNAMODB === '0') return undefined;
+  return endpointOf(options, { asked: options.dynamodbPort, usual: dynamoDbPortDefault });
+}
+
+function streamEndpointOf(options: StartOptions): BackendOptions['kinesis'] {
+  if (!options.kinesis || process.env.MIMAMORI_KINESIS === '0') return undefined;
+  return endpointOf(options, { asked: options.kinesisPort, usual: kinesisPortDefault });
+}
+
+function endpointOf(options: StartOptions, { asked, usual }: { asked: number | undefined; usual: number }) {
   const credentials = credentialSourcesOf(options);
   const hasCredentials = Object.values(credentials).some(source => source !== undefined);
   return {
     host: hasCredentials ? options.host : '127.0.0.1',
     // Whoever wants a free port for HTTP does not expect a fixed one beside it.
-    port: options.dynamodbPort ?? (options.httpPort === 0 ? 0 : dynamoDbPortDefault),
-    orFreePort: options.dynamodbPort === undefined,
+    port: asked ?? (options.httpPort === 0 ? 0 : usual),
+    orFreePort: asked === undefined,
     credentials,
     region: options.region,
   };

@@ -4,6 +4,8 @@ export interface ConnectionShares {
   readonly http: number;
   /** The DynamoDB endpoint beside an app. */
   readonly table: number;
+  /** The Kinesis endpoint beside an app. */
+  readonly streams: number;
 }
 
 export const descriptorsReserved = 256; // ours: storage, listeners, modules, threads
@@ -12,8 +14,8 @@ const descriptorsAssumed = 1_024; // where the system does not say, the usual so
 /** Three quarters of what the soft limit leaves for devices, the rest for HTTP and a little of it for tools. */
 export function connectionShares(softLimit: number): ConnectionShares {
   const available = Math.max(softLimit - descriptorsReserved, Math.floor(softLimit / 2));
-  const [mqtt, http, table] = [0.75, 0.2, 0.05].map(share => Math.floor(available * share));
-  return { mqtt, http, table };
+  const [mqtt, http, table, streams] = [0.75, 0.15, 0.05, 0.05].map(share => Math.floor(available * share));
+  return { mqtt, http, table, streams };
 }
 
 /** The soft limit of open files of this process. */

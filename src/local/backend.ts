@@ -14,12 +14,19 @@ import { memoryPressure } from '../kernel/memory-pressure.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { systemSockets } from '../kernel/sockets.ts';
 import type { AlarmChange } from '../ops/index.ts';
-import { awsShardThroughput, EmbeddedStream } from '../platform/stream/index.ts';
+import { awsShardThroughput, EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
 import { removeAddress, writeAddress } from './address-file.ts';
 import { AppSupervisor } from './app-supervisor.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
 import { GatewayOperations } from './gateway-operations.ts';
+import {
+  deviceMessages,
+  type KinesisEndpointOptions,
+  type KinesisServer,
+  kinesisConnectionsBesideApp,
+  serveKinesis,
+} from './kinesis.ts';
 import type { AppThreadData, OperationsData, TableEndpointOptions } from './messages.ts';
 import { GatewayView, newSharedState } from './shared-state.ts';
 import { readTls, type TlsFiles } from './tls-files.ts';
@@ -38,6 +45,8 @@ export interface BackendOptions {
   readonly tls?: TlsFiles & { readonly mqttPort?: number; readonly iotPort?: number };
   /** Serves the app's table over DynamoDB's protocol too. Default: not. */
   readonly dynamoDb?: Omit<TableEndpointOptions, 'credentials'> & { readonly credentials?: CredentialSources };
+  /** Serves what devices send, and streams that anybody makes, over Kinesis' protocol too. Default: not. */
+  readonly kinesis?: KinesisEndpointOptions;
   /**
    * What devices may do, and how much the table takes; `aws`: the quotas and refusals of AWS IoT Core, and throttling as
    * DynamoDB does. Default: generous.
@@ -70,6 +79,8 @@ export interface Backend {
   readonly iotUrl: string;
   /** Undefined: the table is not served. */
   readonly dynamoDbUrl: string | undefined;
+  /** Undefined: streams are not served. */
+  readonly kinesisUrl: string | undefined;
   readonly webSocketUrl: string;
   /** By scheme: mqtts, https and wss, as far as they are open. */
   readonly tlsUrls: Readonly<Record<string, string>>;
@@ -96,13 +107,16 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   const counters = new Counters();
   const memory = newSharedState();
   const view = new GatewayView(memory);
+  const streamDirectory = joinPath(dataDirectory, 'stream');
+  const tail = new LocalTail(0n);
   const stream = await EmbeddedStream.open({
     files: systemFiles,
     clock: systemClock,
-    directory: joinPath(dataDirectory, 'stream'),
+    directory: streamDirectory,
     consumedUpTo: () => view.consumedUpTo(),
     ...(options.limits === 'aws' && { throughput: awsShardThroughput }),
     onDurable: (last, generation) => {
+      tail.moveTo(last, generation);
       if (view.setLastDurable(last, generation)) supervisor.streamMoved();
     },
   });
@@ -113,7 +127,9 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   let gateway: Gateway | undefined;
   let policy: PolicyEngine | undefined;
   let mqttPort = options.mqttPort;
-  const onLoaded = async (devicePolicy: DevicePolicy): Promise<Iot> => {
+  let application = '';
+  const onLoaded = async (devicePolicy: DevicePolicy, name: string): Promise<Iot> => {
+    application = name;
     if (gateway) {
       policy?.replace(devicePolicy);
       return gateway;
@@ -161,8 +177,10 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     hangMs: options.hangMs,
     heapMegabytesMax: options.heapMegabytesMax,
   });
+  let kinesis: KinesisServer | undefined;
   const close = async () => {
     await removeAddress(systemFiles, dataDirectory);
+    await kinesis?.close();
     await gateway?.close();
     await supervisor.stop();
     await stream.close();
@@ -188,6 +206,23 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     });
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
     const tlsUrls = options.tls ? await openTlsDoors(gateway, { name, host, ...options.tls }) : {};
+    if (options.kinesis) {
+      const engine = deviceMessages({
+        shards: () => stream.shards(),
+        openReader: () => new EmbeddedStreamReader({ files: systemFiles, directory: streamDirectory, tail }),
+        setRetentionMs: () => {}, // Of a stream that is only shown, nothing is set,
+        close: async () => {}, // and it is closed by who opened it.
+      });
+      kinesis = await serveKinesis({
+        ...options.kinesis,
+        files: systemFiles,
+        directory: dataDirectory,
+        limits: options.limits ?? 'generous',
+        log,
+        own: { name: application, engine },
+        connectionsMax: kinesisConnectionsBesideApp(),
+      });
+    }
     const running = gateway;
     const httpUrl = `http://${name}:${httpPort}`;
     await writeAddress(systemFiles, dataDirectory, httpUrl);
@@ -199,6 +234,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       mqttUrl: `mqtt://${name}:${mqttPort}`,
       mqttPort,
       dynamoDbUrl,
+      kinesisUrl: kinesis?.url,
       iotUrl: `http://${name}:${iotPort}`,
       webSocketUrl: `ws://${name}:${iotPort}/mqtt`,
       tlsUrls,

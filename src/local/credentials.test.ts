@@ -37,11 +37,11 @@ describe('a credentials file', () => {
     t.after(() => rmSync(folder, { recursive: true }));
     const file = path.join(folder, 'credentials');
     await assert.rejects(readCredentials({ file }), {
-      code: 'dynamodb.credentialsNotValid',
+      code: 'credentials.notValid',
       message: /cannot be read/,
     });
     writeFileSync(file, '[default]\nregion = us-east-1\n');
-    await assert.rejects(readCredentials({ file }), { code: 'dynamodb.credentialsNotValid', message: /holds no/ });
+    await assert.rejects(readCredentials({ file }), { code: 'credentials.notValid', message: /holds no/ });
   });
 });
 
@@ -51,7 +51,7 @@ describe('credentials given directly', () => {
     const one = await readCredentials({ accessKeyId: 'id', secretAccessKey: 'secret' });
     assert.deepEqual([...(one ?? [])], [['id', 'secret']]);
     for (const half of [{ accessKeyId: 'id' }, { secretAccessKey: 's' }, { accessKeyId: '', secretAccessKey: '' }]) {
-      await assert.rejects(readCredentials(half), { code: 'dynamodb.credentialsNotValid' });
+      await assert.rejects(readCredentials(half), { code: 'credentials.notValid' });
     }
   });
 });

@@ -1,4 +1,4 @@
-/** Access keys that clients of the DynamoDB endpoint sign with: one given directly, or those of a file. */
+/** Access keys that clients of the DynamoDB and Kinesis endpoints sign with: one given directly, or those of a file. */
 import { readFile } from 'node:fs/promises';
 import { MimamoriError, messageOf } from '../kernel/errors.ts';
 
@@ -9,7 +9,7 @@ export interface CredentialSources {
   readonly file?: string;
 }
 
-/** Secrets by access key id; undefined when there is no source. Throws `dynamodb.credentialsNotValid`. */
+/** Secrets by access key id; undefined when there is no source. Throws `credentials.notValid`. */
 export async function readCredentials(sources: CredentialSources): Promise<ReadonlyMap<string, string> | undefined> {
   const { accessKeyId, secretAccessKey, file } = sources;
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
@@ -58,4 +58,4 @@ export function credentialsIn(text: string): Map<string, string> {
 }
 
 const credentialsNotValid = (what: string, fix: string) =>
-  new MimamoriError({ code: 'dynamodb.credentialsNotValid', message: `${what}.`, fix });
+  new MimamoriError({ code: 'credentials.notValid', message: `${what}.`, fix });

@@ -25,6 +25,9 @@ class Watched {
       this.#count(`open ${filePath}`);
       return this.#watch(await inner.open(filePath, options), filePath);
     },
+    list: name => inner.list(name),
+    makeDirectory: name => inner.makeDirectory(name),
+    removeDirectory: name => inner.removeDirectory(name),
     remove: async name => {
       this.#count(`remove ${name}`);
       return inner.remove(name);

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CredentialSources } from '../local/credentials.ts';
 
-/** The options of the DynamoDB endpoint, which `start` and `dynamodb` share. */
+/** The options of the DynamoDB and Kinesis endpoints, which `start`, `dynamodb` and `kinesis` share. */
 export interface EndpointCredentialOptions {
   readonly accessKey?: string;
   readonly secretKey?: string;
@@ -15,7 +15,9 @@ export const dynamoDbPortDefault = 8_000;
 export function addEndpointCredentialOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--access-key <id>', 'DynamoDB clients must sign with this key').env('MIMAMORI_ACCESS_KEY_ID'),
+      new Option('--access-key <id>', 'clients of DynamoDB and Kinesis must sign with this key').env(
+        'MIMAMORI_ACCESS_KEY_ID',
+      ),
     )
     .addOption(
       new Option(
