@@ -6,6 +6,7 @@ import { findByTime } from './log/locate.ts';
 import { findLogDirectory } from './log/segment.ts';
 import { readShardMap } from './log/shard-map-file.ts';
 import type {
+  PassedRecords,
   RecordFilter,
   SequenceNumber,
   Shard,
@@ -103,6 +104,7 @@ export class EmbeddedStreamReader implements StreamReader {
     after: SequenceNumber | null,
     bytesMax: number,
     wants?: RecordFilter,
+    passed?: PassedRecords,
   ): Promise<StreamRecord[]> {
     const range = await this.#rangeAfter(shardId, after);
     const { shard, wanted, last } = range;
@@ -116,7 +118,7 @@ export class EmbeddedStreamReader implements StreamReader {
         const lastOfBlock = lastSequenceNumberOf(header);
         if (lastOfBlock < wanted) return true;
         if (!blockIsIntact(chunk, position, header)) throw place.cursor.corruption('the checksum does not match');
-        unpackRecords(chunk, position, header, { wanted, wants, into: records });
+        unpackRecords(chunk, position, header, { wanted, wants, passed, into: records });
         bytes += blockBytesOf(header);
         place.passed = lastOfBlock;
         return true;

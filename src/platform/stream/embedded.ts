@@ -179,7 +179,9 @@ export class EmbeddedStream implements Stream, Resharding {
       const parted = this.#part(group);
       if (parted.pieces.length > 0) await this.#log.append(parted.pieces, nowMs);
       this.#tellTail();
-      for (let index = 0; index < group.length; index++) group[index].resolve(parted.appendedOf(index));
+      const { lastArrivalAtMs } = this.#log;
+      for (let index = 0; index < group.length; index++)
+        group[index].resolve(parted.appendedOf(index, lastArrivalAtMs));
     } catch (error) {
       if (codeOf(error) !== 'stream.full') this.#fail(error);
       const refusal = this.#failure ?? error;

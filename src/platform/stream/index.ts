@@ -62,6 +62,7 @@ export { checkpointNotReached } from './errors.ts';
 export { streamLimits } from './limits.ts';
 export type {
   Appended,
+  PassedRecords,
   Place,
   RecordFilter,
   Resharding,

@@ -18,8 +18,8 @@ const partingLimits = {
 /** What a group of batches becomes in the log. */
 export interface Parted {
   readonly pieces: Piece[];
-  /** What became of the batch with this index. To be asked once the pieces are in the log. */
-  appendedOf(index: number): Appended;
+  /** What became of the batch with this index. To be asked once the pieces are in the log, with when they came. */
+  appendedOf(index: number, arrivalAtMs: number): Appended;
 }
 
 /** Memory for the copies of one group at a time. */
@@ -70,7 +70,7 @@ export function partWhole(batches: readonly RecordBatch[], shard: KeptShard, scr
   });
   const { shardId } = shard;
   const placeIn = (index: number) => blockOf[index].firstSequenceNumber + BigInt(offsetOf[index]);
-  return { pieces, appendedOf: index => appendedInOrder(shardId, placeIn(index)) };
+  return { pieces, appendedOf: (index, arrivalAtMs) => appendedInOrder(shardId, placeIn(index), arrivalAtMs) };
 }
 
 function runsOf(batches: readonly RecordBatch[]): Run[] {
@@ -114,7 +114,7 @@ export function partByShard(
 ): Parted {
   const sorting = new Sorting(batches, router, throttle);
   const pieces = sorting.copyInto(scratch);
-  return { pieces, appendedOf: index => sorting.appendedOf(index) };
+  return { pieces, appendedOf: (index, arrivalAtMs) => sorting.appendedOf(index, arrivalAtMs) };
 }
 
 /** A counting sort of the records by shard: first it is decided where each goes, then each is copied there, once. */
@@ -220,9 +220,9 @@ class Sorting {
     }
   }
 
-  appendedOf(index: number): Appended {
+  appendedOf(index: number, arrivalAtMs: number): Appended {
     const firstRecord = this.#firstRecords[index];
-    return { placeOf: record => this.#placeOf(firstRecord + record), failed: this.#failed[index] };
+    return { placeOf: record => this.#placeOf(firstRecord + record), failed: this.#failed[index], arrivalAtMs };
   }
 
   #placeOf(record: number): Place {

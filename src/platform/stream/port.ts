@@ -42,6 +42,8 @@ export interface Appended {
   placeOf(index: number): Place;
   /** Records that were not kept, by index, with the reason. If one of a key failed, the later ones of it did, too. */
   readonly failed: ReadonlyMap<number, MimamoriError>;
+  /** When the stream took them, Unix epoch milliseconds. Absent when the engine does not say: Kinesis tells readers only. */
+  readonly arrivalAtMs?: number;
 }
 
 export interface Place {
@@ -73,14 +75,29 @@ export type StartingPosition =
   /** The first record at or after this instant, Unix epoch milliseconds. */
   | { readonly type: 'AT_TIMESTAMP'; readonly atMs: number };
 
+/** Is told of records that a reader passes by because a filter refuses them, in the order of the shard. No object is made. */
+export interface PassedRecords {
+  /** The records told of next stand in one block: the first of it has this number, and all came in at this time. */
+  begin(firstSequenceNumber: SequenceNumber, arrivalAtMs: number): void;
+  /** The record at this place of the block: its partition key from `keyStart` to `dataStart`, its data from there to `end`. */
+  add(index: number, bytes: Buffer, keyStart: number, dataStart: number, end: number): void;
+}
+
 export interface StreamReader {
   /**
    * Durable records after `after` (exclusive; null = oldest kept), oldest first; [] means caught up. Stops at the
    * first storage block that passes `bytesMax`. What retention has removed is passed over. Throws `stream.corrupt`,
    * once what stands before the damage was read, `stream.checkpointNotReached` and `stream.shardNotFound`.
-   * Records that `wants` refuses are left out, except for the last one: it tells how far the reader has come.
+   * Records that `wants` refuses are left out, except for the last one: it tells how far the reader has come. `passed` is
+   * told of each.
    */
-  read(shardId: ShardId, after: SequenceNumber | null, bytesMax: number, wants?: RecordFilter): Promise<StreamRecord[]>;
+  read(
+    shardId: ShardId,
+    after: SequenceNumber | null,
+    bytesMax: number,
+    wants?: RecordFilter,
+    passed?: PassedRecords,
+  ): Promise<StreamRecord[]>;
   /** Resolves when there is a record behind `after`, when the shard was closed, or when `signal` aborts. */
   waitBeyond(shardId: ShardId, after: SequenceNumber | null, signal: AbortSignal): Promise<void>;
   /** What to read after to begin at `position`: the sequence number before it, or null for the oldest. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../../kernel/random.ts';
 import { shardNotFound } from '../errors.ts';
 import type {
+  PassedRecords,
   RecordFilter,
   SequenceNumber,
   Shard,
@@ -56,10 +57,11 @@ export class JetStreamStreamReader implements StreamReader {
     after: SequenceNumber | null,
     bytesMax: number,
     wants?: RecordFilter,
+    passed?: PassedRecords,
   ): Promise<StreamRecord[]> {
     const shard = await this.#messagesOf(shardId);
     const records = await shard.read(after, bytesMax);
-    return wants ? keepWanted(records, wants) : records;
+    return wants ? keepWanted(records, wants, passed) : records;
   }
 
   async waitBeyond(shardId: ShardId, after: SequenceNumber | null, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import type { Kinesis } from '@aws-sdk/client-kinesis';
 import { type Clock, delay } from '../../../kernel/clock.ts';
 import { type Random, systemRandom } from '../../../kernel/random.ts';
 import type {
+  PassedRecords,
   RecordFilter,
   SequenceNumber,
   Shard,
@@ -51,9 +52,10 @@ export class KinesisStreamReader implements StreamReader {
     after: SequenceNumber | null,
     bytesMax: number,
     wants?: RecordFilter,
+    passed?: PassedRecords,
   ): Promise<StreamRecord[]> {
     const records = await this.#use(shardId, feed => feed.take(after, bytesMax));
-    return wants ? keepWanted(records, wants) : records;
+    return wants ? keepWanted(records, wants, passed) : records;
   }
 
   async waitBeyond(shardId: ShardId, after: SequenceNumber | null, signal: AbortSignal): Promise<void> {

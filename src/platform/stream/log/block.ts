@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { streamLimits } from '../limits.ts';
-import type { RecordFilter, SequenceNumber, StreamRecord } from '../port.ts';
+import type { PassedRecords, RecordFilter, SequenceNumber, StreamRecord } from '../port.ts';
 
 /**
  * A block is what the records of one shard in one group commit become in the log: a header, then the records. Little
@@ -115,6 +115,7 @@ export interface Unpacking {
   /** The first sequence number. */
   readonly wanted: SequenceNumber;
   readonly wants: RecordFilter | undefined;
+  readonly passed?: PassedRecords;
   readonly into: StreamRecord[];
 }
 
@@ -124,15 +125,18 @@ export interface Unpacking {
  */
 export function unpackRecords(bytes: Buffer, position: number, header: BlockHeader, unpacking: Unpacking): void {
   const { firstSequenceNumber, arrivalAtMs, count } = header;
-  const { wanted, wants, into } = unpacking;
+  const { wanted, wants, passed, into } = unpacking;
   const skip = wanted <= firstSequenceNumber ? 0 : Number(wanted - firstSequenceNumber);
   dropMarker(into, wants);
+  passed?.begin(firstSequenceNumber, arrivalAtMs);
   let at = position + header.headerBytes;
   for (let index = 0; index < count; index++) {
     const next = at + 4 + bytes.readUInt32LE(at);
     if (index >= skip) {
       const dataAt = at + recordHeaderBytes + bytes.readUInt16LE(at + 4);
-      if (!wants || index === count - 1 || wants(bytes, dataAt, next)) {
+      const isWanted = !wants || wants(bytes, dataAt, next);
+      if (!isWanted) passed?.add(index, bytes, at + recordHeaderBytes, dataAt, next);
+      if (isWanted || index === count - 1) {
         into.push({
           sequenceNumber: firstSequenceNumber + BigInt(index),
           partitionKey: bytes.toString('utf8', at + recordHeaderBytes, dataAt),
