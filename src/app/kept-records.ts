@@ -14,46 +14,55 @@ import {
   resultLetter,
 } from './dead-letters/index.ts';
 import { appTable } from './entities/index.ts';
+import type { CheckpointItem, Ledger } from './ledger/index.ts';
 
 const { tableName: TableName } = appTable;
 
 /** Nothing moves on before it is stored: each resolves once it would survive a crash. */
 export class KeptRecords {
   readonly #table: Table;
-  readonly #letters: DeadLetters;
+  readonly #letters: Pick<DeadLetters, 'keep'>;
+  readonly #ledger: Ledger | undefined;
 
-  constructor({ table, letters }: { table: Table; letters: DeadLetters }) {
-    this.#table = table;
-    this.#letters = letters;
+  constructor(options: { table: Table; letters: Pick<DeadLetters, 'keep'>; ledger?: Ledger }) {
+    this.#table = options.table;
+    this.#letters = options.letters;
+    this.#ledger = options.ledger;
   }
 
+  /** Of a consumer that the ledger counts for: what a kill left uncounted is counted before. */
   loadCheckpoint(consumer: string, shardId: ShardId): Promise<SequenceNumber | null> {
     return asCaller({ accessPattern: '$checkpoint' }, async () => {
-      const item = await this.#checkpoint(consumer, shardId);
-      return item ? BigInt(item.UpTo) : null;
+      const Item = await this.#checkpoint(consumer, shardId);
+      await this.#ledger?.open(consumer, shardId, Item);
+      return Item ? BigInt(Item.UpTo) : null;
     });
   }
 
-  /** A tumbling window that is open is kept with the checkpoint. */
+  /** The checkpoint and the account of what became of the records up to it are stored together. */
   saveCheckpoint(
     consumer: string,
     shardId: ShardId,
     upTo: SequenceNumber,
-    _settled: Settled,
+    settled: Settled = nothingSettled,
     window?: KeptWindow,
   ): Promise<void> {
-    const Item = { ...keyOf(consumer, shardId), UpTo: String(upTo), ...(window && { Window: window }) };
-    return asCaller({ accessPattern: '$checkpoint' }, async () => void (await this.#table.put({ TableName, Item })));
+    const item = { ...keyOf(consumer, shardId), UpTo: String(upTo), ...(window && { Window: window }) };
+    return asCaller({ accessPattern: '$checkpoint' }, async () => {
+      const isCounted = await this.#ledger?.save(consumer, item, settled);
+      if (isCounted !== true) await this.#table.put({ TableName, Item: item });
+    });
   }
 
-  loadWindow(consumer: string, shardId: ShardId): Promise<KeptWindow | undefined> {
-    return asCaller({ accessPattern: '$checkpoint' }, async () => (await this.#checkpoint(consumer, shardId))?.Window);
+  async loadWindow(consumer: string, shardId: ShardId): Promise<KeptWindow | undefined> {
+    const Item = await this.#checkpoint(consumer, shardId);
+    return Item?.Window as KeptWindow | undefined; // As `saveCheckpoint` put it there.
   }
 
   /** The shard is gone, or read to its end. */
-  deleteCheckpoint(consumer: string, shardId: ShardId): Promise<void> {
-    const Key = keyOf(consumer, shardId);
-    return asCaller({ accessPattern: '$checkpoint' }, async () => void (await this.#table.delete({ TableName, Key })));
+  async deleteCheckpoint(consumer: string, shardId: ShardId): Promise<void> {
+    await this.#ledger?.forget(consumer, shardId);
+    await this.#table.delete({ TableName, Key: keyOf(consumer, shardId) });
   }
 
   deadResult(command: string, result: EndedCommand, failure: Failure & { consumer: string }): Promise<void> {
@@ -81,11 +90,8 @@ export class KeptRecords {
   }
 }
 
-interface CheckpointItem {
-  readonly UpTo: string;
-  readonly Window?: KeptWindow;
-}
-
-function keyOf(consumer: string, shardId: ShardId): { readonly PK: string; readonly SK: ShardId } {
+function keyOf(consumer: string, shardId: ShardId): { PK: string; SK: ShardId } {
   return { PK: `Checkpoint-${consumer}`, SK: shardId };
 }
+
+const nothingSettled: Settled = { handled: [], filtered: [], deadLettered: [], expired: [] };

@@ -1,2 +1,3 @@
 export { type DeviceMessage, envelopeBytes, readEnvelope, topicBegins, writeEnvelope } from './envelope.ts';
 export { type AckTarget, Ingest } from './ingest.ts';
+export { type ReceivedCounts, type ReceivedMinute, ReceivedTally, tallyLimits } from './received-tally.ts';

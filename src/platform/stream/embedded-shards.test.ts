@@ -32,7 +32,6 @@ class Watched {
       this.#count(`remove ${name}`);
       return inner.remove(name);
     },
-    removeDirectory: name => inner.removeDirectory(name),
     syncDirectory: async name => {
       this.#count(`syncDirectory ${name}`);
       return inner.syncDirectory(name);

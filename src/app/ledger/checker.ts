@@ -1,0 +1,112 @@
+/** Compares the two ends of the ledger, minute by minute, once nothing of a minute is in flight any more. */
+import type { ShardId, StreamReader } from '../../platform/stream/index.ts';
+import type { Table } from '../../platform/table/index.ts';
+import { appTable } from '../entities/index.ts';
+import type { LedgerAlarms } from './alarms.ts';
+import type { ConsumerBook } from './consumer-book.ts';
+import { imbalancesOf } from './imbalance.ts';
+import { minuteOf, minuteText } from './minutes.ts';
+import { type ReceivedBook, receivedKey } from './received-book.ts';
+import { accountKey, type ShardAccount } from './shard-account.ts';
+
+const { tableName: TableName } = appTable;
+
+export interface CheckerOptions {
+  readonly table: Table;
+  readonly openReader: () => StreamReader;
+  readonly received: ReceivedBook;
+  readonly alarms: LedgerAlarms;
+}
+
+export class Checker {
+  readonly #options: CheckerOptions;
+
+  constructor(options: CheckerOptions) {
+    this.#options = options;
+  }
+
+  /** Compares what was not compared yet, up to `lastMinute`, as far as the consumer has come. */
+  async check(book: ConsumerBook, lastMinute: number): Promise<void> {
+    const { received, alarms } = this.#options;
+    if (book.checked === undefined) return; // It has not begun.
+    const { Since, UpTo } = book.checked;
+    const from = Math.max(UpTo, received.since);
+    const reader = this.#options.openReader();
+    try {
+      const last = Math.min(lastMinute, await this.#lastReceived(reader));
+      let checkedUpTo = UpTo;
+      for (const minute of await this.minutes(book, from, last)) {
+        if (!(await this.#isPassed(book, reader, minute))) break;
+        const found = imbalancesOf(await received.countsOf(minute), await book.countsOf(minute));
+        if (found.length > 0) await alarms.noteMinute(book.consumer, minute, found);
+        checkedUpTo = minute;
+      }
+      if (checkedUpTo > UpTo) await book.noteChecked({ Since, UpTo: checkedUpTo });
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** Minutes of which one of the two ends says something, oldest first: behind `after`, up to `last`. */
+  async minutes(book: ConsumerBook, after: number, last: number): Promise<number[]> {
+    if (last <= after) return [];
+    const found = new Set<number>(this.#options.received.unstoredMinutes);
+    for (const [, account] of book.accounts) for (const minute of account.unstoredMinutes) found.add(minute);
+    for (const PK of [receivedKey, accountKey(book.consumer)])
+      for (const minute of await this.#storedMinutes(PK, after, last)) found.add(minute);
+    return [...found].filter(minute => minute > after && minute <= last).sort((left, right) => left - right);
+  }
+
+  async #storedMinutes(PK: string, after: number, last: number): Promise<number[]> {
+    const minutes: number[] = [];
+    let ExclusiveStartKey: Record<string, unknown> | undefined;
+    do {
+      const page = await this.#options.table.query({
+        TableName,
+        KeyConditionExpression: 'PK = :pk AND SK BETWEEN :from AND :to',
+        ExpressionAttributeValues: { ':pk': PK, ':from': minuteText(after + 1), ':to': `${minuteText(last)}#~` },
+        ProjectionExpression: 'SK',
+        ConsistentRead: true,
+        ExclusiveStartKey,
+      });
+      for (const { SK } of page.Items ?? []) minutes.push(Number.parseInt(SK, 10));
+      ExclusiveStartKey = page.LastEvaluatedKey;
+    } while (ExclusiveStartKey !== undefined);
+    return minutes;
+  }
+
+  /** The last minute of which everything that was received is counted. */
+  async #lastReceived(reader: StreamReader): Promise<number> {
+    const { received } = this.#options;
+    const [{ shardId }] = await reader.shards();
+    const last = (await reader.locate(shardId, { type: 'LATEST' })) ?? 0n;
+    return received.upTo >= last ? Number.MAX_SAFE_INTEGER : received.lastMinute - 1;
+  }
+
+  /** Whether the consumer has nothing of the minute in flight, in any shard. */
+  async #isPassed(book: ConsumerBook, reader: StreamReader, minute: number): Promise<boolean> {
+    const farthest = [...book.accounts].reduce(
+      (most, [, { settledUpTo }]) => (settledUpTo > most ? settledUpTo : most),
+      0n,
+    );
+    for (const { shardId, endingSequenceNumber: end } of await reader.shards()) {
+      // Whoever is beyond the end of a shard has read it to its end; it may have forgotten how far it was in there.
+      if (end !== undefined && farthest > end) continue;
+      if (!(await isPassed(book.accountOf(shardId), reader, shardId, minute))) return false;
+    }
+    return true;
+  }
+}
+
+/** Nothing is left behind its position, or only what came in later. */
+async function isPassed(
+  account: ShardAccount | undefined,
+  reader: StreamReader,
+  shardId: ShardId,
+  minute: number,
+): Promise<boolean> {
+  if (account !== undefined && minuteOf(account.lastArrivalAtMs) > minute) return true;
+  const after = account?.settledUpTo ?? 0n;
+  const [next] = await reader.read(shardId, after === 0n ? null : after, 1);
+  return next === undefined || minuteOf(next.arrivalAtMs) > minute;
+}

@@ -1,0 +1,5 @@
+export { ledgerAlarm, type ShownImbalance } from './alarms.ts';
+export { type AccountedConsumer, Ledger, type LedgerOptions } from './ledger.ts';
+export { ledgerLimits } from './limits.ts';
+export type { CheckpointItem } from './shard-account.ts';
+export { namesLieInTopics, thingOf } from './thing-names.ts';
