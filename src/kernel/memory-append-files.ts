@@ -12,6 +12,15 @@ export class MemoryAppendFiles implements AppendFiles {
   /** Bytes that may still be added; what goes beyond is written in part, then ENOSPC. */
   roomBytes = Number.POSITIVE_INFINITY;
 
+  /** Files of their own with what these hold now. */
+  copy(): MemoryAppendFiles {
+    const copy = new MemoryAppendFiles();
+    for (const [name, { bytes, length }] of this.#files) {
+      copy.#files.set(name, { bytes: Buffer.from(bytes.subarray(0, length)), length });
+    }
+    return copy;
+  }
+
   list(directory: string): string[] {
     const inside = [...this.#files.keys()].filter(name => name.startsWith(directory + path.sep));
     return [...new Set(inside.map(name => path.relative(directory, name).split(path.sep)[0]))].sort();

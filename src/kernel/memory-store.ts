@@ -34,7 +34,7 @@ interface Waiter {
 export class MemoryDisk {
   readonly #clock: Clock;
   readonly #syncMs: number;
-  readonly #entries = new SortedMap<Uint8Array>();
+  readonly #entries: SortedMap<Uint8Array>;
   /** What each key changed since the last sync held then; undefined = nothing. */
   readonly #unsynced = new Map<string, Uint8Array | undefined>();
   #waiters: Waiter[] = [];
@@ -42,9 +42,18 @@ export class MemoryDisk {
   #openings = 0;
   #working = false;
 
-  constructor({ clock, syncMs = 1 }: { readonly clock: Clock; readonly syncMs?: number }) {
+  constructor(
+    { clock, syncMs = 1 }: { readonly clock: Clock; readonly syncMs?: number },
+    entries = new SortedMap<Uint8Array>(),
+  ) {
     this.#clock = clock;
+    this.#entries = entries;
     this.#syncMs = syncMs;
+  }
+
+  /** A disk of its own with what this one holds now, synced or not. */
+  copy({ clock }: { readonly clock: Clock }): MemoryDisk {
+    return new MemoryDisk({ clock, syncMs: this.#syncMs }, this.#entries.copy());
   }
 
   /** A store on what is there. One opened before refuses from now on: its process is taken for dead. */

@@ -37,6 +37,7 @@ export class TestDisk implements Files {
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
   #faults: DiskFault[] = [];
+  readonly #lasting = new Set<DiskFault>();
   #generation = 0;
   syncs = 0;
 
@@ -49,6 +50,23 @@ export class TestDisk implements Files {
   /** The next operation of that kind fails with that code. */
   failNext(fault: DiskFault): void {
     this.#faults.push(fault);
+  }
+
+  /** Every operation of that kind fails with that code until the returned function is called. */
+  failWhile(fault: DiskFault): () => void {
+    this.#lasting.add(fault);
+    return () => void this.#lasting.delete(fault);
+  }
+
+  /** A disk of its own with what this one holds now, synced or not. */
+  copy({ clock, random }: { clock: Clock; random: Random }): TestDisk {
+    const copy = new TestDisk({ clock, random, latencyMs: this.latencyMs });
+    for (const [name, { content }] of this.#names) {
+      const inode: Inode = { content: content.copy(), durable: content.copy(), unsynced: [] };
+      copy.#names.set(name, inode);
+      copy.#durableNames.set(name, inode);
+    }
+    return copy;
   }
 
   /** The process is killed: everything it held is over, but what it has written stays. */
@@ -157,7 +175,9 @@ export class TestDisk implements Files {
     };
     const fault = (operation: DiskFault['operation']) => {
       const index = this.#faults.findIndex(asked => asked.operation === operation);
-      return index < 0 ? undefined : this.#faults.splice(index, 1)[0].code;
+      if (index >= 0) return this.#faults.splice(index, 1)[0].code;
+      for (const asked of this.#lasting) if (asked.operation === operation) return asked.code;
+      return undefined;
     };
     return {
       check,

@@ -31,6 +31,13 @@ export class VirtualClock implements Clock {
     return this.#nowMs - this.#startMs;
   }
 
+  /** Until the next timer falls due, at least 0; undefined when none is set. */
+  get nextTimerInMs(): number | undefined {
+    if (this.#timers.length === 0) return undefined;
+    const next = this.#timers.reduce((least, { dueMs }) => Math.min(least, dueMs), Number.POSITIVE_INFINITY);
+    return Math.max(0, next - this.#nowMs);
+  }
+
   setTimer(delayMs: number, run: () => void): Timer {
     const timer: PendingTimer = { dueMs: this.#nowMs + Math.max(0, Math.ceil(delayMs)), order: this.#order++, run };
     this.#timers.push(timer);

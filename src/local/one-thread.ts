@@ -18,7 +18,7 @@ import { MqttClient, type MqttClientOptions } from '../device/index.ts';
 import { type Caller, Feed, makeApi, type Tokens } from '../http/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
 import { DataPlane } from '../iot/http/index.ts';
-import { Gateway, type RecoveredJournal, recoverJournal } from '../iot/mqtt/index.ts';
+import { awsLimits, Gateway, type RecoveredJournal, recoverJournal } from '../iot/mqtt/index.ts';
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import type { Alarms } from '../kernel/alarms.ts';
 import { Counters } from '../kernel/counters.ts';
@@ -30,11 +30,13 @@ import { type Random, seededRandom } from '../kernel/random.ts';
 import { TestDisk } from '../kernel/test-disk.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { AlarmBook, type LogReader, quietMs } from '../ops/index.ts';
+import type { InvocationReport } from '../platform/functions/index.ts';
 import { awsShardThroughput, EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
 import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts';
 import { type Accounting, accountingFor } from './accounting.ts';
 import { AppOperations } from './app-operations.ts';
 import { healthOf } from './health.ts';
+import type { Seams } from './seams.ts';
 
 const streamDirectory = '/stream';
 const sessionsDirectory = '/sessions';
@@ -50,16 +52,25 @@ export class TestWorld {
   readonly iotDisk: MemoryDisk;
   readonly sockets: MemorySockets;
   /** Lines of the logs, and the alarms. */
-  readonly logFiles = new MemoryAppendFiles();
+  readonly logFiles: MemoryAppendFiles;
 
-  constructor(seed = 1) {
-    this.clock = new VirtualClock();
+  constructor(seed = 1, { startMs, copyOf }: WorldOptions = {}) {
+    this.clock = new VirtualClock(startMs ?? copyOf?.clock.nowMs());
     this.random = seededRandom(seed);
-    this.disk = new TestDisk({ clock: this.clock, random: this.random });
-    this.tableDisk = new MemoryDisk({ clock: this.clock });
-    this.iotDisk = new MemoryDisk({ clock: this.clock });
+    const { clock, random } = this;
+    this.disk = copyOf?.disk.copy({ clock, random }) ?? new TestDisk({ clock, random });
+    this.tableDisk = copyOf?.tableDisk.copy({ clock }) ?? new MemoryDisk({ clock });
+    this.iotDisk = copyOf?.iotDisk.copy({ clock }) ?? new MemoryDisk({ clock });
+    this.logFiles = copyOf?.logFiles.copy() ?? new MemoryAppendFiles();
     this.sockets = new MemorySockets(this.clock);
   }
+}
+
+export interface WorldOptions {
+  /** Its time at the beginning, Unix epoch milliseconds. Default: that of `copyOf`, or the first of January 2026. */
+  readonly startMs?: number;
+  /** Its disks hold what those of this one hold now. */
+  readonly copyOf?: TestWorld;
 }
 
 export interface OneThreadOptions {
@@ -74,8 +85,10 @@ export interface OneThreadOptions {
    * it: code that lists what it has just written fails here, every time. 0: not at all.
    */
   readonly indexLagMs?: number;
-  /** `aws`: throttles the table as DynamoDB does. Default: not. */
+  /** `aws`: throttles the table as DynamoDB does, and refuses devices what AWS IoT Core refuses. Default: neither. */
   readonly limits?: 'generous' | 'aws';
+  /** Default: nothing stands between the parts. */
+  readonly seams?: Seams;
 }
 
 const indexLagMsDefault = 50; // ours: on AWS it is milliseconds, now and then more
@@ -190,13 +203,23 @@ export class OneThreadBackend {
 
   /** Everything that was not synced is lost, as is everything in memory. Start another backend on the same world. */
   powerCut(): void {
-    const { disk, tableDisk, iotDisk, sockets } = this.world;
-    sockets.cut();
-    this.gateway.halt();
-    void this.runtime.close();
+    const { disk, tableDisk, iotDisk } = this.world;
+    this.#end();
     disk.powerCut();
     tableDisk.crash();
     iotDisk.crash();
+  }
+
+  /** Everything in memory is lost; what was written stays, synced or not. Start another backend on the same world. */
+  kill(): void {
+    this.#end();
+    this.world.disk.kill();
+  }
+
+  #end(): void {
+    this.world.sockets.cut();
+    this.gateway.halt();
+    void this.runtime.close();
   }
 }
 
@@ -241,6 +264,7 @@ interface BackendParts {
 
 async function startParts(app: App, world: TestWorld, options: OneThreadOptions): Promise<BackendParts> {
   const { clock, random, disk, sockets } = world;
+  const { seams = {} } = options;
   const files = world.logFiles;
   const book = new AlarmBook({ files, directory: operationsDirectory, clock, quietMs });
   const operations = new AppOperations({
@@ -273,29 +297,36 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const policy = new PolicyEngine(devicePolicy(app.model));
   const access = new ThingAccess({ things, policy });
   const counters = new Counters();
-  const iot = { clock, random, counters, log, sockets, access, things, stream, sessions };
-  const gateway = new Gateway({ ...iot, onFailure });
+  const limits = options.limits === 'aws' ? awsLimits : undefined;
+  const iot = { clock, random, counters, log, sockets, access, things, sessions, limits };
+  const gateway = new Gateway({ ...iot, stream: seams.stream?.(stream) ?? stream, onFailure });
   const tableStore = await openMemoryStore({ clock, disk: world.tableDisk });
   const accounting = accountingFor({ clock, limits: options.limits, hasLedger: true });
-  const { meter } = accounting;
+  const meter = accounting.meter && (seams.meter?.(accounting.meter) ?? accounting.meter);
   const { indexLagMs = indexLagMsDefault } = options;
   const engine = await openEngine({ store: tableStore, clock, random, tables: tablesOf(app), meter, indexLagMs });
   accounting.follow(engine);
   const table = tableOn(engine);
   const feed = new Feed();
+  const changes = table.changesOf(appTable.tableName);
+  const onInvocation = (report: InvocationReport) => {
+    operations.noteInvocation(report);
+    seams.onInvocation?.(report);
+  };
+  const openReader = () => new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail });
   const runtime = new Runtime({
     app,
-    table,
-    changes: table.changesOf(appTable.tableName),
-    openReader: () => new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail }),
+    table: seams.table?.(table) ?? table,
+    changes: seams.changes?.(changes) ?? changes,
+    openReader: () => seams.reader?.(openReader()) ?? openReader(),
     newest: () => tail.lastSequenceNumber(),
-    iot: gateway,
+    iot: seams.iot?.(gateway) ?? gateway,
     clock,
     random,
     cursorKey,
     ...operations.forRuntime,
     ...(options.log && { log: options.log, appLog: undefined }),
-    functions: options.functions,
+    functions: { ...options.functions, onInvocation },
     announce: (audience, announcement) => {
       announcements.push(announcement);
       feed.announce(audience, announcement);
