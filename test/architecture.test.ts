@@ -17,7 +17,19 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   app: ['kernel', 'iot', 'platform/stream', 'platform/table', 'platform/functions'],
   http: ['kernel', 'ops', 'app', 'platform/stream', 'platform/table', 'platform/functions'],
   local: ['kernel', 'ops', 'iot', 'platform/stream', 'platform/table', 'platform/functions', 'app', 'http', 'device'],
-  cli: ['kernel', 'ops', 'iot', 'platform/table', 'app', 'http', 'local'],
+  testing: [
+    'kernel',
+    'ops',
+    'iot',
+    'platform/stream',
+    'platform/table',
+    'platform/functions',
+    'app',
+    'http',
+    'device',
+    'local',
+  ],
+  cli: ['kernel', 'ops', 'iot', 'platform/table', 'app', 'http', 'local', 'testing'],
 };
 
 /** Engines that most apps do without have an entry of their own, or everybody would wait for them to be loaded. */

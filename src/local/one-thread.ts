@@ -31,7 +31,13 @@ import { TestDisk } from '../kernel/test-disk.ts';
 import { VirtualClock } from '../kernel/virtual-clock.ts';
 import { AlarmBook, type LogReader, quietMs } from '../ops/index.ts';
 import type { InvocationReport } from '../platform/functions/index.ts';
-import { awsShardThroughput, EmbeddedStream, EmbeddedStreamReader, LocalTail } from '../platform/stream/index.ts';
+import {
+  awsShardThroughput,
+  EmbeddedStream,
+  EmbeddedStreamReader,
+  LocalTail,
+  type StreamReader,
+} from '../platform/stream/index.ts';
 import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts';
 import { type Accounting, accountingFor } from './accounting.ts';
 import { AppOperations } from './app-operations.ts';
@@ -112,6 +118,7 @@ export class OneThreadBackend {
   readonly #sessions: RecoveredJournal;
   readonly #accounting: Accounting;
   readonly #indexLagMs: number;
+  readonly #openReader: () => StreamReader;
   readonly #api: ReturnType<typeof makeApi>;
   readonly #dataPlane: DataPlane;
   readonly #tokens = new PlainTokens();
@@ -131,6 +138,7 @@ export class OneThreadBackend {
     this.#sessions = parts.sessions;
     this.#accounting = parts.accounting;
     this.#indexLagMs = parts.indexLagMs;
+    this.#openReader = parts.openReader;
     this.#api = parts.api;
     this.#dataPlane = new DataPlane(parts.gateway);
   }
@@ -144,6 +152,11 @@ export class OneThreadBackend {
     return world.clock.until(startParts(app, world, options).then(parts => new OneThreadBackend(parts)));
   }
 
+  /** Of the messages in the stream, durable ones only. */
+  openReader(): StreamReader {
+    return this.#openReader();
+  }
+
   /** A connected device. */
   connect(
     options: Pick<MqttClientOptions, 'clientId' | 'username' | 'password'> & Partial<MqttClientOptions>,
@@ -153,22 +166,32 @@ export class OneThreadBackend {
   }
 
   /** One HTTP request as `user`; undefined sends no token. Time passes as far as the answer needs. */
-  async request(user: string | undefined, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+  request(user: string | undefined, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+    return this.world.clock.until(this.ask(user, method, path, body));
+  }
+
+  /** The same for whoever moves time. */
+  async ask(user: string | undefined, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
     const token = user === undefined ? undefined : await this.#tokens.issue({ user, readOnly: false });
     const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     const request = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
-    const answer = await this.world.clock.until(Promise.resolve(this.#api.request(path, request)));
+    const answer = await this.#api.request(path, request);
     const text = await answer.text();
     return { status: answer.status, body: text && JSON.parse(text) };
   }
 
   /** One POST of a device that has no connection, e.g. to `/topics/a/b?qos=1`. Time passes as far as the answer needs. */
-  async post({ username, password }: DeviceCredentials, url: string, body: unknown): Promise<ApiAnswer> {
+  post(credentials: DeviceCredentials, url: string, body: unknown): Promise<ApiAnswer> {
+    return this.world.clock.until(this.askGateway(credentials, url, body));
+  }
+
+  /** The same for whoever moves time. */
+  async askGateway({ username, password }: DeviceCredentials, url: string, body: unknown): Promise<ApiAnswer> {
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
     const payload = Readable.from([Buffer.from(JSON.stringify(body))]);
     const call = Object.assign(payload, { method: 'POST', url, headers: { authorization } });
-    const answer = await this.world.clock.until(this.#dataPlane.answer(call, { remoteAddress: '127.0.0.1' }));
+    const answer = await this.#dataPlane.answer(call, { remoteAddress: '127.0.0.1' });
     assert(answer); // Nobody leaves before it is there.
     return { status: answer.status, body: JSON.parse(JSON.stringify(answer.body)) };
   }
@@ -260,6 +283,7 @@ interface BackendParts {
   readonly api: ReturnType<typeof makeApi>;
   readonly accounting: Accounting;
   readonly indexLagMs: number;
+  readonly openReader: () => StreamReader;
 }
 
 async function startParts(app: App, world: TestWorld, options: OneThreadOptions): Promise<BackendParts> {
@@ -353,5 +377,6 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     api,
     accounting,
     indexLagMs,
+    openReader,
   };
 }

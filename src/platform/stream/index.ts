@@ -58,7 +58,7 @@ export { StreamConsumer, type StreamConsumerOptions } from './consumers/stream-c
 export { EmbeddedStream, onlyShard } from './embedded.ts';
 export type { EmbeddedStreamOptions } from './embedded-options.ts';
 export { EmbeddedStreamReader } from './embedded-reader.ts';
-export { checkpointNotReached } from './errors.ts';
+export { checkpointNotReached, streamFull } from './errors.ts';
 export { streamLimits } from './limits.ts';
 export type {
   Appended,

@@ -13,6 +13,7 @@ export {
   isConditionFailure,
   rewordedRefusal,
   TableError,
+  ThrottledError,
   TransactionCanceledError,
 } from './errors.ts';
 export { tableLimits } from './limits.ts';

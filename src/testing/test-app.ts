@@ -1,0 +1,282 @@
+/** A running app in the hands of a test. */
+
+import type { Repositories } from '../app/entities/repository-types.ts';
+import type { App, CapacityReport } from '../app/index.ts';
+import type { ThingCredentials } from '../iot/port.ts';
+import { asCaller } from '../kernel/callers.ts';
+import { codeOf, messageOf } from '../kernel/errors.ts';
+import { type ApiAnswer, TestWorld } from '../local/one-thread.ts';
+import type { DevicePlace } from './devices/device-place.ts';
+import { PostingDevice } from './devices/posting-device.ts';
+import { type ConnectOptions, VirtualDevice } from './devices/virtual-device.ts';
+import { appClosed, backendFailed, credentialsNotKnown, optionsNotValid, unexpected } from './errors.ts';
+import { Evidence } from './evidence/evidence.ts';
+import type { SeenMessage } from './evidence/messages.ts';
+import type { SeenAlarm, SeenInvocation, SeenLine } from './evidence/noted.ts';
+import {
+  commandsIn,
+  deadLettersIn,
+  entitiesIn,
+  readItems,
+  type SeenCommand,
+  type SeenDeadLetter,
+  type SeenItem,
+} from './evidence/stored.ts';
+import type { Faults } from './faults/faults.ts';
+import { testingLimits } from './limits.ts';
+import type { EntityName, EntityOf, ModelParts } from './model-types.ts';
+import { Snapshot } from './snapshot.ts';
+import { TestUser } from './test-user.ts';
+import { type Duration, durationMs } from './world/durations.ts';
+import { type Kept, testCaller } from './world/kept.ts';
+import { copiesOf, type Running, startRunning } from './world/running.ts';
+import { TestTime } from './world/test-time.ts';
+import { watchedCalls } from './world/watched-calls.ts';
+
+export interface DeviceOptions extends ConnectOptions {
+  /** Default true. */
+  readonly isConnected?: boolean;
+}
+
+export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposable {
+  readonly model: M;
+  readonly faults: Faults;
+  readonly #app: App | URL;
+  readonly #kept: Kept;
+  readonly #time: TestTime;
+  readonly #devices = new Map<string, VirtualDevice<M>>();
+  #running: Running | undefined;
+  #isClosed = false;
+
+  /** By `startApp`. */
+  constructor({ app, model, kept, running }: { app: App | URL; model: M; kept: Kept; running: Running }) {
+    this.#app = app;
+    this.model = model;
+    this.#kept = kept;
+    this.faults = kept.faults;
+    this.#running = running;
+    this.#time = new TestTime({
+      clock: kept.world.clock,
+      activity: () => this.#now.activity,
+      throwProblems: () => this.#throwProblems(),
+    });
+  }
+
+  // --- Time -------------------------------------------------------------------------------------------------------
+
+  /** What its clock says. */
+  now(): Date {
+    return new Date(this.#kept.world.clock.nowMs());
+  }
+
+  /** Lets so much time pass, and everything happen that falls due. Throws what the app did wrong meanwhile. */
+  advance(duration: Duration): Promise<void> {
+    return this.#time.advance(durationMs(duration));
+  }
+
+  /** Lets time pass until then. Throws `testing.optionsNotValid` when it is past. */
+  at(time: Date | string): Promise<void> {
+    const ms = new Date(time).getTime() - this.#kept.world.clock.nowMs();
+    if (!(ms >= 0))
+      throw optionsNotValid(`It is ${this.now().toISOString()}: ${time} is past, or no time.`, 'Give a later time.');
+    return this.#time.advance(ms);
+  }
+
+  /**
+   * Lets time pass just until nothing is under way: functions have ended, consumers have handled what there was, lists
+   * show it. Commands that wait for an answer, and schedules, wait on. Throws `testing.notIdle` and what the app did wrong.
+   */
+  runUntilIdle({ within = testingLimits.idleMsMax }: { readonly within?: Duration } = {}): Promise<void> {
+    return this.#time.runUntilIdle(durationMs(within));
+  }
+
+  // --- Devices and users ------------------------------------------------------------------------------------------
+
+  /** The device of this name, registered if it is not yet, and connected. The same one when it is asked for again. */
+  async device(thingName: string, options: DeviceOptions = {}): Promise<VirtualDevice<M>> {
+    const { isConnected = true, ...how } = options;
+    let device = this.#devices.get(thingName);
+    if (device === undefined) {
+      device = new VirtualDevice(this.#place(), await this.#register(thingName));
+      this.#devices.set(thingName, device);
+    }
+    if (isConnected) await device.connect(how);
+    return device;
+  }
+
+  /** The same for a device that posts over HTTP and holds no connection. */
+  async postingDevice(thingName: string): Promise<PostingDevice<M>> {
+    return new PostingDevice(this.#place(), await this.#register(thingName));
+  }
+
+  /** Somebody with a token for this name; undefined: with none. */
+  user(name: string | undefined): TestUser {
+    return new TestUser(name, (...request) => this.#ask(...request));
+  }
+
+  // --- What is stored ---------------------------------------------------------------------------------------------
+
+  /** The entities, as functions have them; time passes as far as each call needs. Nothing of it is accounted for. */
+  get entities(): Repositories<M['entities']> {
+    const { entities } = this.#now.backend.runtime.context;
+    const watched = watchedCalls(entities, 'entities', (name, call) => {
+      const result = asCaller({ functionName: testCaller }, call);
+      return result instanceof Promise ? this.#time.until(name, result) : result;
+    });
+    return watched as unknown as Repositories<M['entities']>; // The model is that of the app.
+  }
+
+  /** What is stored of an entity. */
+  async items<Name extends EntityName<M>>(entity: Name): Promise<Evidence<EntityOf<M, Name>>> {
+    const found = entitiesIn(await this.#readItems(), entity);
+    return new Evidence(`items of ${entity}`, found as EntityOf<M, Name>[]); // As the repository put them there.
+  }
+
+  /** Everything in the table, as it lies there. */
+  async records(): Promise<Evidence<SeenItem>> {
+    return new Evidence('records', await this.#readItems());
+  }
+
+  async commands(): Promise<Evidence<SeenCommand>> {
+    return new Evidence('commands', commandsIn(await this.#readItems()));
+  }
+
+  /** What could not be handled. */
+  async deadLetters(): Promise<Evidence<SeenDeadLetter>> {
+    return new Evidence('dead letters', deadLettersIn(await this.#readItems()));
+  }
+
+  // --- What has happened ------------------------------------------------------------------------------------------
+
+  get messages(): Evidence<SeenMessage> {
+    return this.#kept.messages.evidence();
+  }
+
+  /** Of functions and routes, ended ones, in the order they ended. */
+  get invocations(): Evidence<SeenInvocation> {
+    return new Evidence('invocations', this.#kept.invocations.all());
+  }
+
+  get alarms(): Evidence<SeenAlarm> {
+    return new Evidence('alarms', this.#kept.alarms.all());
+  }
+
+  get logs(): Evidence<SeenLine> {
+    return new Evidence('log lines', this.#kept.log.all());
+  }
+
+  /** What functions and routes have used of the table since the last start. */
+  capacity(): CapacityReport {
+    return this.#now.backend.capacity();
+  }
+
+  /** Why storage gave up, if it did. Whoever takes it is not told again. */
+  takeFailures(): unknown[] {
+    return this.#now.backend.failures.splice(0);
+  }
+
+  // --- Its life ---------------------------------------------------------------------------------------------------
+
+  /** Stops in order and starts again; devices are offline until they connect. */
+  async restart(): Promise<void> {
+    await this.#time.alone(() => this.#now.backend.stop());
+    await this.#startAgain();
+  }
+
+  /** The process is killed and started again: what it had only in memory is lost. */
+  async kill(): Promise<void> {
+    this.#now.backend.kill();
+    await this.#startAgain();
+  }
+
+  /** The power is cut, and comes back: what was not synced is lost, too, or torn, by the seed's chance. */
+  async cutPower(): Promise<void> {
+    this.#now.backend.powerCut();
+    await this.#startAgain();
+  }
+
+  /** As it is when nothing is under way, for others to start from. It runs on. */
+  async snapshot(): Promise<Snapshot> {
+    await this.runUntilIdle();
+    const { world, credentials } = this.#kept;
+    return new Snapshot(new TestWorld(1, { copyOf: world }), credentials);
+  }
+
+  /** Ends it. Throws what it did wrong and nobody has been told yet. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.faults.stopAll();
+    const running = this.#running;
+    this.#running = undefined;
+    await this.#time.alone(async () => running?.backend.stop());
+    this.#throwKept();
+  }
+
+  // --- Inside -----------------------------------------------------------------------------------------------------
+
+  get #now(): Running {
+    if (!this.#running) throw appClosed();
+    return this.#running;
+  }
+
+  async #startAgain(): Promise<void> {
+    await this.#time.alone(async () => {
+      await this.#kept.world.clock.settle();
+      this.#running = await startRunning(await copiesOf(this.#app, this.#kept), this.#kept);
+    });
+  }
+
+  #ask(...request: Parameters<Running['backend']['ask']>): Promise<ApiAnswer> {
+    const [, method, path] = request;
+    return this.#time.until(`${method} ${path} is answered`, this.#now.backend.ask(...request));
+  }
+
+  #place(): DevicePlace<M> {
+    const { world, faults, onProblem } = this.#kept;
+    return {
+      model: this.model,
+      clock: world.clock,
+      sockets: world.sockets,
+      port: () => this.#now.backend.mqttPort,
+      activity: () => this.#now.activity,
+      faults,
+      onProblem,
+      until: (what, work) => this.#time.until(what, work),
+      untilTrue: (isDone, withinMs) => this.#time.untilTrue(isDone, withinMs),
+      settle: () => this.#time.settle(),
+      askGateway: (...call) => this.#now.backend.askGateway(...call),
+    };
+  }
+
+  async #register(thingName: string): Promise<ThingCredentials> {
+    const { credentials } = this.#kept;
+    const known = credentials.get(thingName);
+    if (known !== undefined) return known;
+    const creating = this.#now.backend.gateway.createThing(thingName).catch(error => {
+      throw codeOf(error) === 'thing.exists' ? credentialsNotKnown(thingName) : error;
+    });
+    const created = await this.#time.until(`${thingName} is registered`, creating);
+    credentials.set(thingName, created);
+    return created;
+  }
+
+  #readItems(): Promise<SeenItem[]> {
+    const { table } = this.#now.backend;
+    return asCaller({ functionName: testCaller }, () => this.#time.until('the table is read', readItems(table)));
+  }
+
+  #throwProblems(): void {
+    const failures = this.takeFailures();
+    if (failures.length > 0) throw backendFailed(failures[0], messageOf(failures[0]));
+    this.#throwKept();
+  }
+
+  #throwKept(): void {
+    const [first, ...others] = this.#kept.problems.splice(0);
+    if (first === undefined) return;
+    if (others.length === 0) throw first;
+    const messages = [first, ...others].map(messageOf).join(' ');
+    throw unexpected(`Several things went wrong: ${messages}`, 'Look at each of them, the first one first.');
+  }
+}
