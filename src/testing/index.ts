@@ -1,2 +1,10 @@
+export type { PostingDevice } from './devices/posting-device.ts';
+export type { VirtualDevice } from './devices/virtual-device.ts';
+export type { Evidence } from './evidence/evidence.ts';
+export type { Fault, FaultOptions } from './faults/fault.ts';
+export { defineFixtures } from './fixtures/fixture-file.ts';
+export { type FixtureOptions, fixtures } from './fixtures/fixtures.ts';
+export type { Snapshot } from './snapshot.ts';
 export { type StartOptions, startApp } from './start-app.ts';
-export { type DeviceOptions, TestApp } from './test-app.ts';
+export type { DeviceOptions, TestApp } from './test-app.ts';
+export type { TestUser } from './test-user.ts';

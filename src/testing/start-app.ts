@@ -2,6 +2,7 @@ import type { App } from '../app/index.ts';
 import type { Log } from '../kernel/log.ts';
 import { TestWorld } from '../local/one-thread.ts';
 import { optionsNotValid } from './errors.ts';
+import type { FixtureOptions } from './fixtures/fixtures.ts';
 import type { ModelParts } from './model-types.ts';
 import type { Snapshot } from './snapshot.ts';
 import { TestApp } from './test-app.ts';
@@ -20,6 +21,8 @@ export interface StartOptions<M extends ModelParts> {
   readonly from?: Snapshot;
   /** Strictness to leave out, each with the reason. Default: as strict as the cloud. */
   readonly lenient?: Leniency;
+  /** How entities are made up; the seed is that of the app, unless it is given. */
+  readonly fixtures?: FixtureOptions;
   /** Where its log goes besides `app.logs`. Default: nowhere. */
   readonly log?: Log;
 }
@@ -48,7 +51,7 @@ export async function startApp<const M extends ModelParts = ModelParts>(
   const running = await startRunning(copies, kept);
   // Without a model the types are those of any; with one they are the app's own, which is what was checked above.
   const typed = (model ?? copies[0].model) as unknown as M;
-  return new TestApp<M>({ app, model: typed, kept, running });
+  return new TestApp<M>({ app, model: typed, fixtures: { seed, ...options.fixtures }, kept, running });
 }
 
 function startMsOf(startAt: Date | string | undefined): number | undefined {

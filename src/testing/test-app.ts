@@ -23,6 +23,9 @@ import {
   type SeenItem,
 } from './evidence/stored.ts';
 import type { Faults } from './faults/faults.ts';
+import { completed, type EntityLists, readFixtureFile, type WholeEntities } from './fixtures/fixture-file.ts';
+import { type FixtureOptions, type Fixtures, fixtures } from './fixtures/fixtures.ts';
+import { inLoads, storeEntities } from './fixtures/store-entities.ts';
 import { testingLimits } from './limits.ts';
 import type { EntityName, EntityOf, ModelParts } from './model-types.ts';
 import { Snapshot } from './snapshot.ts';
@@ -38,10 +41,21 @@ export interface DeviceOptions extends ConnectOptions {
   readonly isConnected?: boolean;
 }
 
+export interface TestAppParts<M extends ModelParts> {
+  readonly app: App | URL;
+  readonly model: M;
+  readonly fixtures: FixtureOptions;
+  readonly kept: Kept;
+  readonly running: Running;
+}
+
 export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposable {
   readonly model: M;
   readonly faults: Faults;
+  /** Valid entities and payloads that are not stored. */
+  readonly make: Fixtures<M>;
   readonly #app: App | URL;
+  readonly #fixtureOptions: FixtureOptions;
   readonly #kept: Kept;
   readonly #time: TestTime;
   readonly #devices = new Map<string, VirtualDevice<M>>();
@@ -49,9 +63,11 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   #isClosed = false;
 
   /** By `startApp`. */
-  constructor({ app, model, kept, running }: { app: App | URL; model: M; kept: Kept; running: Running }) {
+  constructor({ app, model, fixtures: fixtureOptions, kept, running }: TestAppParts<M>) {
     this.#app = app;
     this.model = model;
+    this.#fixtureOptions = fixtureOptions;
+    this.make = fixtures(model, fixtureOptions);
     this.#kept = kept;
     this.faults = kept.faults;
     this.#running = running;
@@ -124,6 +140,35 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
       return result instanceof Promise ? this.#time.until(name, result) : result;
     });
     return watched as unknown as Repositories<M['entities']>; // The model is that of the app.
+  }
+
+  /** Stores a valid entity with what is given, as the app would; the rest is made up. */
+  async create<Name extends EntityName<M>>(
+    entity: Name,
+    given?: Parameters<Fixtures<M>[Name]>[0],
+  ): Promise<EntityOf<M, Name>> {
+    const [created] = await this.#store(entity, [this.make[entity](given)]);
+    return created;
+  }
+
+  async createMany<Name extends EntityName<M>>(
+    entity: Name,
+    count: number,
+    given?: Parameters<Fixtures<M>[Name]['many']>[1],
+  ): Promise<EntityOf<M, Name>[]> {
+    return this.#store(entity, this.make[entity].many(count, given));
+  }
+
+  /** Stores entities of several kinds, in the order they are given; what they lack is made up. */
+  load(entities: EntityLists<M>): Promise<void> {
+    return this.#storeAll(completed(this.model, entities, 'what is to be loaded', this.#fixtureOptions));
+  }
+
+  /** The same from a JSON file, or from a module with `defineFixtures`. Throws `testing.fixtureNotValid`. */
+  async loadFile(file: URL): Promise<WholeEntities<M>> {
+    const entities = await readFixtureFile(this.model, file, this.#fixtureOptions);
+    await this.#storeAll(entities);
+    return entities;
   }
 
   /** What is stored of an entity. */
@@ -259,6 +304,20 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     const created = await this.#time.until(`${thingName} is registered`, creating);
     credentials.set(thingName, created);
     return created;
+  }
+
+  async #storeAll(entities: Readonly<Record<string, object[] | undefined>>): Promise<void> {
+    for (const [entity, list] of Object.entries(entities)) await this.#store(entity, list ?? []);
+  }
+
+  /** As the app itself would; lists show them afterwards. */
+  async #store<Entity extends object>(entity: string, list: Entity[]): Promise<Entity[]> {
+    const { activity, backend } = this.#now;
+    for (const some of inLoads(list)) {
+      await this.#time.until(`${some.length} of ${entity} are stored`, storeEntities(backend.runtime, entity, some));
+    }
+    await this.#time.advance(Math.max(0, activity.indexesLagUntilMs - this.#kept.world.clock.monotonicMs()));
+    return list;
   }
 
   #readItems(): Promise<SeenItem[]> {
