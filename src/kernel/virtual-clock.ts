@@ -31,13 +31,6 @@ export class VirtualClock implements Clock {
     return this.#nowMs - this.#startMs;
   }
 
-  /** Until the next timer falls due, at least 0; undefined when none is set. */
-  get nextTimerInMs(): number | undefined {
-    if (this.#timers.length === 0) return undefined;
-    const next = this.#timers.reduce((least, { dueMs }) => Math.min(least, dueMs), Number.POSITIVE_INFINITY);
-    return Math.max(0, next - this.#nowMs);
-  }
-
   setTimer(delayMs: number, run: () => void): Timer {
     const timer: PendingTimer = { dueMs: this.#nowMs + Math.max(0, Math.ceil(delayMs)), order: this.#order++, run };
     this.#timers.push(timer);
@@ -65,6 +58,14 @@ export class VirtualClock implements Clock {
     while (this.#runNext(endMs)) await this.settle();
     this.#nowMs = endMs;
     await this.settle();
+  }
+
+  /**
+   * Time passes to the next timer, if one falls due within `ms`, and it runs. Nothing that it makes possible is waited for:
+   * `settle` does that.
+   */
+  passToNextTimer(ms: number): boolean {
+    return this.#runNext(this.#nowMs + ms);
   }
 
   /** Somebody sets the wall clock forward, or back with a negative number. No time passes, so no timer falls due. */

@@ -152,6 +152,11 @@ export class OneThreadBackend {
     return world.clock.until(startParts(app, world, options).then(parts => new OneThreadBackend(parts)));
   }
 
+  /** Bytes of messages, and of what sessions must remember, whose durability is awaited. */
+  get pendingBytes(): number {
+    return this.stream.pendingBytes + this.#sessions.stream.pendingBytes;
+  }
+
   /** Of the messages in the stream, durable ones only. */
   openReader(): StreamReader {
     return this.#openReader();

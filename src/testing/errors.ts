@@ -76,7 +76,7 @@ export const unexpected = (message: string, fix: string) =>
 export const requestRefused = (request: string, status: number, problem: string) =>
   new MimamoriError({
     code: 'testing.requestRefused',
-    message: `${request} was answered ${status}: ${problem}.`,
+    message: `${request} was answered ${status}: ${problem.replace(/\.$/, '')}.`,
     fix: 'If it was to be refused, ask with `ask`, which gives status and body.',
   });
 

@@ -2,14 +2,14 @@
 
 import type { Repositories } from '../app/entities/repository-types.ts';
 import type { App, CapacityReport } from '../app/index.ts';
-import type { ThingCredentials } from '../iot/port.ts';
 import { asCaller } from '../kernel/callers.ts';
-import { codeOf, messageOf } from '../kernel/errors.ts';
+import { messageOf } from '../kernel/errors.ts';
 import { type ApiAnswer, TestWorld } from '../local/one-thread.ts';
 import type { DevicePlace } from './devices/device-place.ts';
-import { PostingDevice } from './devices/posting-device.ts';
-import { type ConnectOptions, VirtualDevice } from './devices/virtual-device.ts';
-import { appClosed, backendFailed, credentialsNotKnown, optionsNotValid, unexpected } from './errors.ts';
+import { Devices } from './devices/devices.ts';
+import type { PostingDevice } from './devices/posting-device.ts';
+import type { ConnectOptions, VirtualDevice } from './devices/virtual-device.ts';
+import { appClosed, backendFailed, optionsNotValid, unexpected } from './errors.ts';
 import { Evidence } from './evidence/evidence.ts';
 import type { SeenMessage } from './evidence/messages.ts';
 import type { SeenAlarm, SeenInvocation, SeenLine } from './evidence/noted.ts';
@@ -58,7 +58,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   readonly #fixtureOptions: FixtureOptions;
   readonly #kept: Kept;
   readonly #time: TestTime;
-  readonly #devices = new Map<string, VirtualDevice<M>>();
+  readonly #devices: Devices<M>;
   #running: Running | undefined;
   #isClosed = false;
 
@@ -76,6 +76,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
       activity: () => this.#now.activity,
       throwProblems: () => this.#throwProblems(),
     });
+    this.#devices = this.#makeDevices();
   }
 
   // --- Time -------------------------------------------------------------------------------------------------------
@@ -111,18 +112,14 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   /** The device of this name, registered if it is not yet, and connected. The same one when it is asked for again. */
   async device(thingName: string, options: DeviceOptions = {}): Promise<VirtualDevice<M>> {
     const { isConnected = true, ...how } = options;
-    let device = this.#devices.get(thingName);
-    if (device === undefined) {
-      device = new VirtualDevice(this.#place(), await this.#register(thingName));
-      this.#devices.set(thingName, device);
-    }
+    const device = await this.#devices.get(thingName);
     if (isConnected) await device.connect(how);
     return device;
   }
 
   /** The same for a device that posts over HTTP and holds no connection. */
-  async postingDevice(thingName: string): Promise<PostingDevice<M>> {
-    return new PostingDevice(this.#place(), await this.#register(thingName));
+  postingDevice(thingName: string): Promise<PostingDevice<M>> {
+    return this.#devices.getPosting(thingName);
   }
 
   /** Somebody with a token for this name; undefined: with none. */
@@ -277,9 +274,9 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     return this.#time.until(`${method} ${path} is answered`, this.#now.backend.ask(...request));
   }
 
-  #place(): DevicePlace<M> {
-    const { world, faults, onProblem } = this.#kept;
-    return {
+  #makeDevices(): Devices<M> {
+    const { world, faults, onProblem, credentials } = this.#kept;
+    const place: DevicePlace<M> = {
       model: this.model,
       clock: world.clock,
       sockets: world.sockets,
@@ -292,18 +289,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
       settle: () => this.#time.settle(),
       askGateway: (...call) => this.#now.backend.askGateway(...call),
     };
-  }
-
-  async #register(thingName: string): Promise<ThingCredentials> {
-    const { credentials } = this.#kept;
-    const known = credentials.get(thingName);
-    if (known !== undefined) return known;
-    const creating = this.#now.backend.gateway.createThing(thingName).catch(error => {
-      throw codeOf(error) === 'thing.exists' ? credentialsNotKnown(thingName) : error;
-    });
-    const created = await this.#time.until(`${thingName} is registered`, creating);
-    credentials.set(thingName, created);
-    return created;
+    return new Devices({ place, credentials, createThing: name => this.#now.backend.gateway.createThing(name) });
   }
 
   async #storeAll(entities: Readonly<Record<string, object[] | undefined>>): Promise<void> {

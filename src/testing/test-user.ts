@@ -47,6 +47,10 @@ export class TestUser {
     const { status, body: answer } = await this.ask(method, path, body);
     if (status >= 200 && status < 300) return answer;
     const { code, detail, fix } = answer ?? {};
-    throw requestRefused(`${method} ${path}`, status, `${code ?? 'no problem document'}: ${detail ?? ''} ${fix ?? ''}`);
+    throw requestRefused(
+      `${method} ${path}`,
+      status,
+      code === undefined ? 'without a reason' : `${code}: ${detail} ${fix}`,
+    );
   }
 }

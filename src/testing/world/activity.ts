@@ -19,6 +19,7 @@ export class Activity {
   readonly #handlers = new Set<RunningHandler>();
   /** Consumers, by the shard they read, and what each does: undefined when it waits for more to come. */
   readonly #consumers = new Map<string, 'starting' | 'working' | undefined>();
+  readonly #watched: { readonly what: string; readonly isBusy: () => boolean }[] = [];
   #indexesLagUntilMs = 0;
 
   /** Something has begun; to be called when it is over. */
@@ -35,6 +36,11 @@ export class Activity {
     } finally {
       end();
     }
+  }
+
+  /** What says of itself whether it is busy. */
+  watch(what: string, isBusy: () => boolean): void {
+    this.#watched.push({ what, isBusy });
   }
 
   handlerBegins(functionName: string): RunningHandler {
@@ -92,6 +98,7 @@ export class Activity {
         ? []
         : [state === 'starting' ? `${name} has not begun to read` : `${name} handles what it has read`],
     );
-    return [...handlers, ...this.#underWay.values(), ...consumers].slice(0, testingLimits.linesKept);
+    const watched = this.#watched.filter(({ isBusy }) => isBusy()).map(({ what }) => what);
+    return [...handlers, ...this.#underWay.values(), ...consumers, ...watched].slice(0, testingLimits.linesKept);
   }
 }

@@ -39,6 +39,7 @@ export async function startRunning(copies: readonly App[], kept: Kept): Promise<
     limits: strictness.cloudLimits ? 'aws' : 'generous',
     seams: watchedSeams({ kept, activity, application, indexLagMs: lagMs, onAppended }),
   });
+  activity.watch('the gateway writes to its disk', () => backend.pendingBytes > 0);
   const repeatsPresence =
     strictness.repeatedPresence && Object.values(functions).some(({ kind }) => kind === 'presence');
   const reader = backend.openReader();

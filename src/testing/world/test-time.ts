@@ -41,12 +41,8 @@ export class TestTime {
     await this.#exclusively(async () => {
       const { clock } = this.#options;
       const endMs = clock.monotonicMs() + withinMs;
-      for (;;) {
-        await this.settle();
-        const nextMs = clock.nextTimerInMs;
-        if (isDone() || nextMs === undefined || clock.monotonicMs() + nextMs > endMs) return;
-        await clock.advance(nextMs);
-      }
+      do await this.settle();
+      while (!isDone() && clock.passToNextTimer(endMs - clock.monotonicMs()));
     });
     return isDone();
   }
@@ -99,10 +95,9 @@ export class TestTime {
     for (let idleTurns = 0; ; ) {
       await this.settle();
       if (isDone()) return;
-      const nextMs = clock.nextTimerInMs;
-      if (nextMs !== undefined && clock.monotonicMs() + nextMs <= endMs) await clock.advance(nextMs);
-      else if (++idleTurns > testingLimits.idleTurnsMax) throw neverHappened(what, withinMs, activity().busy());
-      else await realMillisecond(); // Something outside, a thread pool say, may still be at work.
+      if (clock.passToNextTimer(endMs - clock.monotonicMs())) continue;
+      if (++idleTurns > testingLimits.idleTurnsMax) throw neverHappened(what, withinMs, activity().busy());
+      await realMillisecond(); // Something outside, a thread pool say, may still be at work.
     }
   }
 
@@ -111,12 +106,8 @@ export class TestTime {
       throw optionsNotValid(`Time cannot pass for ${ms} ms.`, 'Give a later time.');
     const { clock } = this.#options;
     const endMs = clock.monotonicMs() + ms;
-    for (;;) {
-      await this.settle();
-      const nextMs = clock.nextTimerInMs;
-      if (nextMs === undefined || clock.monotonicMs() + nextMs > endMs) break;
-      await clock.advance(nextMs);
-    }
+    do await this.settle();
+    while (clock.passToNextTimer(endMs - clock.monotonicMs()));
     await clock.advance(Math.max(0, endMs - clock.monotonicMs()));
     await this.settle();
   }
@@ -130,9 +121,10 @@ export class TestTime {
       const busy = activity().busy();
       const lagMs = activity().indexesLagUntilMs - clock.monotonicMs();
       if (busy.length === 0 && lagMs <= 0) return;
-      const nextMs = busy.length === 0 ? Math.min(lagMs, clock.nextTimerInMs ?? lagMs) : clock.nextTimerInMs;
-      if (nextMs === undefined || clock.monotonicMs() + nextMs > endMs) throw notIdle(withinMs, busy);
-      await clock.advance(nextMs);
+      const leftMs = endMs - clock.monotonicMs();
+      if (busy.length === 0 && lagMs <= leftMs) {
+        if (!clock.passToNextTimer(lagMs)) await clock.advance(lagMs);
+      } else if (!clock.passToNextTimer(leftMs)) throw notIdle(withinMs, busy);
     }
   }
 }
