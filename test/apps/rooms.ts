@@ -113,6 +113,16 @@ export default defineApp(model, {
         return {};
       },
     ),
+    model.route('POST /v1/rooms/{roomId}', { summary: 'A new room', answer: nothing }, async ({ params }, context) => {
+      await context.iot.createThing(params.roomId);
+      await context.entities.Room.create({ roomId: params.roomId, floor: 0 });
+      return {};
+    }),
+    model.route('POST /v1/announce/{roomId}', { summary: 'A note', answer: nothing }, async ({ params }, { iot }) => {
+      const topic = `cmd/rooms/note/${params.roomId}/req`;
+      await iot.publish({ topic, payload: Buffer.from('"hello"'), qos: 1 });
+      return {};
+    }),
     model.route('POST /v1/outside', { summary: 'Waits for the world', answer: nothing }, async () => {
       await new Promise(resolve => setTimeout(resolve, 20));
       return {};

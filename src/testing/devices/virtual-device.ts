@@ -108,8 +108,8 @@ export class VirtualDevice<M extends ModelParts = ModelParts> {
     const bytes = Buffer.from(JSON.stringify(payload));
     this.#line.cutAfter(bytesSent ?? (bytes.length + topic.length) >> 1);
     const client = this.#connected();
-    await client.publish(topic, bytes).catch(() => {}); // It is cut off, as it was to be.
-    client.drop();
+    const cutOff = client.publish(topic, bytes).catch(() => client.drop()); // As it was to be.
+    await this.#place.until(`${this.thingName} loses its power`, cutOff);
     await this.#place.settle();
   }
 

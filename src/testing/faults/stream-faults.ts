@@ -2,7 +2,7 @@
 import { currentCaller } from '../../kernel/callers.ts';
 import { type Clock, delay } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
-import { type Appended, type RecordBatch, streamFull } from '../../platform/stream/index.ts';
+import { type Appended, type RecordBatch, type StreamRecord, streamFull } from '../../platform/stream/index.ts';
 import { type Duration, durationMs } from '../world/durations.ts';
 import { type Fault, type FaultOptions, FaultRules } from './fault.ts';
 
@@ -66,8 +66,10 @@ export class StreamFaults {
     return this.#repeats.take(topic) === true;
   }
 
-  async beforeRead(): Promise<void> {
-    const ms = this.#reads.take(currentCaller()?.functionName);
+  async read(read: () => Promise<StreamRecord[]>): Promise<StreamRecord[]> {
+    const records = await read();
+    const ms = records.length > 0 ? this.#reads.take(currentCaller()?.functionName) : undefined;
     if (ms !== undefined) await delay(this.#clock, ms);
+    return records;
   }
 }

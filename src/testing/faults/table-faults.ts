@@ -22,6 +22,8 @@ interface TableCall {
   readonly operation: string;
   readonly functionName: string | undefined;
   readonly accessPattern: string | undefined;
+  /** Made by a handler, not by the runtime around it. */
+  readonly isInvocations: boolean;
 }
 
 type TableFault =
@@ -73,8 +75,9 @@ export class TableFaults {
   }
 
   async apply<T>(operation: string, call: () => Promise<T>): Promise<T> {
-    const { functionName, accessPattern } = currentCaller() ?? {};
-    const fault = this.#rules.take({ operation, functionName, accessPattern });
+    const { functionName, accessPattern, requestId } = currentCaller() ?? {};
+    const isInvocations = requestId !== undefined;
+    const fault = this.#rules.take({ operation, functionName, accessPattern, isInvocations });
     if (fault?.kind === 'refuse') throw fault.error();
     if (fault?.kind === 'delay') await delay(this.#clock, fault.ms);
     const answer = await call();
@@ -88,8 +91,7 @@ export class TableFaults {
 
   #add(fault: TableFault, { operation, functionName, accessPattern, ...how }: TableFaultOptions): Fault {
     const meets = (call: TableCall) => {
-      const isRuntimes = call.functionName === undefined || call.accessPattern?.startsWith('$') === true;
-      if (isRuntimes && accessPattern === undefined) return false;
+      if (!call.isInvocations && accessPattern === undefined) return false;
       return (
         (operation === undefined || call.operation === operation) &&
         (functionName === undefined || call.functionName === functionName) &&

@@ -114,10 +114,9 @@ function watchedStream(stream: Stream, { kept, activity, onAppended }: WatchedSe
 
 function watchedReader(reader: StreamReader, { kept, activity }: WatchedSeamsOptions): StreamReader {
   return {
-    read: async (shardId, ...how) => {
+    read: (shardId, ...how) => {
       activity.consumerWorks(callerName(), shardId);
-      await kept.faults.stream.beforeRead();
-      return reader.read(shardId, ...how);
+      return kept.faults.stream.read(() => reader.read(shardId, ...how));
     },
     waitBeyond: async (shardId, after, signal) => {
       const name = callerName();
