@@ -65,6 +65,8 @@ export class Consumers {
   readonly #options: ConsumersOptions;
   /** Those of the stream of messages, by name. */
   readonly #ofMessages = new Map<string, Progress>();
+  /** All of them. */
+  readonly #byName = new Map<string, Pick<StreamConsumer<unknown>, 'hasRecordsInHand'>>();
   /** Of messages and of changes, by name: whom a dead letter can be given to. */
   readonly #triggers = new Map<string, StreamTrigger<unknown>>();
   readonly #stop = new AbortController();
@@ -117,6 +119,11 @@ export class Consumers {
     return least ?? null;
   }
 
+  /** Those that have read what is not done, by name: it is being handled, or waits to be tried again. */
+  get atWork(): string[] {
+    return [...this.#byName].filter(([, { hasRecordsInHand }]) => hasRecordsInHand).map(([name]) => name);
+  }
+
   /** Messages handled by the app's own functions since the start. */
   get processed(): number {
     let sum = 0;
@@ -164,6 +171,7 @@ export class Consumers {
       // That a function has no room, or that the app stops, is no fault of its records; nor is a full disk.
       isThrottle: error => isRefusalOf(name, error) || codeOf(error) === 'store.full',
     });
+    this.#byName.set(name, consumer);
     const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
     this.#running.push(running.catch(onFailure));
     return consumer;

@@ -173,6 +173,11 @@ export class Runtime implements Runner {
     return this.#consumers.processed;
   }
 
+  /** Consumers that have read what is not done. */
+  get consumersAtWork(): string[] {
+    return this.#consumers.atWork;
+  }
+
   /** What each consumer of the stream tells of itself. */
   consumers(): ConsumerSnapshot[] {
     return this.#consumers.snapshots();

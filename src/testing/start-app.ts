@@ -1,5 +1,4 @@
 import type { App } from '../app/index.ts';
-import type { Log } from '../kernel/log.ts';
 import { TestWorld } from '../local/one-thread.ts';
 import { optionsNotValid } from './errors.ts';
 import type { FixtureOptions } from './fixtures/fixtures.ts';
@@ -23,8 +22,6 @@ export interface StartOptions<M extends ModelParts> {
   readonly lenient?: Leniency;
   /** How entities are made up; the seed is that of the app, unless it is given. */
   readonly fixtures?: FixtureOptions;
-  /** Where its log goes besides `app.logs`. Default: nowhere. */
-  readonly log?: Log;
 }
 
 /**
@@ -47,7 +44,7 @@ export async function startApp<const M extends ModelParts = ModelParts>(
     );
   }
   const world = new TestWorld(seed, { startMs: startMsOf(options.startAt), copyOf: from?.world });
-  const kept = new Kept({ world, strictness, seed, application, log: options.log, credentials: from?.credentials });
+  const kept = new Kept({ world, strictness, seed, application, credentials: from?.credentials });
   const running = await startRunning(copies, kept);
   // Without a model the types are those of any; with one they are the app's own, which is what was checked above.
   const typed = (model ?? copies[0].model) as unknown as M;

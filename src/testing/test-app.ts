@@ -5,18 +5,20 @@ import type { App, CapacityReport } from '../app/index.ts';
 import { asCaller } from '../kernel/callers.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { type ApiAnswer, TestWorld } from '../local/one-thread.ts';
+import { type AlarmState, type LogLine, type LogQuestion, logLimits } from '../ops/index.ts';
 import type { DevicePlace } from './devices/device-place.ts';
 import { Devices } from './devices/devices.ts';
 import type { PostingDevice } from './devices/posting-device.ts';
 import type { ConnectOptions, VirtualDevice } from './devices/virtual-device.ts';
 import { appClosed, backendFailed, optionsNotValid, unexpected } from './errors.ts';
 import { Evidence } from './evidence/evidence.ts';
+import type { SeenInvocation } from './evidence/invocations.ts';
 import type { SeenMessage } from './evidence/messages.ts';
-import type { SeenAlarm, SeenInvocation, SeenLine } from './evidence/noted.ts';
+
 import {
   commandsIn,
-  deadLettersIn,
   entitiesIn,
+  readDeadLetters,
   readItems,
   type SeenCommand,
   type SeenDeadLetter,
@@ -185,7 +187,11 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
 
   /** What could not be handled. */
   async deadLetters(): Promise<Evidence<SeenDeadLetter>> {
-    return new Evidence('dead letters', deadLettersIn(await this.#readItems()));
+    const { deadLetters } = this.#now.backend.runtime;
+    return new Evidence(
+      'dead letters',
+      await this.#asTest('the dead letters are read', () => readDeadLetters(deadLetters)),
+    );
   }
 
   // --- What has happened ------------------------------------------------------------------------------------------
@@ -199,12 +205,15 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     return new Evidence('invocations', this.#kept.invocations.all());
   }
 
-  get alarms(): Evidence<SeenAlarm> {
-    return new Evidence('alarms', this.#kept.alarms.all());
+  /** Those that last, and those that are over. */
+  get alarms(): Evidence<AlarmState> {
+    return new Evidence('alarms', this.#now.backend.alarms.list());
   }
 
-  get logs(): Evidence<SeenLine> {
-    return new Evidence('log lines', this.#kept.log.all());
+  /** What was logged, by the app and by the platform; the newest lines that answer the question. */
+  async logs(question: LogQuestion = {}): Promise<Evidence<LogLine>> {
+    const lines = this.#now.backend.logs.lines(question, logLimits.linesMax);
+    return new Evidence('log lines', await this.#time.until('the log is read', lines));
   }
 
   /** What functions and routes have used of the table since the last start. */
@@ -307,8 +316,11 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   }
 
   #readItems(): Promise<SeenItem[]> {
-    const { table } = this.#now.backend;
-    return asCaller({ functionName: testCaller }, () => this.#time.until('the table is read', readItems(table)));
+    return this.#asTest('the table is read', () => readItems(this.#now.backend.table));
+  }
+
+  #asTest<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return asCaller({ functionName: testCaller }, () => this.#time.until(what, work()));
   }
 
   #throwProblems(): void {

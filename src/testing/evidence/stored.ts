@@ -1,5 +1,6 @@
 /** What is in the table of an app under test: items, commands, dead letters. */
 
+import { type DeadLetters, type LetterSummary, payloadText } from '../../app/dead-letters/index.ts';
 import { entityOfRecord } from '../../app/entities/records.ts';
 import { appTable } from '../../app/index.ts';
 import type { Table } from '../../platform/table/index.ts';
@@ -21,17 +22,12 @@ export interface SeenCommand {
   readonly response?: Record<string, unknown>;
 }
 
-export interface SeenDeadLetter {
-  /** The function that could not handle it; `$commands` for answers. */
-  readonly consumer: string;
+export interface SeenDeadLetter extends LetterSummary {
+  /** Of the error, and what it says. */
   readonly code: string;
   readonly message: string;
-  readonly attempts: number;
-  readonly thingName?: string;
-  readonly topic?: string;
-  readonly payload?: unknown;
-  /** As it is stored. */
-  readonly item: SeenItem;
+  /** As JSON, if it is JSON; else the bytes. */
+  readonly payload: unknown;
 }
 
 /** Every item there is, in the order of the table. */
@@ -65,18 +61,14 @@ export function commandsIn(items: readonly SeenItem[]): SeenCommand[] {
   return commands.map(({ createdAtMs: _, ...command }) => command);
 }
 
-export function deadLettersIn(items: readonly SeenItem[]): SeenDeadLetter[] {
-  const prefix = 'DeadLetter-';
-  return items
-    .filter(({ PK }) => PK.startsWith(prefix))
-    .map(item => ({
-      consumer: item.PK.slice(prefix.length),
-      code: String(item.ErrorCode),
-      message: String(item.ErrorMessage),
-      attempts: Number(item.Attempts),
-      ...(typeof item.ThingName === 'string' && { thingName: item.ThingName }),
-      ...(typeof item.Topic === 'string' && { topic: item.Topic }),
-      ...(item.Payload instanceof Uint8Array && { payload: payloadOf(item.Payload) }),
-      item,
-    }));
+/** In the order their events came in. */
+export async function readDeadLetters({ letters }: DeadLetters): Promise<SeenDeadLetter[]> {
+  const seen: SeenDeadLetter[] = [];
+  for await (const { SK: id, Consumer } of letters.newest({})) {
+    const { original: _, payload, ...letter } = await letters.get(id, Consumer);
+    const { code, message } = letter.error;
+    const shown = letter.kind === 'change' ? Buffer.from(payloadText(letter.kind, payload)) : payload;
+    seen.push({ ...letter, code, message, payload: payloadOf(shown) });
+  }
+  return seen.reverse();
 }

@@ -19,7 +19,7 @@ export class Activity {
   readonly #handlers = new Set<RunningHandler>();
   /** Consumers, by the shard they read, and what each does: undefined when it waits for more to come. */
   readonly #consumers = new Map<string, 'starting' | 'working' | undefined>();
-  readonly #watched: { readonly what: string; readonly isBusy: () => boolean }[] = [];
+  readonly #watched: (() => readonly string[])[] = [];
   #indexesLagUntilMs = 0;
 
   /** Something has begun; to be called when it is over. */
@@ -38,9 +38,9 @@ export class Activity {
     }
   }
 
-  /** What says of itself whether it is busy. */
-  watch(what: string, isBusy: () => boolean): void {
-    this.#watched.push({ what, isBusy });
+  /** What says of itself what it is busy with. */
+  watch(busyWith: () => readonly string[]): void {
+    this.#watched.push(busyWith);
   }
 
   handlerBegins(functionName: string): RunningHandler {
@@ -98,7 +98,7 @@ export class Activity {
         ? []
         : [state === 'starting' ? `${name} has not begun to read` : `${name} handles what it has read`],
     );
-    const watched = this.#watched.filter(({ isBusy }) => isBusy()).map(({ what }) => what);
+    const watched = this.#watched.flatMap(busyWith => busyWith());
     return [...handlers, ...this.#underWay.values(), ...consumers, ...watched].slice(0, testingLimits.linesKept);
   }
 }

@@ -23,7 +23,7 @@ export interface AwaitedWorkOptions {
 }
 
 /** The parts of a context that reach out of the instance. */
-const reachingOut = ['entities', 'commands', 'functions', 'iot', 'table', 'inParallel', 'announce'];
+const reachingOut = ['entities', 'commands', 'functions', 'iot', 'table', 'once', 'inParallel', 'announce'];
 
 export class AwaitedWork {
   readonly #options: AwaitedWorkOptions;

@@ -1,11 +1,10 @@
 /** What of an app under test outlives its restarts. */
 
 import type { ThingCredentials } from '../../iot/port.ts';
-import type { Log } from '../../kernel/log.ts';
 import { type Random, seededRandom } from '../../kernel/random.ts';
 import type { TestWorld } from '../../local/one-thread.ts';
+import { SeenInvocations } from '../evidence/invocations.ts';
 import { SeenMessages } from '../evidence/messages.ts';
-import { NotedAlarms, NotedInvocations, NotedLog } from '../evidence/noted.ts';
 import { Faults } from '../faults/faults.ts';
 import type { Strictness } from './strictness.ts';
 
@@ -19,9 +18,7 @@ export class Kept {
   readonly random: Random;
   readonly faults: Faults;
   readonly messages: SeenMessages;
-  readonly invocations = new NotedInvocations();
-  readonly alarms = new NotedAlarms();
-  readonly log: NotedLog;
+  readonly invocations = new SeenInvocations();
   /** By thing: what it connects with. */
   readonly credentials: Map<string, ThingCredentials>;
   /** What went wrong without anybody having been there to be told, oldest first. */
@@ -32,7 +29,6 @@ export class Kept {
     strictness: Strictness;
     seed: number;
     application: string;
-    log: Log | undefined;
     credentials?: ReadonlyMap<string, ThingCredentials>;
   }) {
     const { world, seed } = options;
@@ -41,7 +37,6 @@ export class Kept {
     this.random = seededRandom(seed ^ kitSalt);
     this.faults = new Faults(world, this.random);
     this.messages = new SeenMessages(options.application);
-    this.log = new NotedLog(() => world.clock.nowMs(), options.log);
     this.credentials = new Map(options.credentials);
   }
 

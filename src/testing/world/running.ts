@@ -34,12 +34,12 @@ export async function startRunning(copies: readonly App[], kept: Kept): Promise<
   const { application } = model;
   activity.expectConsumers(consumerNames(app));
   const backend = await OneThreadBackend.start(app, world, {
-    log: kept.log,
     indexLagMs: lagMs,
     limits: strictness.cloudLimits ? 'aws' : 'generous',
     seams: watchedSeams({ kept, activity, application, indexLagMs: lagMs, onAppended }),
   });
-  activity.watch('the gateway writes to its disk', () => backend.pendingBytes > 0);
+  activity.watch(() => (backend.pendingBytes > 0 ? ['the gateway writes to its disk'] : []));
+  activity.watch(() => backend.runtime.consumersAtWork.map(name => `${name} has records in hand`));
   const repeatsPresence =
     strictness.repeatedPresence && Object.values(functions).some(({ kind }) => kind === 'presence');
   const reader = backend.openReader();

@@ -28,7 +28,6 @@ export function watchedSeams(options: WatchedSeamsOptions): Seams {
     table: table => watchedTable(table, options),
     iot: iot => watchedIot(iot, options),
     meter: untested,
-    alarms: kept.alarms,
     onInvocation: report => kept.invocations.note(report),
   };
 }

@@ -61,6 +61,11 @@ export class ShardConsumer<Event> {
     return handled + deadLettered + expired;
   }
 
+  /** It has read records that are not done. */
+  get hasRecordsInHand(): boolean {
+    return this.#frontier.first !== undefined;
+  }
+
   /** The shard was closed, and everything of it is done. */
   get isAtEnd(): boolean {
     return this.#intake?.isAtEnd === true && this.#frontier.first === undefined;

@@ -83,6 +83,11 @@ export class StreamConsumer<Event> {
     return least ?? null;
   }
 
+  /** Whether a record is handled, or waits to be. */
+  get hasRecordsInHand(): boolean {
+    return [...this.#running.values()].some(({ consumer }) => consumer.hasRecordsInHand);
+  }
+
   snapshot(): ConsumerSnapshot {
     const shards = [...this.#running.values()].map(({ consumer }) => consumer.snapshot());
     const iteratorAgeMs = shards.reduce((most, shard) => Math.max(most, shard.iteratorAgeMs), 0);
