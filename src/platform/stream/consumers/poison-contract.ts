@@ -76,9 +76,14 @@ const ways: Readonly<Record<string, (observed: Observed) => Partial<StreamConsum
   'takes one record at a time': observed => ({ invoke: eachRecord(async selected => observed.handle(selected)) }),
 };
 
-export function poisonContract(engine: string, makeWorld: () => Promise<PoisonWorld>): void {
+/** @param waysMax  so many of the ways, for an engine that takes seconds for each */
+export function poisonContract(
+  engine: string,
+  makeWorld: () => Promise<PoisonWorld>,
+  waysMax = Number.POSITIVE_INFINITY,
+): void {
   describe(`a poison record in ${recordsCount}: ${engine} (covers S2-19)`, () => {
-    for (const [way, options] of Object.entries(ways)) {
+    for (const [way, options] of Object.entries(ways).slice(0, waysMax)) {
       it(`is set aside with its reason, all others are handled once and in order: the function ${way}`, async () => {
         const world = await makeWorld();
         const stream = await world.open();

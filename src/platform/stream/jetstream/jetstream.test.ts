@@ -7,6 +7,7 @@ import { missing, temporaryFolder, testScale } from '../../../../test/support.ts
 import { type Clock, systemClock } from '../../../kernel/clock.ts';
 import { codeOf } from '../../../kernel/errors.ts';
 import { seededRandom } from '../../../kernel/random.ts';
+import { poisonContract } from '../consumers/poison-contract.ts';
 import { batchOf, middleOf, type NewRecord, textOf, textsByKey } from '../contract/world.ts';
 import { type Gap, hasCode, streamContract } from '../contract.ts';
 import type { JetStreamStream } from './jetstream-stream.ts';
@@ -37,6 +38,12 @@ describe('JetStream', { skip: missing('nats-server') }, () => {
   });
 
   streamContract('JetStream, one server', async options => world.streamWorld(options), gaps);
+
+  poisonContract('JetStream, one server', async () => {
+    const streamName = newName();
+    const openReader = await world.readers(streamName);
+    return { ...world.streamWorld({ shards: 2 }, streamName), clock: systemClock, openReader };
+  });
 
   describe('JetStream, while requests and answers are lost', () => {
     it('keeps each record once and in order', async () => {

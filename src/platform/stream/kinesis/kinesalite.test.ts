@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { after, before } from 'node:test';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
 import kinesalite from 'kinesalite';
+import { testScale } from '../../../../test/support.ts';
+import { poisonContract } from '../consumers/poison-contract.ts';
 import { type Gap, streamContract } from '../contract.ts';
 import { kinesisClient, kinesisWorld } from './kinesis-world.ts';
 
@@ -31,3 +33,12 @@ after(() => {
 });
 
 streamContract('Kinesis, by kinesalite', options => kinesisWorld(client, options), gaps);
+
+poisonContract(
+  'Kinesis, by kinesalite',
+  async () => {
+    const world = await kinesisWorld(client, { shards: 2 });
+    return { ...world, openReader: world.makeReader };
+  },
+  testScale(1, 3),
+);
