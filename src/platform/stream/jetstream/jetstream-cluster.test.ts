@@ -1,4 +1,4 @@
-/** Three servers on loopback, of which one is killed while records are on their way. */
+/** Servers that are killed while records are on their way: one that comes back, and one of three. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -69,13 +69,7 @@ describe('JetStream, three servers', { skip: missing('nats-server') }, () => {
     await appending;
     await Promise.all(callers.map(caller => caller.append(50)));
     const found = (await readAll(await world.openReader(streamName))).map(textOf);
-    for (const { acknowledged } of callers) {
-      const [key] = acknowledged[0].split(':');
-      assert.deepEqual(
-        found.filter(text => text.startsWith(`${key}:`)),
-        acknowledged, // Each once, in order, none missing.
-      );
-    }
+    checkAll(found, callers);
     victim.restart();
   }
 
@@ -90,3 +84,36 @@ describe('JetStream, three servers', { skip: missing('nats-server') }, () => {
     for (let round = 0; round < testScale(1, 5); round++) await killMidway(true);
   });
 });
+
+describe('JetStream, one server that is killed and comes back', { skip: missing('nats-server') }, () => {
+  it('has all it acknowledged, each once and in order, and what was sent meanwhile', async () => {
+    const alone = await NatsServer.start(temporaryFolder());
+    const own = await connectTo([alone]);
+    const ownWorld = new JetStreamWorld(own);
+    const streamName = newName();
+    const stream = await ownWorld.open(streamName, { shards: 2 });
+    const callers = Array.from({ length: 8 }, (_, index) => new Caller(stream, `key-${index}`));
+    for (let round = 0; round < testScale(1, 20); round++) {
+      const appending = Promise.all(callers.map(caller => caller.append(200)));
+      await Promise.race(callers.map(caller => caller.append(20)));
+      await alone.kill();
+      alone.restart();
+      await appending;
+    }
+    await Promise.all(callers.map(caller => caller.append(1)));
+    checkAll((await readAll(await ownWorld.openReader(streamName))).map(textOf), callers);
+    await own.close();
+    await alone.kill();
+  });
+});
+
+/** Each acknowledged record is there once, in the order of its caller, and nothing else. */
+function checkAll(found: readonly string[], callers: readonly Caller[]): void {
+  for (const { acknowledged } of callers) {
+    const [key] = acknowledged[0].split(':');
+    assert.deepEqual(
+      found.filter(text => text.startsWith(`${key}:`)),
+      acknowledged,
+    );
+  }
+}
