@@ -46,6 +46,8 @@ export interface ConsumersOptions {
   readonly openReader: () => StreamReader;
   /** The newest record of the stream: idle shards hold nothing back. */
   readonly newest?: () => SequenceNumber;
+  /** Needed only by an app that declares streams. */
+  readonly openStream?: (name: string) => StreamSource;
   readonly random: Random;
   readonly clock: Clock;
   readonly log: Log;
@@ -58,6 +60,12 @@ export interface ConsumersOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Where the consumers of a declared stream read it. */
+export interface StreamSource {
+  readonly openReader: () => StreamReader;
+  readonly newest?: () => SequenceNumber;
+}
+
 /** What is asked of a consumer while it runs. */
 type Progress = Pick<StreamConsumer<unknown>, 'consumedUpTo' | 'processed' | 'snapshot'>;
 
@@ -65,6 +73,8 @@ export class Consumers {
   readonly #options: ConsumersOptions;
   /** Those of the stream of messages, by name. */
   readonly #ofMessages = new Map<string, Progress>();
+  /** Those of declared streams. */
+  readonly #ofStreams: Progress[] = [];
   /** All of them. */
   readonly #byName = new Map<string, Pick<StreamConsumer<unknown>, 'hasRecordsInHand'>>();
   /** Of messages and of changes, by name: whom a dead letter can be given to. */
@@ -82,6 +92,14 @@ export class Consumers {
     const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
     const consumer = this.#run(name, trigger, { openReader, newest, wants: trigger.wants, deadLetter });
     this.#ofMessages.set(name, consumer);
+  }
+
+  /** Of a stream that others write to. */
+  followRecords<Event>(name: string, stream: string, trigger: StreamTrigger<Event>): void {
+    const { openStream, kept } = this.#options;
+    assert(openStream !== undefined); // whoever starts an app that declares streams opens them
+    const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
+    this.#ofStreams.push(this.#run(name, trigger, { ...openStream(stream), wants: trigger.wants, deadLetter }));
   }
 
   /** Of the changes of the app's table. */
@@ -131,9 +149,9 @@ export class Consumers {
     return sum;
   }
 
-  /** Those of the stream of messages. */
+  /** Those of the stream of messages and of declared streams. */
   snapshots(): ConsumerSnapshot[] {
-    return [...this.#ofMessages.values()].map(progress => progress.snapshot());
+    return [...this.#ofMessages.values(), ...this.#ofStreams].map(progress => progress.snapshot());
   }
 
   /** Finishes the batches in hand, then stops. */

@@ -78,7 +78,6 @@ export interface StreamEvent<D extends StreamDefinition> {
   readonly arrivalAtMs: number;
   /** Identifies the record within its shard: the same again when it is redelivered. */
   readonly sequenceNumber: bigint;
-  readonly shardId: string;
 }
 
 /** One time of a schedule. */

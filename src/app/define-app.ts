@@ -22,10 +22,14 @@ export function defineApp(model: { readonly application: string }, parts: AppPar
   checkFunctions(app);
   checkFunctionOptions(app.model, app.functions);
   checkRoutes(app);
+  if (Object.keys(app.model.streams).length > appLimits.streamsMax) {
+    throw appNotValid('The app declares too many streams.', `Declare at most ${appLimits.streamsMax}.`);
+  }
   return app;
 }
 
 export const appLimits = {
+  streamsMax: 16, // ours: declared streams; each has words of the threads' shared memory
   consumerFunctionsMax: 63, // ours: each is a consumer that reads a stream for itself and is watched for hanging
 } as const;
 

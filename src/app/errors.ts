@@ -9,6 +9,13 @@ export const telemetryNotValid = (topic: string, problems: string) =>
     fix: 'Correct the device or the schema; the message is kept as a dead letter.',
   });
 
+export const recordNotValid = (stream: string, problems: string) =>
+  new MimamoriError({
+    code: 'stream.recordNotValid',
+    message: `A record of the stream ${stream} does not fit its schema: ${problems}.`,
+    fix: 'Correct the producer or the schema; the record is kept as a dead letter.',
+  });
+
 export const commandNotKnown = (sessionId: string, thingName: string) =>
   new MimamoriError({
     code: 'command.notKnown',

@@ -27,7 +27,7 @@ import { declaredAggregates } from './aggregates.ts';
 import { type AnyContext, AppFunctions, type FunctionsChoices, type Handler, handlerOf } from './app-functions.ts';
 import { causedIot } from './caused-iot.ts';
 import { CommandTracker, type EndedCommand } from './commands.ts';
-import { Consumers, consumerNames, ownConsumers } from './consumers.ts';
+import { Consumers, consumerNames, ownConsumers, type StreamSource } from './consumers.ts';
 import type { Announcement } from './context.ts';
 import { DeadLetters, type RedrivenEvent } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
@@ -47,6 +47,7 @@ import { inParallel } from './parallel.ts';
 import { anyTelemetryPrefix } from './topics.ts';
 import { entityChangeTrigger } from './triggers/entity-change.ts';
 import { presenceTrigger } from './triggers/presence.ts';
+import { recordsTrigger } from './triggers/records.ts';
 import type { Runner } from './triggers/stream-trigger.ts';
 import { telemetryTrigger } from './triggers/telemetry.ts';
 
@@ -59,6 +60,8 @@ export interface RuntimeOptions {
   readonly openReader: () => StreamReader;
   /** The newest record of the stream, where one counter counts all of them. */
   readonly newest?: () => SequenceNumber;
+  /** Needed only by an app that declares streams. */
+  readonly openStream?: (name: string) => StreamSource;
   readonly iot: Iot;
   readonly clock: Clock;
   readonly random: Random;
@@ -246,6 +249,13 @@ export class Runtime implements Runner {
         this.#consumers.followMessages(name, presenceTrigger(name, declared, parts));
       } else if (declared.kind === 'entityChange') {
         this.#consumers.followChanges(name, entityChangeTrigger(name, declared, this));
+      } else if (declared.kind === 'records') {
+        const definition = this.app.model.streams[declared.stream];
+        this.#consumers.followRecords(
+          name,
+          declared.stream,
+          recordsTrigger(name, declared, { runner: this, definition }),
+        );
       }
     }
     this.#starting.push(this.deadLetters.start(consumerNames(this.app)).catch(error => this.#options.onFailure(error)));

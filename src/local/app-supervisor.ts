@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Announcement } from '../app/index.ts';
-import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { Iot } from '../iot/port.ts';
 import type { Alarm } from '../kernel/alarms.ts';
 import type { Clock, Timer } from '../kernel/clock.ts';
 import type { Counters } from '../kernel/counters.ts';
@@ -9,7 +9,7 @@ import type { Log } from '../kernel/log.ts';
 import type { AlarmMessage } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 import { answerIotCall } from './iot-bridge.ts';
-import type { AppAddresses, AppThreadData, SuspectRange, ToApp, ToGateway } from './messages.ts';
+import type { AppAddresses, AppThreadData, LoadedApp, SuspectRange, ToApp, ToGateway } from './messages.ts';
 import type { GatewayView } from './shared-state.ts';
 
 export interface SupervisorOptions {
@@ -19,7 +19,7 @@ export interface SupervisorOptions {
   readonly log: Log;
   readonly counters: Counters;
   /** Called once per thread before it may start; resolves with what it may call. */
-  readonly onLoaded: (policy: DevicePolicy, application: string) => Promise<Iot>;
+  readonly onLoaded: (app: LoadedApp) => Promise<Iot>;
   readonly onAnnounced: (audience: string, announcement: Announcement) => void;
   /** The app thread raises or clears an alarm. */
   readonly onAlarm: (message: AlarmMessage) => void;
@@ -124,7 +124,7 @@ export class AppSupervisor {
     switch (message.type) {
       case 'loaded':
         this.#consumers = message.consumers;
-        this.#options.onLoaded(message.policy, message.application).then(
+        this.#options.onLoaded(message).then(
           iot => {
             this.#iot = iot;
             answer({ type: 'start' });

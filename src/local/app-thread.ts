@@ -30,6 +30,7 @@ import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
 import { accountingFor } from './accounting.ts';
 import { loadApp } from './app-module.ts';
 import { AppOperations } from './app-operations.ts';
+import { declaredStreamDirectory, declaredStreams } from './declared-streams.ts';
 import { showFrom } from './gateway-operations.ts';
 import { healthOf } from './health.ts';
 import { factsOf, IotClient } from './iot-bridge.ts';
@@ -56,7 +57,8 @@ port.on('message', (message: ToApp) => {
 const app = await loadApp(data.appUrl).catch(fail);
 if (app) {
   const consumers = consumerNames(app);
-  post({ type: 'loaded', application: app.model.application, policy: devicePolicy(app.model), consumers });
+  const { application, streams } = app.model;
+  post({ type: 'loaded', application, policy: devicePolicy(app.model), consumers, streams: declaredStreams(streams) });
 }
 
 async function start(): Promise<void> {
@@ -99,9 +101,17 @@ async function start(): Promise<void> {
     changes: table.changesOf(appTable.tableName),
     openReader: () =>
       operations.skew.watching(
-        new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view }),
+        new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view.tail }),
       ),
-    newest: () => view.lastSequenceNumber(),
+    newest: () => view.tail.lastSequenceNumber(),
+    openStream: name => {
+      const tail = view.streamTail(Object.keys(app.model.streams).indexOf(name));
+      const directory = declaredStreamDirectory(dataDirectory, name);
+      return {
+        openReader: () => new EmbeddedStreamReader({ files: systemFiles, directory, tail }),
+        newest: () => tail.lastSequenceNumber(),
+      };
+    },
     iot,
     clock: systemClock,
     random: systemRandom,

@@ -2,7 +2,7 @@ import type { Announcement } from '../app/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
 import { makeDataPlane } from '../iot/http/index.ts';
 import { awsLimits, brokerLimits, Gateway, recoverJournal } from '../iot/mqtt/index.ts';
-import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { Iot } from '../iot/port.ts';
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { Counters } from '../kernel/counters.ts';
@@ -19,15 +19,17 @@ import { removeAddress, writeAddress } from './address-file.ts';
 import { AppSupervisor } from './app-supervisor.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
+import { declaredStreamDirectory, openDeclared } from './declared-streams.ts';
 import { GatewayOperations } from './gateway-operations.ts';
 import {
   deviceMessages,
   type KinesisEndpointOptions,
   type KinesisServer,
   kinesisConnectionsBesideApp,
-  serveKinesis,
+  listenForStreams,
+  openStreams,
 } from './kinesis.ts';
-import type { AppThreadData, OperationsData, TableEndpointOptions } from './messages.ts';
+import type { AppThreadData, DeclaredStream, LoadedApp, OperationsData, TableEndpointOptions } from './messages.ts';
 import { GatewayView, newSharedState } from './shared-state.ts';
 import { readTls, type TlsFiles } from './tls-files.ts';
 
@@ -128,8 +130,17 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   let policy: PolicyEngine | undefined;
   let mqttPort = options.mqttPort;
   let application = '';
-  const onLoaded = async (devicePolicy: DevicePolicy, name: string): Promise<Iot> => {
-    application = name;
+  const streamsOptions = { files: systemFiles, directory: dataDirectory, limits: options.limits ?? 'generous', log };
+  let declared: readonly DeclaredStream[] = [];
+  const onDurable = (directory: string, last: bigint, generation: number) => {
+    const index = declared.findIndex(({ name }) => declaredStreamDirectory(dataDirectory, name) === directory);
+    if (index >= 0 && view.setStreamDurable(index, last, generation)) supervisor.streamMoved();
+  };
+  const streams = await openStreams({ ...streamsOptions, engines: { onDurable } });
+  const onLoaded = async ({ policy: devicePolicy, ...loaded }: LoadedApp): Promise<Iot> => {
+    application = loaded.application;
+    declared = loaded.streams;
+    await openDeclared(streams, declared);
     if (gateway) {
       policy?.replace(devicePolicy);
       return gateway;
@@ -177,10 +188,11 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     hangMs: options.hangMs,
     heapMegabytesMax: options.heapMegabytesMax,
   });
-  let kinesis: KinesisServer | undefined;
+  let kinesis: Pick<KinesisServer, 'url' | 'close'> | undefined;
   const close = async () => {
     await removeAddress(systemFiles, dataDirectory);
     await kinesis?.close();
+    await streams.close();
     await gateway?.close();
     await supervisor.stop();
     await stream.close();
@@ -213,12 +225,9 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
         setRetentionMs: () => {}, // Of a stream that is only shown, nothing is set,
         close: async () => {}, // and it is closed by who opened it.
       });
-      kinesis = await serveKinesis({
+      kinesis = await listenForStreams(streams, {
         ...options.kinesis,
-        files: systemFiles,
-        directory: dataDirectory,
-        limits: options.limits ?? 'generous',
-        log,
+        ...streamsOptions,
         own: { name: application, engine },
         connectionsMax: kinesisConnectionsBesideApp(),
       });

@@ -6,7 +6,7 @@ import { readEnvelope } from '../iot/rules/index.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { connectionShares, descriptorLimit, descriptorsReserved } from '../kernel/descriptors.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
-import { type Files, joinPath, systemFiles } from '../kernel/files.ts';
+import { type Files, systemFiles } from '../kernel/files.ts';
 import { type Log, openLog } from '../kernel/log.ts';
 import { MemoryFiles } from '../kernel/memory-files.ts';
 import { systemRandom } from '../kernel/random.ts';
@@ -20,6 +20,7 @@ import {
 } from '../platform/stream/index.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
+import { catalogDirectory } from './declared-streams.ts';
 
 /** Where and to whom streams are served over Kinesis' protocol. */
 export interface KinesisEndpointOptions {
@@ -81,7 +82,7 @@ export async function startKinesis(options: KinesisOptions): Promise<KinesisServ
   }
 }
 
-export interface ServeKinesisOptions extends KinesisEndpointOptions {
+export interface StreamsOptions {
   readonly files: Files;
   /** The data directory; streams lie in a folder of it. */
   readonly directory: string;
@@ -89,6 +90,18 @@ export interface ServeKinesisOptions extends KinesisEndpointOptions {
   readonly limits: 'generous' | 'aws';
   readonly transitionMs?: number;
   readonly log: Log;
+}
+
+/** The streams of a data directory, for who has its lock. */
+export function openStreams({ files, directory, limits, log, ...options }: StreamsOptions): Promise<StreamCatalog> {
+  const world = { clock: systemClock, random: systemRandom, log, files };
+  const throughput = limits === 'aws' ? awsShardThroughput : undefined;
+  const openEngine = embeddedEngines({ ...world, throughput, ...options.engines });
+  const { transitionMs } = options;
+  return StreamCatalog.open({ ...world, directory: catalogDirectory(directory), openEngine, transitionMs });
+}
+
+export interface ServeKinesisOptions extends KinesisEndpointOptions, StreamsOptions {
   /** What the app's devices send, to be read under the name of the app. */
   readonly own?: { readonly name: string; readonly engine: CatalogEngine };
   readonly connectionsMax?: number;
@@ -96,32 +109,34 @@ export interface ServeKinesisOptions extends KinesisEndpointOptions {
 
 /** For who has the lock of the data directory. Throws `kinesis.*` and `credentials.notValid`. */
 export async function serveKinesis(options: ServeKinesisOptions): Promise<KinesisServer> {
-  const { files, directory, limits, log, transitionMs, own, host, port, region } = options;
-  const world = { clock: systemClock, random: systemRandom, log };
-  const credentials = await readCredentials(options.credentials ?? {});
-  const throughput = limits === 'aws' ? awsShardThroughput : undefined;
-  const openEngine = embeddedEngines({ ...world, files, throughput, ...options.engines });
-  const catalogDirectory = joinPath(directory, 'kinesis');
-  const catalog = await StreamCatalog.open({ ...world, files, directory: catalogDirectory, openEngine, transitionMs });
+  const catalog = await openStreams(options);
   try {
-    if (own) addOwn(catalog, own, log);
-    const iteratorKey = derivedKey(await loadSigningKey(files, directory, systemRandom), 'mimamori kinesis iterators');
-    const connectionsMax = options.connectionsMax ?? descriptorLimit() - descriptorsReserved;
-    const listen = (at: number) =>
-      listenKinesis({ ...world, catalog, iteratorKey, limits, host, port: at, region, credentials, connectionsMax });
-    const listener = await listen(port).catch(error => {
-      if (options.orFreePort && codeOf(error) === 'kinesis.portInUse') return listen(0);
-      throw error;
-    });
-    const close = async () => {
-      await listener.close();
-      await catalog.close();
-    };
-    return { url: listener.url, catalog, close };
+    const { url, close } = await listenForStreams(catalog, options);
+    return { url, catalog, close: () => close().then(() => catalog.close()) };
   } catch (error) {
     await catalog.close();
     throw error;
   }
+}
+
+/** Serves a catalog that is open, and stays so when it is closed. Throws `kinesis.*` and `credentials.notValid`. */
+export async function listenForStreams(
+  catalog: StreamCatalog,
+  options: ServeKinesisOptions,
+): Promise<Pick<KinesisServer, 'url' | 'close'>> {
+  const { files, directory, limits, log, own, host, port, region } = options;
+  const world = { clock: systemClock, random: systemRandom, log };
+  const credentials = await readCredentials(options.credentials ?? {});
+  if (own) addOwn(catalog, own, log);
+  const iteratorKey = derivedKey(await loadSigningKey(files, directory, systemRandom), 'mimamori kinesis iterators');
+  const connectionsMax = options.connectionsMax ?? descriptorLimit() - descriptorsReserved;
+  const listen = (at: number) =>
+    listenKinesis({ ...world, catalog, iteratorKey, limits, host, port: at, region, credentials, connectionsMax });
+  const listener = await listen(port).catch(error => {
+    if (options.orFreePort && codeOf(error) === 'kinesis.portInUse') return listen(0);
+    throw error;
+  });
+  return { url: listener.url, close: () => listener.close() };
 }
 
 /** Beside an app, a share of what descriptors allow. */

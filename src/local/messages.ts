@@ -1,7 +1,14 @@
 import type { Announcement } from '../app/index.ts';
-import type { DevicePolicy, Iot } from '../iot/port.ts';
+import type { DevicePolicy, Iot, PartitionKeyStrategy } from '../iot/port.ts';
 import type { AlarmMessage } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
+
+/** A stream of the app's model, as the gateway thread makes it. */
+export interface DeclaredStream {
+  readonly name: string;
+  readonly shards: number;
+  readonly partitionKey: PartitionKeyStrategy;
+}
 
 /** What an app thread is started with. */
 export interface AppThreadData {
@@ -72,14 +79,18 @@ export interface AppAddresses {
   readonly dynamoDbUrl: string | undefined;
 }
 
+/** What the gateway thread must know of an app before it starts. */
+export interface LoadedApp {
+  readonly application: string;
+  readonly policy: DevicePolicy;
+  readonly consumers: readonly string[];
+  /** In the order of the model, by which the threads know them. */
+  readonly streams: readonly DeclaredStream[];
+}
+
 /** From the app thread to the gateway thread. */
 export type ToGateway =
-  | {
-      readonly type: 'loaded';
-      readonly application: string;
-      readonly policy: DevicePolicy;
-      readonly consumers: readonly string[];
-    }
+  | ({ readonly type: 'loaded' } & LoadedApp)
   /** Storage is open and the heart beats: from here on the thread may be ended at any instant. */
   | { readonly type: 'opened' }
   | ({ readonly type: 'ready' } & AppAddresses)

@@ -6,10 +6,11 @@ import { AppView, GatewayView, newSharedState } from './shared-state.ts';
 function twoViews() {
   const memory = newSharedState();
   const gateway = new GatewayView(memory);
-  const app = new AppView(memory);
+  const view = new AppView(memory);
+  const app = view.tail;
   const moveTo = (last: bigint, generation: number) => {
     const mustTell = gateway.setLastDurable(last, generation);
-    if (mustTell) app.moved();
+    if (mustTell) view.moved();
     return mustTell;
   };
   return { app, moveTo };

@@ -13,13 +13,16 @@ const slots = {
   readerWaits: 3,
   /** Which shards the stream has: raised when they change. */
   shardsGeneration: 4,
-  marks: 5,
+  /** Two words for each declared stream: how far it is durable, and which shards it has. */
+  streams: 5,
 } as const;
+
+const marksAt = slots.streams + appLimits.streamsMax * 2;
 
 export const consumersMax = appLimits.consumerFunctionsMax + 2; // The commands' own and that of aggregates are two more.
 
 export function newSharedState(): SharedArrayBuffer {
-  return new SharedArrayBuffer((slots.marks + consumersMax * 2) * 8);
+  return new SharedArrayBuffer((marksAt + consumersMax * 2) * 8);
 }
 
 /** The gateway thread's side. */
@@ -32,8 +35,17 @@ export class GatewayView {
 
   /** Returns true when a reader waits and must be told. */
   setLastDurable(sequenceNumber: SequenceNumber, shardsGeneration: number): boolean {
-    Atomics.store(this.#words, slots.shardsGeneration, BigInt(shardsGeneration)); // First: it tells where the rest belongs.
-    Atomics.store(this.#words, slots.lastDurable, sequenceNumber);
+    return this.#move(ofMessages, sequenceNumber, shardsGeneration);
+  }
+
+  /** The same for declared stream number `index`. */
+  setStreamDurable(index: number, sequenceNumber: SequenceNumber, shardsGeneration: number): boolean {
+    return this.#move(ofStream(index), sequenceNumber, shardsGeneration);
+  }
+
+  #move({ last, generation }: TailSlots, sequenceNumber: SequenceNumber, shardsGeneration: number): boolean {
+    Atomics.store(this.#words, generation, BigInt(shardsGeneration)); // First: it tells where the rest belongs.
+    Atomics.store(this.#words, last, sequenceNumber);
     return Atomics.exchange(this.#words, slots.readerWaits, 0n) === 1n;
   }
 
@@ -49,31 +61,46 @@ export class GatewayView {
 
   /** The records that consumer number `index` is working on, if any. */
   inFlight(index: number): { first: SequenceNumber; last: SequenceNumber } | undefined {
-    const first = Atomics.load(this.#words, slots.marks + index * 2);
-    return first === 0n ? undefined : { first, last: Atomics.load(this.#words, slots.marks + index * 2 + 1) };
+    const first = Atomics.load(this.#words, marksAt + index * 2);
+    return first === 0n ? undefined : { first, last: Atomics.load(this.#words, marksAt + index * 2 + 1) };
   }
 
   /** Before a new app thread starts. */
   clearMarks(): void {
-    for (let index = slots.marks; index < this.#words.length; index++) Atomics.store(this.#words, index, 0n);
+    for (let index = marksAt; index < this.#words.length; index++) Atomics.store(this.#words, index, 0n);
   }
 }
 
-/** The app thread's side. */
-export class AppView implements StreamTail {
+/** Where the two words of a tail lie. */
+interface TailSlots {
+  readonly last: number;
+  readonly generation: number;
+}
+
+const ofMessages: TailSlots = { last: slots.lastDurable, generation: slots.shardsGeneration };
+
+function ofStream(index: number): TailSlots {
+  const last = slots.streams + index * 2;
+  return { last, generation: last + 1 };
+}
+
+/** The tail of a stream that the gateway thread writes. */
+class SharedTail implements StreamTail {
   readonly #words: BigInt64Array;
+  readonly #slots: TailSlots;
   readonly #waiting = new Set<{ seen: TailSeen; wake: () => void }>();
 
-  constructor(memory: SharedArrayBuffer) {
-    this.#words = new BigInt64Array(memory);
+  constructor(words: BigInt64Array, tailSlots: TailSlots) {
+    this.#words = words;
+    this.#slots = tailSlots;
   }
 
   lastSequenceNumber(): SequenceNumber {
-    return Atomics.load(this.#words, slots.lastDurable);
+    return Atomics.load(this.#words, this.#slots.last);
   }
 
   shardsGeneration(): number {
-    return Number(Atomics.load(this.#words, slots.shardsGeneration));
+    return Number(Atomics.load(this.#words, this.#slots.generation));
   }
 
   onceMoved(seen: TailSeen, wake: () => void): () => void {
@@ -84,7 +111,7 @@ export class AppView implements StreamTail {
     return () => void this.#waiting.delete(waiter);
   }
 
-  /** The gateway thread says that the stream has moved. */
+  /** The gateway thread says that a stream has moved. */
   moved(): void {
     for (const waiter of this.#waiting) {
       if (!this.#isBeyond(waiter.seen)) continue;
@@ -97,6 +124,35 @@ export class AppView implements StreamTail {
   #isBeyond({ sequenceNumber, generation }: TailSeen): boolean {
     return this.lastSequenceNumber() > sequenceNumber || this.shardsGeneration() !== generation;
   }
+}
+
+/** The app thread's side. */
+export class AppView {
+  readonly #words: BigInt64Array;
+  /** Of the messages of devices. */
+  readonly tail: StreamTail;
+  readonly #tails: SharedTail[] = [];
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new BigInt64Array(memory);
+    this.tail = this.#tailAt(ofMessages);
+  }
+
+  /** Of declared stream number `index`. */
+  streamTail(index: number): StreamTail {
+    return this.#tailAt(ofStream(index));
+  }
+
+  /** The gateway thread says that a stream has moved. */
+  moved(): void {
+    for (const tail of this.#tails) tail.moved();
+  }
+
+  #tailAt(tailSlots: TailSlots): StreamTail {
+    const tail = new SharedTail(this.#words, tailSlots);
+    this.#tails.push(tail);
+    return tail;
+  }
 
   beat(consumedUpTo: SequenceNumber | null): void {
     Atomics.add(this.#words, slots.heartbeat, 1n);
@@ -104,7 +160,7 @@ export class AppView implements StreamTail {
   }
 
   marksOf(index: number): InvocationMarks {
-    const at = slots.marks + index * 2;
+    const at = marksAt + index * 2;
     return {
       enter: (first, last) => {
         Atomics.store(this.#words, at + 1, last);

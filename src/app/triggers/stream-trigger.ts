@@ -68,7 +68,7 @@ export interface WindowTimes {
 }
 
 /** What a function learns of is an event; who made it, if a function did, travels with it. */
-interface CausedEvent {
+export interface CausedEvent {
   readonly cause?: Cause;
   readonly thingName?: string;
 }

@@ -28,7 +28,7 @@ export async function putRecord(
   }
   checkSize(stream, input, 'data');
   const batch = new RecordBatch(input.Data.length + roomBytes, stream.settings.recordBytesMax);
-  add(batch, input, hashKey);
+  add(batch, keyed(stream, input), hashKey);
   const appended = await stream.append(batch);
   const failure = appended.failed.get(0);
   if (failure) throw failure;
@@ -54,7 +54,7 @@ export async function putRecords(
   const batches = [new RecordBatch(Math.min(bytes, firstBatchBytesMax) + roomBytes, recordBytesMax)];
   for (const [index, entry] of input.Records.entries()) {
     if (batches[batches.length - 1].isFull) batches.push(new RecordBatch(undefined, recordBytesMax));
-    add(batches[batches.length - 1], entry, hashKeys[index]);
+    add(batches[batches.length - 1], keyed(stream, entry), hashKeys[index]);
   }
   const counts = batches.map(({ count }) => count); // A batch is the stream's once it is appended.
   const outcomes = await Promise.allSettled(batches.map(batch => stream.append(batch)));
@@ -96,6 +96,11 @@ export function isThrottled(error: unknown): boolean {
 /** Which shard was asked too much; nobody is told when it was all of the stream. */
 export function shardIdIn(error: unknown): string {
   return (error instanceof MimamoriError && /shardId-\d{12}/.exec(error.message)?.[0]) || 'shardId-000000000000';
+}
+
+/** With the key that the app wants in place of the producer's. */
+function keyed({ rekey }: CatalogStream, entry: Entry): Entry {
+  return rekey === undefined ? entry : { ...entry, PartitionKey: rekey(entry.PartitionKey, entry.Data) };
 }
 
 function add(batch: RecordBatch, { PartitionKey, Data }: Entry, hashKey: bigint | undefined): void {

@@ -33,6 +33,8 @@ export class CatalogStream {
   #engine: Promise<CatalogEngine> | undefined;
   /** The end of the last change of the settings that was begun. */
   #changed: Promise<unknown> = Promise.resolve();
+  /** Which key a record gets, given the one it came with. For streams of an app whose producers key badly. */
+  rekey: ((partitionKey: string, data: Uint8Array) => string) | undefined;
 
   constructor(options: CatalogStreamOptions) {
     this.#options = options;
@@ -44,6 +46,11 @@ export class CatalogStream {
 
   get name(): string {
     return this.#settings.name;
+  }
+
+  /** Where its log lies; undefined when nothing of it is stored by the catalog. */
+  get directory(): string | undefined {
+    return this.#options.directory;
   }
 
   get settings(): StreamSettings {

@@ -4,6 +4,7 @@ import type { Files } from '../../../kernel/files.ts';
 import type { Random } from '../../../kernel/random.ts';
 import { EmbeddedStream } from '../embedded.ts';
 import { EmbeddedStreamReader } from '../embedded-reader.ts';
+import type { SequenceNumber } from '../port.ts';
 import { LocalTail } from '../tail.ts';
 import type { ShardThroughput } from '../throughput.ts';
 import type { CatalogEngine } from './engine.ts';
@@ -19,6 +20,8 @@ export interface EmbeddedEngineOptions {
   readonly segmentBytesMax?: number;
   readonly paddingBytes?: number;
   readonly retentionBytesMax?: number;
+  /** Told by directory, when it is opened and after each commit: for readers on another thread. */
+  readonly onDurable?: (directory: string, last: SequenceNumber, generation: number) => void;
 }
 
 /** How a catalog opens the log of a stream. It throws as `EmbeddedStream.open`. */
@@ -34,7 +37,10 @@ export function embeddedEngines(
       shards: shardCount,
       recordBytesMax: catalogLimits.recordBytesMax, // What this one takes may be changed while it runs.
       retentionMs: retentionHours * 3_600_000,
-      onDurable: (last, generation) => tail.moveTo(last, generation),
+      onDurable: (last, generation) => {
+        tail.moveTo(last, generation);
+        options.onDurable?.(directory, last, generation);
+      },
     });
     return {
       stream,
