@@ -27,7 +27,7 @@ export interface Life {
 }
 
 export class ConsumersWorld {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly random: Random;
   readonly stream: TestShards;
   /** What a table would hold. */
@@ -44,7 +44,8 @@ export class ConsumersWorld {
   /** What the storage throws when it is asked to keep something; undefined: nothing. */
   fault: () => Error | undefined = () => undefined;
 
-  constructor(seed = 1, shards = 1) {
+  constructor(seed = 1, shards = 1, clock = new VirtualClock()) {
+    this.clock = clock;
     this.random = seededRandom(seed);
     this.stream = new TestShards(this.clock, shards);
   }

@@ -57,6 +57,7 @@ export class Intake<Event> {
   #after: SequenceNumber | null;
   #lastArrivalAtMs: number | undefined;
   #newestBefore: SequenceNumber | undefined;
+  #wait: AbortController | undefined;
   #isCaughtUp = false;
   #isAtEnd = false;
   #isAlone = false;
@@ -75,8 +76,13 @@ export class Intake<Event> {
     return this.#lastArrivalAtMs;
   }
 
-  /** The newest number of the stream when the last read began: that found nothing, so up to it there is nothing. */
+  /**
+   * The newest number of the stream when the last read began: that found nothing, so up to it there is nothing. If the
+   * stream has grown since, in other shards, it is looked at again, for the next who asks.
+   */
   get emptyUpTo(): SequenceNumber | undefined {
+    const newest = this.#options.newest?.();
+    if (newest !== undefined && this.#newestBefore !== undefined && newest > this.#newestBefore) this.#wait?.abort();
     return this.#newestBefore;
   }
 
@@ -103,8 +109,7 @@ export class Intake<Event> {
 
   /** Works until `signal` aborts or the shard ends. */
   async run(signal: AbortSignal): Promise<void> {
-    const { reader, shardId, bell, newest } = this.#options;
-    const waitForMore = () => reader.waitBeyond(shardId, this.#after, signal);
+    const { bell, newest } = this.#options;
     for (let mayBeClosed = false; !signal.aborted; ) {
       await this.#untilRoom(signal);
       const newestBefore = newest?.();
@@ -127,8 +132,24 @@ export class Intake<Event> {
       if (mayBeClosed && (await this.#isClosed(signal))) {
         const left = await this.#read(1, signal);
         if (left === 'gone' || left?.length === 0) return this.#end();
-      } else await untilAnswered({ ...this.#options, signal }, waitForMore);
+      } else await untilAnswered({ ...this.#options, signal }, () => this.#waitForMore(signal));
       mayBeClosed = true;
+    }
+  }
+
+  /** Until there is something to read, or a reason to look. */
+  async #waitForMore(signal: AbortSignal): Promise<void> {
+    const { reader, shardId } = this.#options;
+    const wait = new AbortController();
+    const stop = () => wait.abort();
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop(); // Before anybody listened.
+    this.#wait = wait;
+    try {
+      await reader.waitBeyond(shardId, this.#after, wait.signal);
+    } finally {
+      this.#wait = undefined;
+      signal.removeEventListener('abort', stop);
     }
   }
 

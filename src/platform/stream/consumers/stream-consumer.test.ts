@@ -4,6 +4,7 @@ import { testScale } from '../../../../test/support.ts';
 import { delay } from '../../../kernel/clock.ts';
 import { codeOf } from '../../../kernel/errors.ts';
 import { type Random, seededRandom } from '../../../kernel/random.ts';
+import type { EmbeddedStream } from '../embedded.ts';
 import { EmbeddedWorld } from '../embedded-world.ts';
 import type { StreamReader, StreamRecord } from '../port.ts';
 import { streamUnavailable } from '../remote-errors.ts';
@@ -454,6 +455,60 @@ describe('consumer of a stream', () => {
     slow.kill();
   });
 });
+
+describe('consumer of the embedded engine', () => {
+  it('follows splits and merges, also of shards without a record, through kills, in order per key', async () => {
+    for (let seed = 1; seed <= testScale(8, 300); seed++) {
+      const random = seededRandom(seed);
+      const engine = new EmbeddedWorld(seed);
+      const stream = await engine.open({ shards: 2 });
+      const world = new ConsumersWorld(seed, 1, engine.clock);
+      const journal = new Journal();
+      const handler: TextHandler = async (batch, _context, isDead) => {
+        await delay(engine.clock, random.integer(10));
+        for (const { record, event } of batch) if (!isDead()) journal.handle(record.partitionKey, event);
+      };
+      const options = {
+        openReader: () => engine.openReader(),
+        newest: () => engine.tail.lastSequenceNumber(),
+        batchRecordsMax: 5,
+      };
+      let life = world.start(handler, options);
+      let made = 0;
+      for (let step = 0; step < 25; step++) {
+        const texts = Array.from({ length: random.integer(8) }, () => `k${random.integer(9)}:${++made}`);
+        for (const text of texts) journal.put(text.split(':')[0], text);
+        if (texts.length > 0) await engine.append(stream, ...texts);
+        if (random.integer(3) === 0) await engine.clock.until(reshardEmbedded(stream, random));
+        await engine.clock.advance(random.integer(20));
+        if (random.integer(6) > 0) continue;
+        life.kill();
+        life = world.start(handler, options);
+      }
+      await engine.clock.advance(5_000);
+      journal.check();
+      assert.equal(world.account.size, made);
+      const open = (await stream.shards()).filter(({ endingSequenceNumber }) => endingSequenceNumber === undefined);
+      assert.deepEqual([...world.checkpoints.keys()].toSorted(), open.map(({ shardId }) => shardId).toSorted());
+      life.consumer.consumedUpTo; // An idle shard looks again when it is asked,
+      await engine.clock.settle();
+      assert.equal(life.consumer.consumedUpTo, BigInt(made)); // so that it holds back no retention.
+      await life.stop();
+      await engine.clock.until(stream.close());
+    }
+  });
+});
+
+async function reshardEmbedded(stream: EmbeddedStream, random: Random): Promise<void> {
+  const shards = await stream.shards();
+  const open = shards
+    .filter(({ endingSequenceNumber }) => endingSequenceNumber === undefined)
+    .toSorted((left, right) => (left.hashKeys.from < right.hashKeys.from ? -1 : 1));
+  const at = random.integer(open.length);
+  const { shardId, hashKeys } = open[at];
+  if (random.integer(2) === 0 && at + 1 < open.length) return stream.mergeShards(shardId, open[at + 1].shardId);
+  if (open.length < 6) await stream.splitShard(shardId, (hashKeys.from + hashKeys.to) / 2n);
+}
 
 poisonContract('embedded', async () => {
   const world = new EmbeddedWorld();

@@ -144,7 +144,8 @@ export class StreamConsumer<Event> {
       if (upTo !== null) this.#progress.set(shardId, upTo);
     }
     await this.#forgetGone(new Set(shards.map(({ shardId }) => shardId)));
-    for (const { shardId, endingSequenceNumber } of shards) if (endingSequenceNumber) this.#closed.add(shardId);
+    for (const { shardId, endingSequenceNumber } of shards)
+      if (endingSequenceNumber !== undefined) this.#closed.add(shardId);
     return shards;
   }
 
