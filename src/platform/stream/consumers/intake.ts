@@ -9,7 +9,7 @@ import type { Bell } from './bell.ts';
 import { compact } from './compact.ts';
 import type { Frontier } from './frontier.ts';
 import type { GivingUp, Reason } from './giving-up.ts';
-import { Item, Tracked } from './item.ts';
+import { type Arrival, Item, Tracked } from './item.ts';
 import type { Lane } from './lane.ts';
 import { laneOf } from './lane-queue.ts';
 import { consumerDefaults, consumerLimits } from './limits.ts';
@@ -43,6 +43,13 @@ export interface IntakeOptions<Event> {
 interface Broken {
   readonly tracked: Tracked;
   readonly reason: Reason;
+}
+
+/** What records that are brought in together have in common. */
+interface Together {
+  readonly attempts: number;
+  readonly arrival: Arrival;
+  readonly broken: Broken[];
 }
 
 /** Keeps the shards of a stream from going beyond the suspects before all of them are past them. */
@@ -227,11 +234,10 @@ export class Intake<Event> {
   }
 
   async #bring(records: StreamRecord[], attempts = 0): Promise<void> {
-    const { lanes, clock, givingUp } = this.#options;
+    const { clock, givingUp } = this.#options;
     const broken: Broken[] = [];
-    for (const record of records) this.#sort(record, attempts, broken);
-    const nowMs = clock.monotonicMs();
-    for (const { queue } of lanes) queue.notePushed(nowMs);
+    const together = { attempts, arrival: { atMs: clock.monotonicMs() }, broken };
+    for (const record of records) this.#sort(record, together);
     this.#givenBefore = Math.max(0, this.#givenBefore - records.length);
     this.#moved();
     if (broken.length === 0) return;
@@ -239,7 +245,7 @@ export class Intake<Event> {
     this.#moved();
   }
 
-  #sort(record: StreamRecord, attempts: number, broken: Broken[]): void {
+  #sort(record: StreamRecord, { attempts, arrival, broken }: Together): void {
     const { consumer, settings, matches, select, frontier, counts, lanes } = this.#options;
     let event: Event | undefined;
     let reason: Reason | undefined;
@@ -261,7 +267,7 @@ export class Intake<Event> {
       if (reason) broken.push({ tracked, reason });
       return;
     }
-    const item = new Item({ record, event }, this.#places++, attempts > 0 || this.#givenBefore > 0);
+    const item = new Item({ record, event }, arrival, this.#places++, attempts > 0 || this.#givenBefore > 0);
     item.attempts = attempts;
     frontier.add(item);
     const lane = lanes.length === 1 ? lanes[0] : lanes[laneOf(record.partitionKey, lanes.length)];

@@ -14,18 +14,25 @@ export class Tracked {
   }
 }
 
+/** When records came to their lanes, on the monotonic clock: one for all that came together. */
+export interface Arrival {
+  readonly atMs: number;
+}
+
 /** A record that its function is to handle; the one object a record costs beside itself and its event. */
 export class Item<Event> extends Tracked implements Selected<Event> {
   readonly event: Event;
   /** Its number in the order of reading. */
   readonly place: number;
+  readonly arrival: Arrival;
   attempts = 0;
   /** It was handed out, or may have been before a restart. */
   wasGiven: boolean;
 
-  constructor(selected: Selected<Event>, place: number, wasGiven: boolean) {
+  constructor(selected: Selected<Event>, arrival: Arrival, place: number, wasGiven: boolean) {
     super(selected.record);
     this.event = selected.event;
+    this.arrival = arrival;
     this.place = place;
     this.wasGiven = wasGiven;
   }

@@ -178,7 +178,7 @@ export class KeyLane<Event> implements Lane<Event> {
 
   #release(items: Item<Event>[]): void {
     if (items.length === 0) return;
-    this.#released.push(...items);
+    for (const item of items) this.#released.push(item);
     this.#released.sort(byPlace);
   }
 }

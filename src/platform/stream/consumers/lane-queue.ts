@@ -12,12 +12,7 @@ export interface BatchLimits {
 export class LaneQueue<Event> {
   readonly #limits: BatchLimits;
   readonly #items = new Fifo<Item<Event>>();
-  /** When which items came: the first `upTo` ever, at `atMs`. */
-  readonly #came = new Fifo<{ readonly upTo: number; readonly atMs: number }>();
   #last: Item<Event> | undefined;
-  #pushed = 0;
-  #noted = 0;
-  #taken = 0;
   #bytes = 0;
 
   constructor(limits: BatchLimits) {
@@ -39,15 +34,7 @@ export class LaneQueue<Event> {
   push(item: Item<Event>): void {
     this.#last = item;
     this.#items.push(item);
-    this.#pushed++;
     this.#bytes += payloadBytes(item.record);
-  }
-
-  /** What was pushed since the last call came at `nowMs` on the monotonic clock. */
-  notePushed(nowMs: number): void {
-    if (this.#noted === this.#pushed) return;
-    this.#noted = this.#pushed;
-    this.#came.push({ upTo: this.#pushed, atMs: nowMs });
   }
 
   /** Whether a batch is as large as it may be. */
@@ -58,13 +45,7 @@ export class LaneQueue<Event> {
 
   /** When the window of the oldest is over; Infinity when there is none. */
   get dueAtMs(): number {
-    if (this.#items.length === 0) return Number.POSITIVE_INFINITY;
-    let came = this.#came.peek();
-    while (came !== undefined && came.upTo <= this.#taken) {
-      this.#came.shift();
-      came = this.#came.peek();
-    }
-    return (came?.atMs ?? Number.NEGATIVE_INFINITY) + this.#limits.batchWindowMs;
+    return (this.first?.arrival.atMs ?? Number.POSITIVE_INFINITY) + this.#limits.batchWindowMs;
   }
 
   /** The next batch: what `belongs` to it, up to the first that does not. What `divert` takes is not in it. */
@@ -81,7 +62,6 @@ export class LaneQueue<Event> {
         bytes += itemBytes;
       }
       this.#items.shift();
-      this.#taken++;
       this.#bytes -= itemBytes;
     }
     return batch;
