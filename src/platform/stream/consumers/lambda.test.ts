@@ -153,7 +153,7 @@ describe('event source mapping: lanes', () => {
     await life.stop();
   });
 
-  it('blocks the lane of a batch that fails, and no other; waits longer each time, by chance a part of it', async () => {
+  it('blocks the lane of a batch that fails, and no other; waits longer each time, by chance a part of it (covers S1-34 S2-27)', async () => {
     const world = new ConsumersWorld();
     const { given, handler } = noting(world, failingOn('a:1'));
     const life = world.start(handler, { ...mapping({ ParallelizationFactor: 2, BatchSize: 10 }), retryDelayMs: 1_000 });

@@ -406,7 +406,7 @@ describe('consumer of a stream', () => {
     await life.stop();
   });
 
-  it('tells how far it is, and holds nothing back where nothing happens', async () => {
+  it('tells how far it is, and holds nothing back where nothing happens (covers S1-35)', async () => {
     const world = new ConsumersWorld(1, 2);
     const reports: BatchReport[] = [];
     const newest = () => world.stream.last;

@@ -104,6 +104,9 @@ export class StreamConsumer<Event> {
     });
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) stop.abort();
+    this.#failure = undefined;
+    this.#gates = undefined;
+    for (const known of [this.#progress, this.#looked, this.#closed]) known.clear(); // What is kept is what counts.
     const lister = this.#options.openReader();
     try {
       await this.#follow(lister, stop);
