@@ -33,6 +33,7 @@ import { letterHandlerMissing, type RedrivenEvent } from './dead-letters/index.t
 import type { App } from './define-app.ts';
 import type { EntityMap } from './entities/index.ts';
 import { FunctionStops } from './function-stops.ts';
+import type { Served } from './isolated-context.ts';
 import type { KeptRecords } from './kept-records.ts';
 import { LaterTable } from './later-store.ts';
 import type { AppFunction, CommandMap } from './model.ts';
@@ -47,8 +48,8 @@ export type Handler = (input: unknown, context: AnyContext) => Promise<unknown>;
 
 /** What a composition may choose of how functions run. */
 export interface FunctionsChoices {
-  /** Runs isolated functions. Default: they run as the others do. */
-  readonly isolation?: Isolation;
+  /** Runs isolated functions, which are served with this. Default: they run as the others do. */
+  readonly isolation?: (served: Served) => Isolation;
   /** Invocations at once. Default 1,000. */
   readonly concurrencyMax?: number;
   /** Invocations of isolated functions at once: each has a thread. Default 4. */
@@ -73,6 +74,8 @@ export interface AppFunctionsOptions extends FunctionsChoices {
   readonly loopGuard: LoopGuard;
   readonly invocations: Invocations;
   readonly kept: KeptRecords;
+  /** What isolated functions are served with, besides the context. */
+  readonly served: Omit<Served, 'context' | 'life'>;
   /** What every invocation's context is made of. */
   readonly context: () => Omit<AnyContext, 'invocation' | 'once'>;
   /** Storage has failed. */
@@ -104,9 +107,11 @@ export class AppFunctions {
     const store = new LaterTable({ table, clock });
     this.#options = options;
     this.#stops = new FunctionStops({ table, onFailure });
-    this.#effects = new Effects({ table, clock, newId, life: newId() });
+    const life = newId();
+    this.#effects = new Effects({ table, clock, newId, life });
     this.host = new FunctionHost({
       ...options,
+      isolation: options.isolation?.({ ...options.served, context: options.context, life }),
       settings: Object.fromEntries(Object.entries(app.functions).map(([name, declared]) => [name, declared.options])),
       onEnd: (calls, report) => this.#noteEnd(calls, report),
       onNotRun: report => options.onInvocation?.(report),

@@ -145,6 +145,7 @@ export class Runtime implements Runner {
       loopGuard: this.loopGuard,
       invocations: this.invocations,
       kept: this.#kept,
+      served: { table: options.table, cursorKey: options.cursorKey, building: () => this.#building() },
       context: () => this.context,
     });
     this.context = this.#makeContext();
@@ -228,6 +229,13 @@ export class Runtime implements Runner {
     tell(backfill.progress);
     await backfill.run(tell, this.#stop.signal);
     if (backfill.isDone) log.info({ ...backfill.progress }, 'All access patterns are filled.');
+  }
+
+  /** How many records have been looked at for each part that is being filled. */
+  #building(): Record<string, number> {
+    const backfill = this.#backfill;
+    if (backfill === undefined || backfill.isDone) return {};
+    return Object.fromEntries(backfill.building.map(part => [part, backfill.scannedFor(part) ?? 0]));
   }
 
   async #startFunctions(): Promise<void> {

@@ -2,6 +2,7 @@
  * The app half on its own thread: loads the app, owns the table, runs functions and the HTTP API. It may hang, leak or
  * crash; the gateway thread ends it and starts another.
  */
+import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
@@ -24,6 +25,7 @@ import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
 import type { Log } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
+import { systemUsage } from '../kernel/usage.ts';
 import { AlarmRelay, readAlarms } from '../ops/index.ts';
 import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
 import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
@@ -34,10 +36,13 @@ import { declaredStreamDirectory, declaredStreams } from './declared-streams.ts'
 import { showFrom } from './gateway-operations.ts';
 import { healthOf } from './health.ts';
 import { factsOf, IotClient } from './iot-bridge.ts';
+import { IsolatedPool } from './isolated-pool.ts';
 import type { AppThreadData, TableEndpointOptions, ToApp, ToGateway } from './messages.ts';
 import { AppView } from './shared-state.ts';
+import { watchStrayErrors } from './stray-errors.ts';
 
 const heartbeatMs = 100;
+const isolatedConcurrencyMax = Math.max(2, availableParallelism()); // ours: each has a thread
 
 const data = workerData as AppThreadData; // Given by AppSupervisor.
 const port = parentPort;
@@ -125,6 +130,19 @@ async function start(): Promise<void> {
     marksOf: name => view.marksOf(names.indexOf(name)),
     suspectsOf: name => suspectsOf(name, alone),
     onFailure: fail,
+    functions: {
+      ...operations.forRuntime.functions,
+      usage: systemUsage,
+      isolatedConcurrencyMax,
+      isolation: served => {
+        const pool = { appUrl: data.appUrl, served, workersMax: isolatedConcurrencyMax, clock: systemClock, log };
+        return new IsolatedPool(pool);
+      },
+    },
+  });
+  watchStrayErrors({
+    onStray: (functionName, requestId, error) => runtime.functions.host.noteStrayError(functionName, requestId, error),
+    log,
   });
   const heart = setInterval(() => view.beat(runtime.consumedUpTo), heartbeatMs);
   view.beat(null);

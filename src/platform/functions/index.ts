@@ -7,13 +7,17 @@ export {
   effectKeyNotValid,
   effectResultNotValid,
   FunctionRefusal,
+  functionExited,
   functionLoop,
   functionNotFound,
   functionNotInvocable,
+  functionNotLoadable,
+  functionOutOfMemory,
   inputNotValid,
   inputTooLarge,
   isRefusalOf,
   outputNotValid,
+  tooManyCalls,
 } from './errors.ts';
 export { FunctionHost, type FunctionHostOptions, type Place } from './host.ts';
 export type { FunctionReport } from './hosted-function.ts';
