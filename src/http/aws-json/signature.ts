@@ -143,7 +143,8 @@ export class SignatureCheck {
 function checkSignedHeaders({ signedHeaders, query }: Claim): Refusal | undefined {
   const names = signedHeaders.toLowerCase().split(';');
   const notSigned = (name: string) => invalidSignature(`'${name}' must be a 'SignedHeader' in the AWS Authorization.`);
-  if (!names.includes('host')) return notSigned('Host');
+  // What HTTP/1.1 calls the host is the authority of HTTP/2; some clients sign it by the one name, some by the other.
+  if (!names.includes('host') && !names.includes(':authority')) return notSigned('Host');
   if (query === undefined && !names.includes('x-amz-target')) return notSigned('X-Amz-Target');
   return undefined;
 }
@@ -187,7 +188,11 @@ function canonicalHeaders(rawHeaders: readonly string[], signedHeaders: string):
     const before = values.get(name);
     values.set(name, before === undefined ? value : `${before},${value}`);
   }
+  const host = values.get('host') ?? values.get(':authority');
   let lines = '';
-  for (const name of signedHeaders.split(';')) lines += `${name}:${values.get(name.toLowerCase()) ?? ''}\n`;
+  for (const name of signedHeaders.split(';')) {
+    const value = name === 'host' ? host : values.get(name.toLowerCase());
+    lines += `${name}:${value ?? ''}\n`;
+  }
   return lines;
 }
