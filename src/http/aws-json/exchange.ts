@@ -18,7 +18,7 @@ export interface Incoming extends Readable {
   /** All of the body has arrived. */
   readonly complete: boolean;
   /** Of HTTP/2 only. */
-  readonly stream?: { close(code?: number): void };
+  readonly stream?: { readonly closed: boolean; close(code?: number): void };
 }
 
 /** What Node's responses of HTTP/1.1 and HTTP/2 have in common. */
@@ -87,7 +87,10 @@ export class Exchange {
       this.refuse(isFull ? tooBusy() : bodyTooLarge(endpointLimits.bodyBytesMax));
       finish(undefined);
     });
-    request.on('end', () => finish(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes)));
+    request.on('end', () => {
+      const isCancelled = request.stream?.closed === true; // Over HTTP/2, Node ends the body all the same.
+      finish(isCancelled ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes));
+    });
     request.on('close', () => finish(undefined)); // Whoever asked has gone.
   }
 

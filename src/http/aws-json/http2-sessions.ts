@@ -2,7 +2,7 @@
  * HTTP/2 without encryption, as SDKs speak it to an endpoint of plain http. What a peer can make us keep or do is
  * bounded: streams, headers, windows, resets, time.
  */
-import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import { constants, createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../kernel/clock.ts';
 import type { Door } from './door.ts';
@@ -29,7 +29,11 @@ export class Http2Sessions {
           initialWindowSize: http2Limits.streamWindowBytes,
         },
       },
-      (request, response) => door.receive(request, response),
+      (request, response) => {
+        // A peer that does not acknowledge our settings is not held to them.
+        if (bytesOf(request.rawHeaders) > endpointLimits.headerBytesMax) request.stream.close(tooMuch);
+        else door.receive(request, response);
+      },
     );
     this.#server.on('session', session => this.#follow(session));
     this.#server.on('sessionError', () => {}); // The session is over; whoever it was must connect again.
@@ -72,4 +76,13 @@ export class Http2Sessions {
       this.#sessions.delete(session);
     });
   }
+}
+
+const tooMuch = constants.NGHTTP2_ENHANCE_YOUR_CALM;
+
+/** Names and values, with what RFC 9113 adds for each field. */
+function bytesOf(rawHeaders: readonly string[]): number {
+  let bytes = 0;
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes + 16 * rawHeaders.length;
 }
