@@ -74,7 +74,7 @@ export function send(
         if (crc !== undefined && method !== 'HEAD' && Number(crc) !== crc32(text))
           reject(new Error(`The checksum ${crc} is not of: ${text}`));
         const isJson = response.headers['content-type']?.includes('json');
-        const json = isJson ? JSON.parse(text) : undefined;
+        const json = isJson && text !== '' ? JSON.parse(text) : undefined;
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
       });
     });
