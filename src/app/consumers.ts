@@ -9,6 +9,7 @@ import type { Random } from '../kernel/random.ts';
 import { isRefusalOf } from '../platform/functions/index.ts';
 import {
   type ConsumerSnapshot,
+  compileFilter,
   type DeadLetter,
   handleOne,
   type InvocationMarks,
@@ -25,6 +26,7 @@ import { declaredAggregates } from './aggregates.ts';
 import { letterHandlerMissing, letterNotTaken } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
 import type { KeptRecords } from './kept-records.ts';
+import type { Ledger } from './ledger/index.ts';
 import { type ChangeConsumer, TableChangeReader } from './table-changes.ts';
 import type { StreamTrigger } from './triggers/stream-trigger.ts';
 
@@ -42,8 +44,6 @@ export function consumerNames(app: App): string[] {
 export interface ConsumersOptions {
   /** The changes of `appTable`; needed only by an app that listens to them. */
   readonly changes?: ChangeFeed;
-  /** A reader of its own for each consumer. */
-  readonly openReader: () => StreamReader;
   /** The newest record of the stream: idle shards hold nothing back. */
   readonly newest?: () => SequenceNumber;
   /** Needed only by an app that declares streams. */
@@ -53,6 +53,8 @@ export interface ConsumersOptions {
   readonly log: Log;
   readonly counters: Counters;
   readonly kept: KeptRecords;
+  /** Counts what becomes of messages; its readers tell it what they pass by. */
+  readonly ledger: Ledger;
   /** For a watcher on another thread; absent in a test. */
   readonly marksOf?: (consumer: string) => InvocationMarks;
   readonly suspectsOf?: (consumer: string) => Suspects | undefined;
@@ -88,7 +90,9 @@ export class Consumers {
 
   /** Of the messages of devices. */
   followMessages<Event>(name: string, trigger: StreamTrigger<Event>): void {
-    const { openReader, newest, kept } = this.#options;
+    const { ledger, newest, kept } = this.#options;
+    ledger.register({ consumer: name, isFiltered: filterOf(name, trigger) });
+    const openReader = () => ledger.readerFor(name);
     const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
     const consumer = this.#run(name, trigger, { openReader, newest, wants: trigger.wants, deadLetter });
     this.#ofMessages.set(name, consumer);
@@ -130,11 +134,18 @@ export class Consumers {
   /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */
   get consumedUpTo(): SequenceNumber | null {
     let least: SequenceNumber | undefined;
-    for (const { consumedUpTo } of this.#ofMessages.values()) {
+    for (const [name, { consumedUpTo }] of this.#ofMessages) {
       if (consumedUpTo === null) return null;
-      if (least === undefined || consumedUpTo < least) least = consumedUpTo;
+      const upTo = this.#accountedUpTo(name, consumedUpTo);
+      if (least === undefined || upTo < least) least = upTo;
     }
     return least ?? null;
+  }
+
+  /** The log is needed for what the ledger has not stored yet: after a kill it counts that again. */
+  #accountedUpTo(name: string, consumedUpTo: SequenceNumber): SequenceNumber {
+    const stored = this.#options.ledger.storedUpTo(name);
+    return stored === undefined || stored > consumedUpTo ? consumedUpTo : stored;
   }
 
   /** Those that have read what is not done, by name: it is being handled, or waits to be tried again. */
@@ -200,4 +211,21 @@ export class Consumers {
     this.#options.counters.add('functions.changesMissed', Number(missed));
     this.#options.log.error({ consumer, missed: Number(missed) }, 'Changes were gone before they could be handled.');
   }
+}
+
+/** Whether a consumer passes a record by. What it cannot read is no message that it passes by: that is dead-lettered. */
+function filterOf(
+  name: string,
+  trigger: Pick<StreamTrigger<unknown>, 'wants' | 'select' | 'settings' | 'filteredData'>,
+) {
+  const { wants, select, settings, filteredData } = trigger;
+  const matches = settings.filter && compileFilter(name, settings.filter, filteredData);
+  return (record: StreamRecord): boolean => {
+    if (wants?.(record.data, 0, record.data.length) === false || matches?.(record) === false) return true;
+    try {
+      return select(record) === undefined;
+    } catch {
+      return false;
+    }
+  };
 }

@@ -46,6 +46,7 @@ export {
 } from './entities/index.ts';
 export { ApiError, notFound } from './errors.ts';
 export { isolatedCalls, isolatedContexts, type Served } from './isolated-context.ts';
+export { Ledger } from './ledger/index.ts';
 export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, type TelemetryMap } from './model.ts';
 export { openApiOf, statusOf } from './openapi.ts';
 export type { ParallelOptions, Settled } from './parallel.ts';

@@ -42,6 +42,7 @@ import {
 } from './entities/index.ts';
 import { commandNotKnown } from './errors.ts';
 import { KeptRecords } from './kept-records.ts';
+import { Ledger, namesLieInTopics } from './ledger/index.ts';
 import { type CommandEvent, MessageReader } from './messages.ts';
 import { inParallel } from './parallel.ts';
 import { anyTelemetryPrefix } from './topics.ts';
@@ -98,6 +99,7 @@ export class Runtime implements Runner {
   readonly invocations: Invocations;
   readonly loopGuard: LoopGuard;
   readonly deadLetters: DeadLetters;
+  readonly ledger: Ledger;
   readonly #options: RuntimeOptions;
   readonly #newId: () => string;
   /** That of the options, with patience where it is throttled. */
@@ -132,8 +134,9 @@ export class Runtime implements Runner {
       newId: this.#newId,
       runOne: (consumer, event) => this.redrive(consumer, event),
     });
-    this.#kept = new KeptRecords({ table, letters: this.deadLetters });
-    this.#consumers = new Consumers({ ...options, counters: this.counters, kept: this.#kept });
+    this.ledger = new Ledger({ ...options, table, alarms, namesLieInTopics: namesLieInTopics(app.model) });
+    this.#kept = new KeptRecords({ table, letters: this.deadLetters, ledger: this.ledger });
+    this.#consumers = new Consumers({ ...options, counters: this.counters, kept: this.#kept, ledger: this.ledger });
     this.#tracker = this.#makeTracker();
     this.functions = new AppFunctions({
       ...options,
@@ -212,6 +215,7 @@ export class Runtime implements Runner {
     await Promise.allSettled(this.#starting);
     this.functions.stop(); // Before the consumers: what waits for its turn would keep them from stopping.
     await this.#consumers.close();
+    await this.ledger.close();
     this.#tracker.close();
     await this.functions.close();
   }
@@ -266,6 +270,7 @@ export class Runtime implements Runner {
         );
       }
     }
+    this.#starting.push(this.ledger.start().catch(error => this.#options.onFailure(error)));
     this.#starting.push(this.deadLetters.start(consumerNames(this.app)).catch(error => this.#options.onFailure(error)));
   }
 

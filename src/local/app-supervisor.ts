@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Announcement } from '../app/index.ts';
 import type { Iot } from '../iot/port.ts';
+import type { ReceivedCounts } from '../iot/rules/index.ts';
 import type { Alarm } from '../kernel/alarms.ts';
 import type { Clock, Timer } from '../kernel/clock.ts';
 import type { Counters } from '../kernel/counters.ts';
@@ -77,6 +78,11 @@ export class AppSupervisor {
   /** The stream has moved and a reader waits for it. */
   streamMoved(): void {
     this.#post({ type: 'moved' });
+  }
+
+  /** What the gateway has counted; lost when no app runs, which then counts it from the log. */
+  tellReceived(received: ReceivedCounts): void {
+    this.#post({ type: 'received', received });
   }
 
   /** Lets the app finish what it has in hand, for a while; then ends its thread. */

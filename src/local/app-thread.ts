@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { appTable, consumerNames, derivedKey, devicePolicy, Runtime, tablesOf } from '../app/index.ts';
+import { appTable, consumerNames, derivedKey, devicePolicy, type Ledger, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import {
   addOpenMetrics,
@@ -51,10 +51,13 @@ const post = (message: ToGateway) => port.postMessage(message);
 const view = new AppView(data.memory);
 const iot = new IotClient(post);
 let stop: (() => Promise<void>) | undefined;
+/** Until there is a ledger, what is told is let go: it will be counted from the log. */
+let accept: Ledger['accept'] = () => {};
 
 port.on('message', (message: ToApp) => {
   if (message.type === 'moved') view.moved();
   else if (message.type === 'start') start().catch(fail);
+  else if (message.type === 'received') accept(message.received);
   else if (message.type === 'stop') stopAll();
   else iot.settle(message);
 });
@@ -144,6 +147,7 @@ async function start(): Promise<void> {
     onStray: (functionName, requestId, error) => runtime.functions.host.noteStrayError(functionName, requestId, error),
     log,
   });
+  accept = received => runtime.ledger.accept(received);
   const heart = setInterval(() => view.beat(runtime.consumedUpTo), heartbeatMs);
   view.beat(null);
   post({ type: 'opened' });

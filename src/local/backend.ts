@@ -30,6 +30,7 @@ import {
   openStreams,
 } from './kinesis.ts';
 import type { AppThreadData, DeclaredStream, LoadedApp, OperationsData, TableEndpointOptions } from './messages.ts';
+import { ReceivedTeller } from './received-teller.ts';
 import { GatewayView, newSharedState } from './shared-state.ts';
 import { readTls, type TlsFiles } from './tls-files.ts';
 
@@ -126,6 +127,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   const sessionsDirectory = joinPath(dataDirectory, 'sessions');
   const sessions = await recoverJournal({ files: systemFiles, clock: systemClock, directory: sessionsDirectory });
   const things = new ThingRegistry({ store, random: systemRandom });
+  const teller = new ReceivedTeller(systemClock, received => supervisor.tellReceived(received));
   let gateway: Gateway | undefined;
   let policy: PolicyEngine | undefined;
   let mqttPort = options.mqttPort;
@@ -157,6 +159,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       access,
       things,
       stream,
+      tally: teller.tally,
       sessions,
       onFailure: options.onFailure,
     });
@@ -194,6 +197,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await kinesis?.close();
     await streams.close();
     await gateway?.close();
+    teller.close();
     await supervisor.stop();
     await stream.close();
     await sessions.stream.close();

@@ -1,5 +1,6 @@
 import type { Announcement } from '../app/index.ts';
 import type { DevicePolicy, Iot, PartitionKeyStrategy } from '../iot/port.ts';
+import type { ReceivedCounts } from '../iot/rules/index.ts';
 import type { AlarmMessage } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 
@@ -70,6 +71,7 @@ export type ToApp =
   | { readonly type: 'start' }
   | { readonly type: 'moved' }
   | { readonly type: 'stop' }
+  | { readonly type: 'received'; readonly received: ReceivedCounts }
   | { readonly type: 'iotAnswer'; readonly id: number; readonly value: unknown }
   | { readonly type: 'iotRefusal'; readonly id: number; readonly error: ErrorFacts };
 

@@ -42,6 +42,7 @@ import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts'
 import { type Accounting, accountingFor } from './accounting.ts';
 import { AppOperations } from './app-operations.ts';
 import { healthOf } from './health.ts';
+import { ReceivedTeller } from './received-teller.ts';
 import type { Seams } from './seams.ts';
 
 const streamDirectory = '/stream';
@@ -116,6 +117,7 @@ export class OneThreadBackend {
   /** What storage said when it gave up. */
   readonly failures: unknown[];
   readonly #sessions: RecoveredJournal;
+  readonly #teller: ReceivedTeller;
   readonly #accounting: Accounting;
   readonly #indexLagMs: number;
   readonly #openReader: () => StreamReader;
@@ -136,6 +138,7 @@ export class OneThreadBackend {
     this.announcements = parts.announcements;
     this.failures = parts.failures;
     this.#sessions = parts.sessions;
+    this.#teller = parts.teller;
     this.#accounting = parts.accounting;
     this.#indexLagMs = parts.indexLagMs;
     this.#openReader = parts.openReader;
@@ -222,6 +225,7 @@ export class OneThreadBackend {
   async stop(): Promise<void> {
     const stopping = async () => {
       await this.gateway.close();
+      this.#teller.close();
       await this.runtime.close();
       await this.stream.close();
       await this.#sessions.stream.close();
@@ -280,6 +284,7 @@ interface BackendParts {
   readonly stream: EmbeddedStream;
   readonly table: OpenTable;
   readonly sessions: RecoveredJournal;
+  readonly teller: ReceivedTeller;
   readonly mqttPort: number;
   readonly operations: AppOperations;
   readonly alarms: AlarmBook;
@@ -327,7 +332,9 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
   const access = new ThingAccess({ things, policy });
   const counters = new Counters();
   const limits = options.limits === 'aws' ? awsLimits : undefined;
-  const iot = { clock, random, counters, log, sockets, access, things, sessions, limits };
+  const teller = new ReceivedTeller(clock, received => consumers?.ledger.accept(received));
+  const { tally } = teller;
+  const iot = { clock, random, counters, log, sockets, access, things, sessions, limits, tally };
   const gateway = new Gateway({ ...iot, stream: seams.stream?.(stream) ?? stream, onFailure });
   const tableStore = await openMemoryStore({ clock, disk: world.tableDisk });
   const accounting = accountingFor({ clock, limits: options.limits, hasLedger: true });
@@ -374,6 +381,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     stream,
     table,
     sessions,
+    teller,
     mqttPort,
     operations,
     alarms: book,

@@ -25,23 +25,28 @@ export class Checker {
     this.#options = options;
   }
 
-  /** Compares what was not compared yet, up to `lastMinute`, as far as the consumer has come. */
-  async check(book: ConsumerBook, lastMinute: number): Promise<void> {
+  /**
+   * Compares what was not compared yet, up to `lastMinute`, as far as the consumer has come.
+   * @returns whether that is all there is
+   */
+  async check(book: ConsumerBook, lastMinute: number): Promise<boolean> {
     const { received, alarms } = this.#options;
-    if (book.checked === undefined) return; // It has not begun.
+    if (book.checked === undefined) return true; // It has not begun.
     const { Since, UpTo } = book.checked;
     const from = Math.max(UpTo, received.since);
     const reader = this.#options.openReader();
     try {
       const last = Math.min(lastMinute, await this.#lastReceived(reader));
       let checkedUpTo = UpTo;
-      for (const minute of await this.minutes(book, from, last)) {
-        if (!(await this.#isPassed(book, reader, minute))) break;
+      const minutes = await this.minutes(book, from, Number.MAX_SAFE_INTEGER);
+      for (const minute of minutes) {
+        if (minute > last || !(await this.#isPassed(book, reader, minute))) break;
         const found = imbalancesOf(await received.countsOf(minute), await book.countsOf(minute));
         if (found.length > 0) await alarms.noteMinute(book.consumer, minute, found);
         checkedUpTo = minute;
       }
       if (checkedUpTo > UpTo) await book.noteChecked({ Since, UpTo: checkedUpTo });
+      return minutes.length === 0 || minutes[minutes.length - 1] <= checkedUpTo;
     } finally {
       await reader.close();
     }

@@ -106,6 +106,7 @@ export class Ledger {
 
   /** The gateway tells what it has counted. */
   accept(received: ReceivedCounts): void {
+    this.#arm();
     const accepting = this.start().then(() => this.received.accept(received));
     accepting.catch(error => this.#failed(error));
   }
@@ -119,6 +120,7 @@ export class Ledger {
   async save(consumer: string, item: CheckpointItem, settled: Settled): Promise<boolean> {
     const book = this.books.get(consumer);
     if (book === undefined || !isShard(item.SK)) return false;
+    this.#arm();
     const account = book.accountOf(item.SK) ?? (await book.open(item.SK, undefined));
     await account.save(item, settled);
     return true;
@@ -148,7 +150,9 @@ export class Ledger {
       this.#receivedBefore = this.received.upTo;
       await this.flush();
       const lastClosed = minuteOf(this.#options.clock.nowMs() - ledgerLimits.closedAfterMs) - 1;
-      for (const book of this.books.values()) await this.checker.check(book, lastClosed);
+      let isAll = true;
+      for (const book of this.books.values()) if (!(await this.checker.check(book, lastClosed))) isAll = false;
+      if (!isAll) this.#arm();
       await this.#retention.apply([...this.books.keys()]);
     });
     return this.#ticking;
@@ -159,18 +163,20 @@ export class Ledger {
     this.#timer?.cancel();
     await this.#ticking.catch(() => {});
     await this.#opening?.catch(() => {});
-    await this.flush();
+    await this.flush().catch(() => {}); // What is not stored is counted again at the next start.
   }
 
-  /** Soon after each minute. */
+  /** Looks soon after the end of this minute, and of the next ones while there is something to look for. */
   #arm(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#timer !== undefined) return;
     const nowMs = this.#options.clock.nowMs();
     const nextMs = startOf(minuteOf(nowMs - ledgerLimits.closedAfterMs) + 1) + ledgerLimits.closedAfterMs;
     this.#timer = this.#options.clock.setTimer(Math.max(1, nextMs - nowMs), () => {
-      this.look()
-        .catch(error => this.#failed(error))
-        .finally(() => this.#arm());
+      this.#timer = undefined;
+      this.look().catch(error => {
+        this.#arm();
+        this.#failed(error);
+      });
     });
   }
 

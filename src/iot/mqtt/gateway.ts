@@ -9,7 +9,7 @@ import { TokenBucket } from '../../kernel/token-bucket.ts';
 import type { Stream } from '../../platform/stream/index.ts';
 import type { Access, Identity } from '../access/port.ts';
 import type { ConnectionState, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../port.ts';
-import { Ingest } from '../rules/index.ts';
+import { Ingest, type ReceivedTally } from '../rules/index.ts';
 import type { ThingRegistry } from '../things/index.ts';
 import { AwakeClock } from './awake-clock.ts';
 import { codeToSay } from './aws-reason-codes.ts';
@@ -79,6 +79,8 @@ export interface GatewayOptions {
   readonly things?: ThingRegistry;
   /** Takes telemetry and lifecycle events; without it there is no app to take them. */
   readonly stream?: Stream;
+  /** Counts what has come into the stream. Default: nobody does. */
+  readonly tally?: ReceivedTally;
   /** Sessions survive the process; without it they live in memory. */
   readonly sessions?: RecoveredJournal;
   readonly limits?: BrokerLimits;
@@ -158,6 +160,7 @@ export class Gateway implements GatewayCore, Iot {
       clock,
       counters,
       random,
+      tally: options.tally,
       afterAcks: () => this.flush(),
       onFailure,
     });

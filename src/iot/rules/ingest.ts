@@ -9,6 +9,7 @@ import type { TelemetryTarget } from '../access/port.ts';
 import type { PartitionKeyStrategy } from '../port.ts';
 import { envelopeBytes, writeEnvelope } from './envelope.ts';
 import { partitionKeyOf } from './partition-key.ts';
+import type { ReceivedTally } from './received-tally.ts';
 
 /** Whoever waits to hear that its message is durable. One object per connection, not per message. */
 export interface AckTarget {
@@ -34,6 +35,8 @@ interface Gathering {
   readonly answers: number[];
   /** By target: its record's index in the batch, or `noRecord`. */
   readonly records: number[];
+  /** By record: whose it is. */
+  readonly things: string[];
 }
 
 /** The target waits for what sessions must remember only. */
@@ -52,6 +55,7 @@ export class Ingest {
   readonly #counters: Counters;
   readonly #afterAcks: () => void;
   readonly #onFailure: (error: unknown) => void;
+  readonly #tally: ReceivedTally | undefined;
   /** Oldest first; the last one takes what comes, the others are full. Never empty. */
   #gatherings: Gathering[] = [newGathering()];
   /** Journal batches that the disk had no room for; oldest first. */
@@ -70,6 +74,8 @@ export class Ingest {
     /** What keys are made of for telemetry that is keyed by chance. */
     random: Random;
     counters: Counters;
+    /** Counts what has become durable; default: nobody does. */
+    tally?: ReceivedTally;
     /** Called once after the acknowledgements of a group were handed out. */
     afterAcks: () => void;
     /** The stream is over: nothing can be acknowledged any more. */
@@ -82,6 +88,7 @@ export class Ingest {
     this.#counters = options.counters;
     this.#afterAcks = options.afterAcks;
     this.#onFailure = options.onFailure;
+    this.#tally = options.tally;
   }
 
   /** Whether messages can be offered at all. */
@@ -102,7 +109,7 @@ export class Ingest {
     answer = 0,
     strategy?: PartitionKeyStrategy,
   ): void {
-    const batch = this.#put(this.#keyOf(thingName, payload, strategy), topic, payload, undefined);
+    const batch = this.#put(thingName, this.#keyOf(thingName, payload, strategy), topic, payload, undefined);
     if (target) this.#answerFor(batch.count - 1, target, packetId, answer);
     else this.#schedule();
   }
@@ -116,7 +123,7 @@ export class Ingest {
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const key = this.#keyOf(thingName, payload, partitionKey);
-      const batch = this.#put(key, topic, payload, cause && encodeCause(cause));
+      const batch = this.#put(thingName, key, topic, payload, cause && encodeCause(cause));
       const refuse = (_packetId: number, code: string) => reject(notKept(topic, code));
       this.#answerFor(batch.count - 1, { acknowledge: () => resolve(), refuse }, 0, 0);
     });
@@ -127,13 +134,20 @@ export class Ingest {
     return partitionKeyOf(strategy, { otherwise: thingName, payload, random: this.#random });
   }
 
-  #put(partitionKey: string, topic: string, payload: Uint8Array, cause: Uint8Array | undefined): RecordBatch {
+  #put(
+    thingName: string,
+    partitionKey: string,
+    topic: string,
+    payload: Uint8Array,
+    cause: Uint8Array | undefined,
+  ): RecordBatch {
     const gathering = this.#gathering();
     gathering.batch ??= new RecordBatch();
     const { batch } = gathering;
     const topicBytes = Buffer.byteLength(topic);
     const position = batch.reserve(partitionKey, envelopeBytes(topicBytes, payload.length, cause));
     writeEnvelope(batch.buffer, position, topic, topicBytes, payload, cause);
+    if (this.#tally) gathering.things.push(thingName);
     return batch;
   }
 
@@ -226,7 +240,9 @@ export class Ingest {
         : outcome.status === 'rejected'
           ? outcome.reason
           : undefined;
-      if (failure === undefined) this.#acknowledge(group[index], appendedOf(outcome)?.failed ?? noneFailed);
+      const appended = appendedOf(outcome);
+      if (appended) this.#tally?.add(group[index].things, appended);
+      if (failure === undefined) this.#acknowledge(group[index], appended?.failed ?? noneFailed);
       else this.#refuse(group[index], failure);
       if (codeOf(failure) === 'stream.failed') failed = failure;
     }
@@ -299,7 +315,7 @@ function appendedOf(outcome: PromiseSettledResult<Appended | undefined>): Append
 }
 
 function newGathering(): Gathering {
-  return { batch: undefined, journal: undefined, targets: [], packetIds: [], answers: [], records: [] };
+  return { batch: undefined, journal: undefined, targets: [], packetIds: [], answers: [], records: [], things: [] };
 }
 
 const notKept = (topic: string, code: string) =>

@@ -42,10 +42,17 @@ export class ReceivedTally {
   #after: SequenceNumber | undefined;
   #upTo: SequenceNumber = 0n;
   #count = 0n;
+  readonly #onFirst: () => void;
+
+  /** @param onFirst  called when there is something to ask for again */
+  constructor(onFirst: () => void = () => {}) {
+    this.#onFirst = onFirst;
+  }
 
   /** Records of one batch that was appended, each with its thing. Of an engine that does not say when, it counts nothing. */
   add(things: readonly string[], { placeOf, failed, arrivalAtMs }: Appended): void {
     if (arrivalAtMs === undefined || failed.size === things.length) return;
+    if (this.#after === undefined) this.#onFirst();
     const minute = this.#minuteOf(Math.floor(arrivalAtMs / tallyLimits.minuteMs));
     this.#addRange(things.length, placeOf, failed);
     minute.upTo = this.#upTo;

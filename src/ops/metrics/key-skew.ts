@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../kernel/clock.ts';
 import type {
+  PassedRecords,
   RecordFilter,
   SequenceNumber,
   Shard,
@@ -88,8 +89,9 @@ class WatchedReader implements StreamReader {
     after: SequenceNumber | null,
     bytesMax: number,
     wants?: RecordFilter,
+    passed?: PassedRecords,
   ): Promise<StreamRecord[]> {
-    const records = await this.#reader.read(shardId, after, bytesMax, wants);
+    const records = await this.#reader.read(shardId, after, bytesMax, wants, passed);
     this.#skew.note(records);
     return records;
   }

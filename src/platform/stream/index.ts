@@ -37,6 +37,7 @@ export type {
 } from './consumers/batch.ts';
 export { eachRecord } from './consumers/each-record.ts';
 export type { FailureMessage, GivenUp } from './consumers/failure-message.ts';
+export { compileFilter } from './consumers/filter.ts';
 export { consumerDefaults, consumerLimits } from './consumers/limits.ts';
 export type {
   BatchReport,
