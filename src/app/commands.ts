@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Iot } from '../iot/port.ts';
+import { currentCaller } from '../kernel/callers.ts';
 import { type Cause, currentCause, decodeCause, encodeCause } from '../kernel/causes.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
@@ -135,6 +136,7 @@ export class CommandTracker {
       if (isConditionFailure(error)) return; // Sent before: the event came a second time.
       throw error;
     }
+    currentCaller()?.calls?.noteEffect('command', `${command} ${sessionId}`);
     void this.#start(stored);
   }
 

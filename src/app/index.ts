@@ -45,8 +45,26 @@ export {
   type Versioned,
 } from './entities/index.ts';
 export { ApiError, notFound } from './errors.ts';
+export {
+  type ExplainedConsumer,
+  type ExplainedMessage,
+  Explainer,
+  type Explanation,
+  type MessageQuestion,
+} from './explain/index.ts';
 export { isolatedCalls, isolatedContexts, type Served } from './isolated-context.ts';
-export { Ledger } from './ledger/index.ts';
+export {
+  type AuditProgress,
+  type AuditResult,
+  Ledger,
+  Ledger,
+  type LedgerQuestion,
+  type LedgerRow,
+  type LedgerTotals,
+  ledgerRows,
+  ledgerTotals,
+  type ShownImbalance,
+} from './ledger/index.ts';
 export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, type TelemetryMap } from './model.ts';
 export { openApiOf, statusOf } from './openapi.ts';
 export type { ParallelOptions, Settled } from './parallel.ts';
@@ -54,4 +72,5 @@ export { problemsOf } from './problems.ts';
 export { Runtime, type RuntimeOptions } from './runtime.ts';
 export { tablesOf } from './table-changes.ts';
 export { commandTopic, devicePolicy, telemetryTopic } from './topics.ts';
+export type { Trace } from './traces/index.ts';
 export { destinationRecord } from './triggers/direct.ts';

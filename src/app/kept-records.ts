@@ -15,6 +15,7 @@ import {
 } from './dead-letters/index.ts';
 import { appTable } from './entities/index.ts';
 import type { CheckpointItem, Ledger } from './ledger/index.ts';
+import type { Traces } from './traces/index.ts';
 
 const { tableName: TableName } = appTable;
 
@@ -23,11 +24,13 @@ export class KeptRecords {
   readonly #table: Table;
   readonly #letters: Pick<DeadLetters, 'keep'>;
   readonly #ledger: Ledger | undefined;
+  readonly #traces: Traces | undefined;
 
-  constructor(options: { table: Table; letters: Pick<DeadLetters, 'keep'>; ledger?: Ledger }) {
+  constructor(options: { table: Table; letters: Pick<DeadLetters, 'keep'>; ledger?: Ledger; traces?: Traces }) {
     this.#table = options.table;
     this.#letters = options.letters;
     this.#ledger = options.ledger;
+    this.#traces = options.traces;
   }
 
   /** Of a consumer that the ledger counts for: what a kill left uncounted is counted before. */
@@ -48,6 +51,11 @@ export class KeptRecords {
     window?: KeptWindow,
   ): Promise<void> {
     const item = { ...keyOf(consumer, shardId), UpTo: String(upTo), ...(window && { Window: window }) };
+    this.#traces?.noteExpired(
+      consumer,
+      shardId,
+      settled.expired.map(({ sequenceNumber }) => sequenceNumber),
+    );
     return asCaller({ accessPattern: '$checkpoint' }, async () => {
       const isCounted = await this.#ledger?.save(consumer, item, settled);
       if (isCounted !== true) await this.#table.put({ TableName, Item: item });

@@ -41,11 +41,13 @@ import {
   schemaReport,
 } from './entities/index.ts';
 import { commandNotKnown } from './errors.ts';
+import { Explainer } from './explain/index.ts';
 import { KeptRecords } from './kept-records.ts';
 import { Ledger, namesLieInTopics } from './ledger/index.ts';
 import { type CommandEvent, MessageReader } from './messages.ts';
 import { inParallel } from './parallel.ts';
 import { anyTelemetryPrefix } from './topics.ts';
+import { Traces } from './traces/index.ts';
 import { entityChangeTrigger } from './triggers/entity-change.ts';
 import { presenceTrigger } from './triggers/presence.ts';
 import { recordsTrigger } from './triggers/records.ts';
@@ -100,6 +102,8 @@ export class Runtime implements Runner {
   readonly loopGuard: LoopGuard;
   readonly deadLetters: DeadLetters;
   readonly ledger: Ledger;
+  readonly traces: Traces;
+  readonly explainer: Explainer;
   readonly #options: RuntimeOptions;
   readonly #newId: () => string;
   /** That of the options, with patience where it is throttled. */
@@ -135,7 +139,20 @@ export class Runtime implements Runner {
       runOne: (consumer, event) => this.redrive(consumer, event),
     });
     this.ledger = new Ledger({ ...options, table, alarms, namesLieInTopics: namesLieInTopics(app.model) });
-    this.#kept = new KeptRecords({ table, letters: this.deadLetters, ledger: this.ledger });
+    this.traces = new Traces({ table, clock, counters: this.counters });
+    this.explainer = new Explainer({
+      ...options,
+      ledger: this.ledger,
+      traces: this.traces,
+      deadLetters: this.deadLetters,
+      namesLieInTopics: namesLieInTopics(app.model),
+    });
+    this.#kept = new KeptRecords({
+      table,
+      letters: this.deadLetters,
+      ledger: this.ledger,
+      traces: this.traces,
+    });
     this.#consumers = new Consumers({ ...options, counters: this.counters, kept: this.#kept, ledger: this.ledger });
     this.#tracker = this.#makeTracker();
     this.functions = new AppFunctions({
@@ -150,6 +167,10 @@ export class Runtime implements Runner {
       kept: this.#kept,
       served: { table: options.table, cursorKey: options.cursorKey, building: () => this.#building() },
       context: () => this.context,
+      onInvocation: report => {
+        this.traces.note(report);
+        options.functions?.onInvocation?.(report);
+      },
     });
     this.context = this.#makeContext();
   }
@@ -216,6 +237,7 @@ export class Runtime implements Runner {
     this.functions.stop(); // Before the consumers: what waits for its turn would keep them from stopping.
     await this.#consumers.close();
     await this.ledger.close();
+    await this.traces.close();
     this.#tracker.close();
     await this.functions.close();
   }

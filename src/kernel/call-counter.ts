@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 export const callCounterLimits = {
   equalCallsMax: 10, // ours: so many equal calls in one invocation are one list read piece by piece
   kindsMax: 100, // ours: different calls followed in one invocation; further ones are not counted
+  effectsMax: 16, // ours: effects of one invocation that are remembered one by one; further ones are counted
   stackFramesMax: 50, // ours: how deep in our own code a caller is looked for
 } as const;
 
@@ -29,6 +30,16 @@ export interface InvocationUse {
   readonly writeUnits: number;
 }
 
+/** What an invocation has made that others see. */
+export type EffectKind = 'write' | 'command' | 'publish';
+
+export interface InvocationEffects {
+  /** How many of each kind. */
+  readonly counts: Readonly<Partial<Record<EffectKind, number>>>;
+  /** The first ones. Of a write the request, of the others a name. */
+  readonly first: readonly { readonly kind: EffectKind; readonly of: unknown }[];
+}
+
 interface Counted {
   readonly operation: string;
   readonly target: string;
@@ -41,6 +52,7 @@ export class CallCounter {
   readonly functionName: string;
   readonly #counted = new Map<string, Counted>();
   readonly #use = { calls: 0, readUnits: 0, writeUnits: 0 };
+  #effects: { counts: Partial<Record<EffectKind, number>>; first: { kind: EffectKind; of: unknown }[] } | undefined;
 
   constructor(functionName: string) {
     this.functionName = functionName;
@@ -48,6 +60,18 @@ export class CallCounter {
 
   get use(): InvocationUse {
     return this.#use;
+  }
+
+  /** Undefined: it has made nothing. */
+  get effects(): InvocationEffects | undefined {
+    return this.#effects;
+  }
+
+  noteEffect(kind: EffectKind, of: unknown): void {
+    this.#effects ??= { counts: {}, first: [] };
+    const { counts, first } = this.#effects;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+    if (first.length < callCounterLimits.effectsMax) first.push({ kind, of });
   }
 
   noteCall(): void {

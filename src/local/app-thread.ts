@@ -11,6 +11,7 @@ import {
   capacityRoutes,
   deadLetterRoutes,
   Feed,
+  ledgerRoutes,
   listenHttp,
   loadSigningKey,
   makeApi,
@@ -156,6 +157,7 @@ async function start(): Promise<void> {
   const operatorRoutes = [
     ...capacityRoutes(accounting.reportFor(runtime)),
     ...deadLetterRoutes(runtime.deadLetters),
+    ...ledgerRoutes(runtime),
     ...operations.routes(),
   ];
   const api = makeApi({

@@ -5,7 +5,7 @@ import { appTable } from '../entities/index.ts';
 import type { LedgerAlarms } from './alarms.ts';
 import type { ConsumerBook } from './consumer-book.ts';
 import { imbalancesOf } from './imbalance.ts';
-import { minuteOf, minuteText } from './minutes.ts';
+import { minuteOf, minuteText, startOf } from './minutes.ts';
 import { type ReceivedBook, receivedKey } from './received-book.ts';
 import { accountKey, type ShardAccount } from './shard-account.ts';
 
@@ -49,6 +49,21 @@ export class Checker {
       return minutes.length === 0 || minutes[minutes.length - 1] <= checkedUpTo;
     } finally {
       await reader.close();
+    }
+  }
+
+  /** Compares again what was compared; what was found then and balances now is no imbalance any more. */
+  async recheck(book: ConsumerBook): Promise<void> {
+    const { received, alarms } = this.#options;
+    if (book.checked === undefined) return;
+    const { Since, UpTo } = book.checked;
+    const known = new Set(
+      (await alarms.list()).flatMap(each => (each.consumer === book.consumer ? [each.minuteAtMs] : [])),
+    );
+    for (const minute of await this.minutes(book, Math.max(Since, received.since), UpTo)) {
+      const found = imbalancesOf(await received.countsOf(minute), await book.countsOf(minute));
+      if (found.length > 0) await alarms.noteMinute(book.consumer, minute, found);
+      else if (known.has(startOf(minute))) await alarms.clear(book.consumer, minute);
     }
   }
 

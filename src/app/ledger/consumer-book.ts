@@ -46,6 +46,11 @@ export class ConsumerBook {
     this.#options = options;
   }
 
+  /** Whether the consumer passes a record by. */
+  isFiltered(record: StreamRecord): boolean {
+    return this.#options.isFiltered(record);
+  }
+
   get accounts(): IterableIterator<[ShardId, ShardAccount]> {
     return this.#accounts.entries();
   }

@@ -11,6 +11,7 @@ import type { Log } from '../../kernel/log.ts';
 import type { Settled, ShardId, StreamReader, StreamRecord } from '../../platform/stream/index.ts';
 import type { Table } from '../../platform/table/index.ts';
 import { LedgerAlarms } from './alarms.ts';
+import { type AuditProgress, type AuditResult, audit } from './audit.ts';
 import { Checker } from './checker.ts';
 import { ConsumerBook } from './consumer-book.ts';
 import { countingReader } from './counting-reader.ts';
@@ -67,6 +68,10 @@ export class Ledger {
     this.alarms = new LedgerAlarms({ table, alarms, log, nowMs: () => clock.nowMs() });
     this.checker = new Checker({ table, openReader, received: this.received, alarms: this.alarms });
     this.#retention = new Retention({ table, nowMs: () => clock.nowMs() });
+  }
+
+  nowMs(): number {
+    return this.#options.clock.nowMs();
   }
 
   /** Before the consumer runs. */
@@ -144,18 +149,40 @@ export class Ledger {
 
   /** One look at everything: what nobody told of is counted, minutes that are over are compared, old ones are deleted. */
   look(): Promise<void> {
-    this.#ticking = this.#ticking.then(async () => {
-      await this.start();
-      if (this.received.upTo === this.#receivedBefore) await this.received.catchUp();
-      this.#receivedBefore = this.received.upTo;
-      await this.flush();
-      const lastClosed = minuteOf(this.#options.clock.nowMs() - ledgerLimits.closedAfterMs) - 1;
-      let isAll = true;
-      for (const book of this.books.values()) if (!(await this.checker.check(book, lastClosed))) isAll = false;
-      if (!isAll) this.#arm();
-      await this.#retention.apply([...this.books.keys()]);
-    });
+    this.#ticking = this.#ticking
+      .catch(() => {})
+      .then(async () => {
+        await this.start();
+        if (this.received.upTo === this.#receivedBefore) await this.received.catchUp();
+        this.#receivedBefore = this.received.upTo;
+        await this.flush();
+        const lastClosed = minuteOf(this.#options.clock.nowMs() - ledgerLimits.closedAfterMs) - 1;
+        let isAll = true;
+        for (const book of this.books.values()) if (!(await this.checker.check(book, lastClosed))) isAll = false;
+        if (!isAll) this.#arm();
+        await this.#retention.apply([...this.books.keys()]);
+      });
     return this.#ticking;
+  }
+
+  /** Compares all minutes again, also those that were compared before. */
+  recheck(): Promise<void> {
+    this.#ticking = this.#ticking
+      .catch(() => {})
+      .then(async () => {
+        await this.start();
+        await this.flush();
+        for (const book of this.books.values()) await this.checker.recheck(book);
+      });
+    return this.#ticking;
+  }
+
+  /** Counts everything once more. */
+  audit(): AsyncGenerator<AuditProgress | AuditResult> {
+    const { openReader, namesLieInTopics } = this.#options;
+    const reader = openReader();
+    const counting = audit(this, reader, record => thingOf(record, namesLieInTopics));
+    return closing(counting, reader);
   }
 
   async close(): Promise<void> {
@@ -184,6 +211,14 @@ export class Ledger {
   #failed(error: unknown): void {
     if (this.#closed || codeOf(error) === 'store.full') return;
     this.#options.onFailure(error);
+  }
+}
+
+async function* closing<Value>(values: AsyncGenerator<Value>, reader: StreamReader): AsyncGenerator<Value> {
+  try {
+    yield* values;
+  } finally {
+    await reader.close();
   }
 }
 

@@ -17,9 +17,8 @@ export const ledgerLimits = {
   deletesMax: 100, // ours: old minutes deleted at a time
   imbalancesKept: 100, // ours: found imbalances that can still be looked at
   imbalancesShown: 10, // ours: things that one alarm names
-  reportRowsMax: 10_000, // ours: rows of one answer
   readBytesMax: 1024 * 1024, // ours: of the log at a time
-  auditBytesMax: 1024 * 1024 * 1024, // ours: of the log that a check by hand reads; it says how far it came
+  auditMinutes: 10, // ours: so many at a time are counted from the log by a check by hand
 } as const;
 
 assert(ledgerLimits.namesBytesMax * 2 < tableLimits.itemBytesMax); // names, and counts of a few bytes each

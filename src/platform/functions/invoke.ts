@@ -157,6 +157,7 @@ export class RunningInvocation {
       eventId,
       records,
       use: this.#calls.use,
+      effects: this.#calls.effects,
       coldStartMs,
       measures: measures?.() ?? {},
     };

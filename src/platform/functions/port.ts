@@ -1,5 +1,5 @@
 /** What runs, for what, and what came of it: the words that functions, logs, the ledger and `explain` share. */
-import type { InvocationUse } from '../../kernel/call-counter.ts';
+import type { InvocationEffects, InvocationUse } from '../../kernel/call-counter.ts';
 import type { Cause } from '../../kernel/causes.ts';
 
 /** What a function was called for. */
@@ -88,6 +88,8 @@ export interface InvocationReport {
   readonly eventId?: string;
   readonly records?: RecordRange;
   readonly use: InvocationUse;
+  /** What it has written, sent and published. */
+  readonly effects?: InvocationEffects;
   /** How long a worker was made ready for it; absent: one was, or none was needed. Not part of `durationMs`. */
   readonly coldStartMs?: number;
   readonly measures: InvocationMeasures;

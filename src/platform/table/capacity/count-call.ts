@@ -15,11 +15,14 @@ const countedOperations: ReadonlySet<Operation> = new Set([
   'transactWrite',
 ]);
 
+const writes: ReadonlySet<Operation> = new Set(['put', 'update', 'delete', 'batchWrite', 'transactWrite']);
+
 /** @returns who calls */
 export function countCall(operation: Operation, input: object | undefined): Caller | undefined {
   const caller = currentCaller();
   if (caller?.calls === undefined) return caller;
   caller.calls.noteCall();
+  if (writes.has(operation)) caller.calls.noteEffect('write', input);
   if (caller.isCounted !== true && countedOperations.has(operation) && input && isAlone(input))
     caller.calls.count(operation, targetOf(input));
   return caller;
