@@ -18,6 +18,7 @@ import {
   diskSource,
   FailedInvocations,
   FunctionMetrics,
+  functionSource,
   KeySkew,
   LogReader,
   LogStore,
@@ -25,6 +26,7 @@ import {
   logLimits,
   logSource,
   MetricCollector,
+  type MetricSource,
   OtlpPusher,
   processSource,
 } from '../ops/index.ts';
@@ -64,13 +66,8 @@ export class AppOperations {
     this.collector = new MetricCollector(clock);
     this.evaluator = new AlarmEvaluator({ collector: this.collector, alarms, clock, active: listAlarms() });
     this.#failed = new FailedInvocations({ alarms, log: this.logs });
-    this.collector.register('app', this.metrics);
-    this.collector.register('functions', this.#functions);
-    this.collector.register('keys', this.skew);
-    this.collector.register(
-      'logs',
-      logSource(() => this.logs.counters.all()),
-    );
+    const logs = logSource(() => this.logs.counters.all());
+    this.#register({ app: this.metrics, functions: this.#functions, keys: this.skew, logs });
   }
 
   /** An invocation has ended. */
@@ -88,18 +85,12 @@ export class AppOperations {
 
   /** What is known once there is an app. */
   follow(runtime: Runtime, iot: Iot): void {
-    this.collector.register(
-      'gateway',
-      counterSource(() => iot.counters()),
-    );
-    this.collector.register(
-      'runtime',
-      counterSource(() => runtime.counters.all()),
-    );
-    this.collector.register(
-      'consumers',
-      consumerSource(() => runtime.consumers()),
-    );
+    this.#register({
+      gateway: counterSource(() => iot.counters()),
+      runtime: counterSource(() => runtime.counters.all()),
+      functionStates: functionSource(() => runtime.functions.reports()),
+      consumers: consumerSource(() => runtime.consumers()),
+    });
   }
 
   routes(): OperatorRoute[] {
@@ -117,11 +108,9 @@ export class AppOperations {
    */
   run({ application, otlpEndpoint }: { application: string; otlpEndpoint?: string }): () => void {
     const { clock, dataDirectory } = this.#options;
-    this.collector.register(
-      'disk',
-      diskSource(() => diskSpace(dataDirectory)),
-    );
-    this.collector.register('process', processSource('app', Date.now() - process.uptime() * 1_000));
+    const startedAtMs = Date.now() - process.uptime() * 1_000;
+    const disk = diskSource(() => diskSpace(dataDirectory));
+    this.#register({ disk, process: processSource('app', startedAtMs) });
     this.evaluator.start();
     const retaining = setInterval(() => this.logs.retain(), logLimits.retentionCheckMs);
     const { collector } = this;
@@ -138,5 +127,9 @@ export class AppOperations {
   close(): void {
     this.evaluator.close();
     this.logs.close();
+  }
+
+  #register(sources: Readonly<Record<string, MetricSource>>): void {
+    for (const [name, source] of Object.entries(sources)) this.collector.register(name, source);
   }
 }

@@ -47,6 +47,7 @@ export {
   EmfMetrics,
   emfLine,
   FunctionMetrics,
+  functionSource,
   gauge,
   gaugeSource,
   KeySkew,

@@ -251,7 +251,7 @@ describe('the default rules', () => {
     const functions = new FunctionMetrics();
     collector.register('functions', functions);
     const run = (functionName: string, outcome: 'succeeded' | 'failed', times: number) => {
-      const of = { trigger: 'direct', durationMs: 1, attempt: 1, error: new Error('x') } as const;
+      const of = { trigger: 'direct', durationMs: 1, attempt: 1, error: new Error('x'), measures: {} } as const;
       for (let count = 0; count < times; count++) functions.note({ functionName, outcome, ...of });
     };
     run('once', 'failed', 1);
@@ -267,12 +267,11 @@ describe('the default rules', () => {
     assert.deepEqual(told(), ['cleared functionFailing mostly']);
   });
 
-  it('raise an alarm of skewed keys and shards, a full disk, an open breaker, a ledger that does not balance', async () => {
+  it('raise an alarm of skewed keys and shards, a full disk, a ledger that does not balance', async () => {
     const { clock, told, level, count, samples } = openRules();
     level('mimamori_stream_hot_key_share', 0.8, { key: 'spk-1' });
     level('mimamori_disk_free_bytes', 5);
     level('mimamori_disk_total_bytes', 100);
-    level('mimamori_function_breaker_open', 1, { function: 'play' });
     level('mimamori_ledger_imbalance', 2);
     level('mimamori_consumer_paused', 1, { consumer: 'idle' });
     count('mimamori_log_lines_dropped_total', 4, { channel: 'app', reason: 'disk' });
@@ -283,7 +282,6 @@ describe('the default rules', () => {
       await clock.advance(10_000);
     }
     assert.deepEqual(told().toSorted(), [
-      'raised breakerOpen play',
       'raised diskNearlyFull backend',
       'raised ledgerImbalance backend',
       'raised logsDropped app',
@@ -294,7 +292,7 @@ describe('the default rules', () => {
     assert(told().includes('raised consumerPaused idle'));
     samples.clear();
     await clock.advance(10 * minute);
-    const gone = ['breakerOpen play', 'consumerPaused idle', 'diskNearlyFull backend', 'ledgerImbalance backend'];
+    const gone = ['consumerPaused idle', 'diskNearlyFull backend', 'ledgerImbalance backend'];
     assert.deepEqual(told().toSorted(), [...gone, 'partitionSkew spk-1'].map(text => `cleared ${text}`).toSorted());
   });
 

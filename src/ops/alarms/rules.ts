@@ -1,7 +1,7 @@
 /**
  * When the metrics say that somebody should look. Data: a threshold is changed here, or by `rules` where the backend is
- * composed, and nowhere else. src/ops/README.md lists them. What is noticed where it happens (a loop, dead letters, an
- * error) is raised there, and has no rule.
+ * composed, and nowhere else. src/ops/README.md lists them. What is noticed where it happens (a loop, a budget, dead
+ * letters, an error) is raised there, and has no rule.
  */
 export interface AlarmRule {
   readonly name: string;
@@ -96,16 +96,6 @@ export const defaultRules: readonly AlarmRule[] = [
     clearAfterMs: 5 * minute,
     message: (subject, value) => `${subject} takes ${value.toFixed(1)} times its share of the records.`,
     fix: 'Split it, or choose a partition key with more values.',
-  },
-  {
-    name: 'breakerOpen',
-    metric: 'mimamori_function_breaker_open',
-    per: ['function'],
-    when: { type: 'above', threshold: 0 },
-    forMs: 0,
-    clearAfterMs: 0,
-    message: subject => `${subject} has used up its budget and is not run.`,
-    fix: 'Find out what calls it so often; then reset it, see `mimamori functions`.',
   },
   {
     name: 'ledgerImbalance',

@@ -21,6 +21,8 @@ export {
   counterSource,
   type DiskSpace,
   diskSource,
+  type FunctionState,
+  functionSource,
   gaugeSource,
   logSource,
   processSource,

@@ -179,11 +179,14 @@ describe('the measures of functions', () => {
       outcome: 'succeeded',
       durationMs: 40,
       attempt: 1,
+      measures: {},
     } as const;
-    metrics.note({ ...of, memoryBytes: 5e6 });
-    metrics.note({ ...of, outcome: 'failed', attempt: 2, memoryBytes: 9e6, isColdStart: true });
+    metrics.note({ ...of, measures: { memoryBytes: 5e6, cpuMs: 20 } });
+    metrics.note({ ...of, outcome: 'failed', attempt: 2, measures: { memoryBytes: 9e6, cpuMs: 30 }, coldStartMs: 80 });
     metrics.note({ ...of, outcome: 'timedOut', durationMs: 3_000 });
-    metrics.note({ ...of, outcome: 'refused' });
+    const refusal = (code: string) => new MimamoriError({ code, message: 'No.', fix: 'Wait.' });
+    metrics.note({ ...of, outcome: 'refused', error: refusal('function.throttled') });
+    metrics.note({ ...of, outcome: 'refused', error: refusal('function.loop') });
     const samples = [...metrics.collect()];
     const labels = { function: 'play', trigger: 'telemetry' };
     assert.deepEqual(valuesOf(samples, 'mimamori_function_invocations_total'), [[labels, 3]]);
@@ -192,6 +195,8 @@ describe('the measures of functions', () => {
       [1, 1],
     );
     assert.deepEqual(valuesOf(samples, 'mimamori_function_throttles_total'), [[labels, 1]]);
+    assert.deepEqual(valuesOf(samples, 'mimamori_function_stops_total'), [[labels, 1]]);
+    assert.deepEqual(valuesOf(samples, 'mimamori_function_cpu_seconds_total'), [[labels, 0.05]]);
     assert.deepEqual(valuesOf(samples, 'mimamori_function_memory_bytes'), [[labels, 9e6]]);
     const duration = samples.find(({ name }) => name === 'mimamori_function_duration_seconds');
     assert(duration?.kind === 'histogram');
@@ -200,7 +205,14 @@ describe('the measures of functions', () => {
 
   it('count what a route refuses as an answer, and what it breaks on as an error', () => {
     const metrics = new FunctionMetrics();
-    const of = { functionName: 'GET /a', trigger: 'route', outcome: 'failed', durationMs: 1, attempt: 1 } as const;
+    const of = {
+      functionName: 'GET /a',
+      trigger: 'route',
+      outcome: 'failed',
+      durationMs: 1,
+      attempt: 1,
+      measures: {},
+    } as const;
     metrics.note({ ...of, error: new MimamoriError({ code: 'api.notFound', message: 'None.', fix: 'None.' }) });
     metrics.note({ ...of, error: new TypeError('undefined is no function') });
     const [[, failed]] = valuesOf(metrics.collect(), 'mimamori_function_errors_total');
@@ -248,7 +260,8 @@ describe('a collection', () => {
     measure(metrics);
     metrics.gauge('odd', -1.5e-9, { dimensions: { text: 'a"b\\c\nd\ud800é' } });
     const functions = new FunctionMetrics();
-    functions.note({ functionName: 'GET /v1/{id}', trigger: 'route', outcome: 'succeeded', durationMs: 7, attempt: 1 });
+    const route = { functionName: 'GET /v1/{id}', trigger: 'route', outcome: 'succeeded' } as const;
+    functions.note({ ...route, durationMs: 7, attempt: 1, measures: {} });
     const counts = {
       invocations: 3,
       retries: 1,

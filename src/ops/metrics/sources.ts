@@ -64,6 +64,33 @@ function* shardSamples(shard: ShardMeasures, labels: Record<string, string>): Ge
   yield counter('mimamori_dead_letters_total', 'Records set aside as dead letters.', shard.deadLettered, labels);
 }
 
+/** What a function is at the moment; `FunctionReport` of the functions has all of it. */
+export interface FunctionState {
+  readonly functionName: string;
+  readonly running: number;
+  readonly waiting: number;
+  readonly concurrencyMax: number;
+  readonly strayErrors: number;
+  /** Of its budget, 0 to 1. */
+  readonly budgetUsedShare: number;
+}
+
+export function functionSource(states: () => Iterable<FunctionState>): MetricSource {
+  return {
+    *collect() {
+      for (const { functionName, running, waiting, concurrencyMax, strayErrors, budgetUsedShare } of states()) {
+        const labels = { function: functionName };
+        yield gauge('mimamori_function_running', 'Invocations at the moment.', running, labels);
+        yield gauge('mimamori_function_waiting', 'Invocations that wait for room.', waiting, labels);
+        yield gauge('mimamori_function_concurrency_max', 'Invocations there is room for.', concurrencyMax, labels);
+        yield gauge('mimamori_function_budget_used_share', 'Used of the budget, 0 to 1.', budgetUsedShare, labels);
+        const stray = 'Errors that nobody caught, of what a function left running.';
+        yield counter('mimamori_function_stray_errors_total', stray, strayErrors, labels);
+      }
+    },
+  };
+}
+
 const gaugesOfGateway = new Set(['mqtt.connections', 'mqtt.subscriptions', 'mqtt.retained']);
 
 /** Counters by name, such as the gateway's: `mqtt.dropped.qos1` is `mimamori_mqtt_dropped_total{reason="qos1"}`. */
