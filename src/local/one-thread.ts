@@ -349,7 +349,8 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     operations.noteInvocation(report);
     seams.onInvocation?.(report);
   };
-  const openReader = () => new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail });
+  const openReader = () =>
+    operations.skew.watching(new EmbeddedStreamReader({ files: disk, directory: streamDirectory, tail }));
   const runtime = new Runtime({
     app,
     table: seams.table?.(table) ?? table,

@@ -21,7 +21,7 @@ export const skewLimits = {
   sampleEvery: 8, // ours: looking at each record would cost more than it tells
   fadeMs: 60_000, // ours: what was a minute ago counts half
   keysMin: 10, // ours: of three devices one may well send half of everything
-  recordsMin: 400, // ours: looked at and not yet faded; below, chance makes a share
+  recordsMin: 200, // ours: looked at and not yet faded, so some 30 a second; below, nobody is held up
   shareShown: 0.2, // ours: from here on a key is named
 } as const;
 
