@@ -193,6 +193,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   });
   let kinesis: Pick<KinesisServer, 'url' | 'close'> | undefined;
   const close = async () => {
+    log.info({}, 'The backend stops.');
     await removeAddress(systemFiles, dataDirectory);
     await kinesis?.close();
     await streams.close();
@@ -239,6 +240,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     const running = gateway;
     const httpUrl = `http://${name}:${httpPort}`;
     await writeAddress(systemFiles, dataDirectory, httpUrl);
+    log.info({ http: httpUrl, mqttPort, limits: options.limits }, 'The backend runs.');
     const replaceCertificates = async () => {
       if (options.tls) await running.replaceCertificates(await readTls(options.tls));
     };

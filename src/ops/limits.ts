@@ -31,7 +31,7 @@ export const logLimits = {
   gatheredBytesMax: 32 * 1024 * 1024, // ours: of one answer that is gathered
   followersMax: 20, // ours: each reads the files itself
   followPollMs: 100, // ours: how soon a line of another thread is noticed; a look costs a few system calls
-  followReadBytes: 256 * 1024, // ours: what a follower holds of one source
+  followReadBytes: 64 * 1024, // ours: what a follower holds of one source; parsed, some 0.5 MB
   levelRulesMax: 100, // ours
   levelRuleMsMax: 24 * 3_600_000, // ours: debugging is not forgotten
 } as const;

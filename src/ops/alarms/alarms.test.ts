@@ -267,12 +267,11 @@ describe('the default rules', () => {
     assert.deepEqual(told(), ['cleared functionFailing mostly']);
   });
 
-  it('raise an alarm of skewed keys and shards, a full disk, a ledger that does not balance', async () => {
+  it('raise an alarm of skewed keys and shards, a paused consumer, a full disk, lost log lines', async () => {
     const { clock, told, level, count, samples } = openRules();
     level('mimamori_stream_hot_key_share', 0.8, { key: 'spk-1' });
     level('mimamori_disk_free_bytes', 5);
     level('mimamori_disk_total_bytes', 100);
-    level('mimamori_ledger_imbalance', 2);
     level('mimamori_consumer_paused', 1, { consumer: 'idle' });
     count('mimamori_log_lines_dropped_total', 4, { channel: 'app', reason: 'disk' });
     count('mimamori_log_lines_dropped_total', 4, { channel: 'system', reason: 'rate' });
@@ -283,7 +282,6 @@ describe('the default rules', () => {
     }
     assert.deepEqual(told().toSorted(), [
       'raised diskNearlyFull backend',
-      'raised ledgerImbalance backend',
       'raised logsDropped app',
       'raised partitionSkew spk-1',
       'raised shardSkew s0',
@@ -292,7 +290,7 @@ describe('the default rules', () => {
     assert(told().includes('raised consumerPaused idle'));
     samples.clear();
     await clock.advance(10 * minute);
-    const gone = ['consumerPaused idle', 'diskNearlyFull backend', 'ledgerImbalance backend'];
+    const gone = ['consumerPaused idle', 'diskNearlyFull backend'];
     assert.deepEqual(told().toSorted(), [...gone, 'partitionSkew spk-1'].map(text => `cleared ${text}`).toSorted());
   });
 

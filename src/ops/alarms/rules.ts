@@ -1,7 +1,7 @@
 /**
  * When the metrics say that somebody should look. Data: a threshold is changed here, or by `rules` where the backend is
  * composed, and nowhere else. src/ops/README.md lists them. What is noticed where it happens (a loop, a budget, dead
- * letters, an error) is raised there, and has no rule.
+ * letters, an error, a ledger that does not balance) is raised there, and has no rule.
  */
 export interface AlarmRule {
   readonly name: string;
@@ -96,16 +96,6 @@ export const defaultRules: readonly AlarmRule[] = [
     clearAfterMs: 5 * minute,
     message: (subject, value) => `${subject} takes ${value.toFixed(1)} times its share of the records.`,
     fix: 'Split it, or choose a partition key with more values.',
-  },
-  {
-    name: 'ledgerImbalance',
-    metric: 'mimamori_ledger_imbalance',
-    per: [],
-    when: { type: 'above', threshold: 0 },
-    forMs: 2 * minute,
-    clearAfterMs: minute,
-    message: (_subject, value) => `${value} received messages are unaccounted for.`,
-    fix: 'See `mimamori ledger` for the things and minutes, and report it: this should not happen.',
   },
   {
     name: 'diskNearlyFull',
