@@ -6,13 +6,15 @@ import { MimamoriError } from '../../kernel/errors.ts';
 import { silentLog } from '../../kernel/log.ts';
 import { MemoryAppendFiles } from '../../kernel/memory-append-files.ts';
 import { VirtualClock } from '../../kernel/virtual-clock.ts';
-import { alarmLimits } from '../limits.ts';
+import { alarmLimits, logLimits } from '../limits.ts';
 import { type LogLine, LogReader, LogStore } from '../logs/index.ts';
 import { counter, FunctionMetrics, gauge, MetricCollector, type Sample } from '../metrics/index.ts';
 import {
   AlarmBook,
   type AlarmChange,
   AlarmEvaluator,
+  type AlarmMessage,
+  AlarmRelay,
   type AlarmState,
   defaultRules,
   FailedInvocations,
@@ -135,8 +137,13 @@ describe('an error of a function', () => {
     assert.deepEqual([name, count, message], ['functionError', 100, 'play failed: no 99']);
     // Our own tests lie inside of the package, where no line is the app's.
     assert.match(subject, /^play: internal/);
-    assert.deepEqual([facts?.requestId, facts?.thingName], ['r100', 'spk-1']);
-    assert.match(fix, /mimamori logs --request r100/);
+    // Of a hundred at once only so many are logged; the alarm names one that is.
+    const last = `r${logLimits.systemLinesPerSecondMax}`;
+    assert.deepEqual([facts?.requestId, facts?.thingName], [last, 'spk-1']);
+    assert.match(fix, new RegExp(`mimamori logs --request ${last}\\b`));
+    assert.equal((await linesOf(last)).length, 1);
+    fail(broken(1), { functionName: 'other', requestId: 'of another' });
+    assert.equal((await linesOf('of another')).length, 1);
     const [line] = await linesOf('r7');
     assert.deepEqual([line.level, line.error?.message, line.functionName], ['error', 'no 6', 'play']);
     assert.match(line.error?.stack ?? '', /alarms\.test\.ts/);
@@ -186,6 +193,34 @@ describe('an error of a function', () => {
     const { told, fail } = open();
     for (let index = 0; index < 1_000; index++) fail(Object.assign(new Error('x'), { code: `c${index}` }));
     assert.equal(told().length, alarmLimits.errorGroupsMax + 1);
+  });
+});
+
+describe('an alarm of another thread', () => {
+  it('is handed over at once, and then with how often it came', async () => {
+    const { book, clock } = openBook();
+    const sent: AlarmMessage[] = [];
+    const relay = new AlarmRelay({ clock, send: message => void sent.push(structuredClone(message)) });
+    for (let index = 0; index < 1_000; index++) relay.raise({ ...alarm('a'), facts: { index } });
+    relay.raise(alarm('b'));
+    assert.equal(sent.length, 2);
+    await clock.advance(alarmLimits.relayMs);
+    relay.raise(alarm('a'));
+    relay.raise(alarm('a'));
+    relay.clear('a', 's');
+    relay.acknowledge('b', 's');
+    relay.raise({ ...alarm('odd'), facts: { run: () => {} } }); // What cannot cross is left out.
+    for (const message of sent) {
+      if (message.action === 'raise') book.raise(message.alarm, message.times);
+      else book[message.action](message.name, message.subject);
+    }
+    const [b, odd, a] = book.list();
+    assert.deepEqual(
+      [odd.name, odd.facts, b.state, a.state, a.count],
+      ['odd', undefined, 'acknowledged', 'cleared', 1_002],
+    );
+    await clock.advance(60_000);
+    assert.equal(sent.length, 8);
   });
 });
 

@@ -5,6 +5,7 @@
 import path from 'node:path';
 import type { Alarms } from '../../kernel/alarms.ts';
 import { lineOutside } from '../../kernel/call-counter.ts';
+import { causedBy } from '../../kernel/causes.ts';
 import { codeOf, messageOf } from '../../kernel/errors.ts';
 import type { InvocationReport } from '../../platform/functions/index.ts';
 import { alarmLimits } from '../limits.ts';
@@ -29,7 +30,8 @@ export type FailedInvocation = Pick<
 export class FailedInvocations {
   readonly #alarms: Alarms;
   readonly #log: Pick<LogStore, 'writeFor'>;
-  readonly #subjects = new Set<string>();
+  /** By subject: the last request whose error is in the log. When there are too many a second, not every one is. */
+  readonly #logged = new Map<string, string>();
 
   constructor({ alarms, log }: { alarms: Alarms; log: Pick<LogStore, 'writeFor'> }) {
     this.#alarms = alarms;
@@ -38,27 +40,34 @@ export class FailedInvocations {
 
   note(report: FailedInvocation): void {
     if (!hasFailed(report)) return;
-    const { functionName, requestId, thingName, eventId, error, trigger, attempt, durationMs, cause } = report;
-    const facts = { error, trigger, attempt, durationMs: Math.round(durationMs) };
-    this.#log.writeFor({ functionName, requestId, thingName, eventId, cause }, 'error', facts, 'An invocation failed.');
+    const { functionName, thingName, error } = report;
     const code = codeOf(error);
     const place = placeOf(error);
+    const subject = this.#subjectOf(functionName, `${code}${place === undefined ? '' : ` at ${place}`}`);
+    const isLogged = this.#writeLine(report);
+    const requestId = isLogged ? report.requestId : (this.#logged.get(subject) ?? report.requestId);
+    this.#logged.set(subject, requestId);
     this.#alarms.raise({
       name: 'functionError',
-      subject: this.#subjectOf(functionName, `${code}${place === undefined ? '' : ` at ${place}`}`),
+      subject,
       message: `${functionName} failed: ${messageOf(error)}`,
       fix: `See \`mimamori logs --request ${requestId}\` for what led to it.`,
       facts: { functionName, code, place, requestId, thingName },
     });
   }
 
+  #writeLine({ functionName, requestId, thingName, eventId, cause, ...report }: FailedInvocation): boolean {
+    const { error, trigger, attempt, durationMs } = report;
+    const facts = { error, trigger, attempt, durationMs: Math.round(durationMs) };
+    const caller = { functionName, requestId, thingName, eventId, cause: causedBy(functionName, cause) };
+    return this.#log.writeFor(caller, 'error', facts, 'An invocation failed.');
+  }
+
   /** Errors are few; a code or a place made of what comes from outside is one too many. */
   #subjectOf(functionName: string, error: string): string {
     const subject = `${functionName}: ${error}`;
-    if (this.#subjects.has(subject)) return subject;
-    if (this.#subjects.size >= alarmLimits.errorGroupsMax) return `${functionName}: other errors`;
-    this.#subjects.add(subject);
-    return subject;
+    const isKnown = this.#logged.has(subject) || this.#logged.size < alarmLimits.errorGroupsMax;
+    return isKnown ? subject : `${functionName}: other errors`;
   }
 }
 

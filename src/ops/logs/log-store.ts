@@ -61,6 +61,7 @@ export class LogStore {
   readonly counters = new Counters();
   readonly #options: LogStoreOptions;
   readonly #redactor: Redactor;
+  readonly #system: Channel;
   readonly #channels = new Map<string, Channel>();
   readonly #named = new Map<string, AppLog>();
   readonly #listeners = new Set<() => void>();
@@ -73,6 +74,7 @@ export class LogStore {
     this.#redactor = new Redactor(options.redactKeys);
     this.levels = new LevelRules(options);
     const system = this.#channel('system', undefined, logLimits.systemLinesPerSecondMax);
+    this.#system = system;
     const write = (level: LogLevel) => (facts: object, message: string) =>
       this.#write(system, level, facts, message, currentCaller());
     this.system = { info: write('info'), warn: write('warn'), error: write('error') };
@@ -85,10 +87,9 @@ export class LogStore {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** As `system.error` and the like, on behalf of another than the running caller. */
-  writeFor(caller: Caller, level: LogLevel, facts: object, message: string): void {
-    const system = this.#channels.get('system');
-    if (system !== undefined) this.#write(system, level, facts, message, caller);
+  /** As `system.error` and the like, on behalf of another than the running caller. False: it was left out. */
+  writeFor(caller: Caller, level: LogLevel, facts: object, message: string): boolean {
+    return this.#write(this.#system, level, facts, message, caller);
   }
 
   /** Removes what is too old, also when nothing is written any more. To be called every few minutes. */
@@ -148,24 +149,27 @@ export class LogStore {
     return channel;
   }
 
-  #write(channel: Channel, level: LogLevel, facts: object, message: string, caller: Caller | undefined): void {
-    if (!this.levels.keeps(level, 'info', channel.name === 'system' ? undefined : caller)) return;
+  /** False: the line was left out. */
+  #write(channel: Channel, level: LogLevel, facts: object, message: string, caller: Caller | undefined): boolean {
+    if (!this.levels.keeps(level, 'info', channel.name === 'system' ? undefined : caller)) return false;
     try {
       const { clock } = this.#options;
-      const leftOut = channel.bound.admit(message);
+      const { functionName } = caller ?? {}; // One that floods the log hides nothing that others say.
+      const leftOut = channel.bound.admit(functionName === undefined ? message : `${functionName} ${message}`);
       if (leftOut === undefined || !channel.bucket.take(clock.monotonicMs())) {
         this.counters.add(`${channel.name}.dropped.rate`);
-        return;
+        return false;
       }
       const told = leftOut > 0 ? { ...(facts instanceof Error ? { error: facts } : facts), leftOut } : facts;
       const atMs = clock.nowMs();
       const entry = { atMs, order: this.#orderAt(atMs), level, channel: channel.name, caller, facts: told, message };
       const line = encodeLine(entry, this.#redactor);
       this.#show(level, line, message);
-      this.#store(channel, line, atMs, level, caller);
+      return this.#store(channel, line, atMs, level, caller);
     } catch (error) {
       this.counters.add(`${channel.name}.dropped.failed`); // Ours to mend, and no reason to fail a handler.
       this.#say(channel, `A line could not be logged: ${messageOf(error)}`);
+      return false;
     }
   }
 
@@ -191,11 +195,11 @@ export class LogStore {
     this.#show('error', JSON.stringify({ level: 'error', channel, message }), message);
   }
 
-  #store(channel: Channel, line: string, atMs: number, level: LogLevel, caller: Caller | undefined): void {
-    if (this.#isClosed) return;
+  #store(channel: Channel, line: string, atMs: number, level: LogLevel, caller: Caller | undefined): boolean {
+    if (this.#isClosed) return false;
     const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs < channel.retryAtMs) return this.#drop(channel);
     try {
+      if (nowMs < channel.retryAtMs) return this.#drop(channel);
       channel.writer ??= this.#openWriter(channel);
       channel.writer.append(line, atMs, level, caller ?? {});
     } catch (error) {
@@ -205,6 +209,7 @@ export class LogStore {
     this.counters.add(`${channel.name}.written`);
     for (const listener of this.#listeners) listener();
     if (channel.dropped > 0) this.#tellDropped(channel);
+    return true;
   }
 
   #openWriter(channel: Channel): SegmentWriter {
@@ -213,9 +218,10 @@ export class LogStore {
     return new SegmentWriter({ files, directory: own, writer, retention: channel.retention, nowMs: clock.nowMs() });
   }
 
-  #drop(channel: Channel): void {
+  #drop(channel: Channel): false {
     channel.dropped++;
     this.counters.add(`${channel.name}.dropped.disk`);
+    return false;
   }
 
   #disable(channel: Channel, nowMs: number, error: unknown): void {
