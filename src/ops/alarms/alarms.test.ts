@@ -134,7 +134,7 @@ describe('an error of a function', () => {
     for (let index = 0; index < 100; index++) fail(broken(index), { thingName: 'spk-1' });
     assert.equal(told().length, 1);
     const [{ name, subject, count, facts, message, fix }] = book.list();
-    assert.deepEqual([name, count, message], ['functionError', 100, 'play failed: no 99']);
+    assert.deepEqual([name, count, message], ['functionError', 100, 'play failed: no 99.']);
     // Our own tests lie inside of the package, where no line is the app's.
     assert.match(subject, /^play: internal/);
     // Of a hundred at once only so many are logged; the alarm names one that is.

@@ -50,7 +50,7 @@ export class FailedInvocations {
     this.#alarms.raise({
       name: 'functionError',
       subject,
-      message: `${functionName} failed: ${messageOf(error)}`,
+      message: sentence(`${functionName} failed: ${messageOf(error)}`),
       fix: `See \`mimamori logs --request ${requestId}\` for what led to it.`,
       facts: { functionName, code, place, requestId, thingName },
     });
@@ -69,6 +69,10 @@ export class FailedInvocations {
     const isKnown = this.#logged.has(subject) || this.#logged.size < alarmLimits.errorGroupsMax;
     return isKnown ? subject : `${functionName}: other errors`;
   }
+}
+
+function sentence(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
 function placeOf(error: unknown): string | undefined {
