@@ -57,7 +57,6 @@ export {
   type AuditProgress,
   type AuditResult,
   Ledger,
-  Ledger,
   type LedgerQuestion,
   type LedgerRow,
   type LedgerTotals,
