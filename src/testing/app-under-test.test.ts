@@ -70,6 +70,30 @@ describe('an app under test', () => {
     assert.deepEqual([letter.message, letter.attempts, letter.payload], ['the sensor is on fire', 3, { celsius: 99 }]);
   });
 
+  it('runs what is called later, and by the clock, when it is time', async () => {
+    await using app = await start({ startAt: '2026-01-01T00:00:00Z' });
+    await app.create('Room', { roomId: 'attic' });
+    await app.user('a').post('/v1/heat/attic');
+    await app.runUntilIdle(); // It waits for nobody's time.
+    app.invocations.none({ functionName: 'whenHeated' });
+    await app.advance('1h');
+    assert.equal((await app.entities.Room.get('attic')).celsius, 22);
+    await app.at('2026-01-01T03:00:00Z');
+    await app.runUntilIdle();
+    app.invocations.one({ functionName: 'everyNight', trigger: 'schedule' });
+    assert.equal((await app.entities.Room.get('attic')).celsius, 5);
+  });
+
+  it('shows what was logged, without secrets, and what is wrong', async () => {
+    await using app = await start();
+    await app.user('a').post('/v1/heat/nowhere');
+    await app.advance('90m');
+    const line = (await app.logs({ functionName: 'whenHeated', level: 'info' })).where({ channel: 'app' }).all()[0];
+    assert.deepEqual([line.message, line.facts], ['The heating is on.', { roomId: 'nowhere', password: '[redacted]' }]);
+    (await app.deadLetters()).one({ consumer: 'whenHeated', kind: 'invocation', code: 'entity.notFound' });
+    app.alarms.where({ subject: 'whenHeated' }).last();
+  });
+
   it('says what there was instead of what a test expects', async () => {
     await using app = await start();
     await app.create('Room', { roomId: 'attic', floor: 2 });

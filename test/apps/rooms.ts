@@ -25,6 +25,7 @@ export const model = defineModel('rooms', {
       timeoutMs: 5_000,
     },
   },
+  functions: { heat: { input: z.object({ roomId: z.string(), celsius: z.number() }) } },
   entities: {
     Room: { attributes: room, id: 'roomId', patterns: { byFloor: { by: ['floor'], order: 'roomId' } } },
     Light: {
@@ -73,10 +74,19 @@ const whenPresent = model.onPresence(async ({ type, thingName, versionNumber }, 
   ).catch(entityIsThere.orGone);
 });
 
+const whenHeated = model.onInvoke('heat', async ({ roomId, celsius }, { entities, log }) => {
+  log.info({ roomId, password: 'hush' }, 'The heating is on.');
+  await entities.Room.update(roomId, { celsius });
+});
+
+const everyNight = model.onSchedule({ cron: '0 3 * * *' }, async ({ scheduledAtMs }, { functions }) => {
+  await functions.heat.invokeLater({ roomId: 'attic', celsius: 5 }, { idempotencyKey: `night-${scheduledAtMs}` });
+});
+
 const nothing = z.object({});
 
 export default defineApp(model, {
-  functions: { whenReported, whenLit, whenRoomChanges, whenPresent },
+  functions: { whenReported, whenLit, whenRoomChanges, whenPresent, whenHeated, everyNight },
   routes: [
     model.route('GET /v1/count', { summary: 'Hidden state', answer: z.object({ count: z.int() }) }, async () => ({
       count: countUp(),
@@ -118,6 +128,14 @@ export default defineApp(model, {
       await context.entities.Room.create({ roomId: params.roomId, floor: 0 });
       return {};
     }),
+    model.route(
+      'POST /v1/heat/{roomId}',
+      { summary: 'Heats later', answer: nothing },
+      async ({ params }, { functions }) => {
+        await functions.heat.invokeLater({ roomId: params.roomId, celsius: 22 }, { delayMs: 3_600_000 });
+        return {};
+      },
+    ),
     model.route('POST /v1/announce/{roomId}', { summary: 'A note', answer: nothing }, async ({ params }, { iot }) => {
       const topic = `cmd/rooms/note/${params.roomId}/req`;
       await iot.publish({ topic, payload: Buffer.from('"hello"'), qos: 1 });
