@@ -65,6 +65,11 @@ export class Activity {
     this.#consumerIs(name, shardId, undefined);
   }
 
+  /** It reads this shard no more. */
+  consumerEnds(name: string, shardId: string): void {
+    this.#consumers.delete(`${name} (${shardId})`);
+  }
+
   #consumerIs(name: string, shardId: string, state: 'working' | undefined): void {
     if (this.#consumers.get(name) === 'starting') this.#consumers.delete(name);
     this.#consumers.set(`${name} (${shardId})`, state);

@@ -112,20 +112,26 @@ function watchedStream(stream: Stream, { kept, activity, onAppended }: WatchedSe
 }
 
 function watchedReader(reader: StreamReader, { kept, activity }: WatchedSeamsOptions): StreamReader {
+  const shards = new Set<string>(); // As a rule one: each shard has a reader of its own.
   return {
     read: (shardId, ...how) => {
+      shards.add(shardId);
       activity.consumerWorks(callerName(), shardId);
       return kept.faults.stream.read(() => reader.read(shardId, ...how));
     },
     waitBeyond: async (shardId, after, signal) => {
       const name = callerName();
+      shards.add(shardId);
       activity.consumerWaits(name, shardId);
       await reader.waitBeyond(shardId, after, signal);
       activity.consumerWorks(name, shardId);
     },
     locate: (...position) => reader.locate(...position),
     shards: () => reader.shards(),
-    close: () => reader.close(),
+    close: () => {
+      for (const shardId of shards) activity.consumerEnds(callerName(), shardId);
+      return reader.close();
+    },
   };
 }
 
