@@ -412,3 +412,13 @@ const interrupted = (command: string) =>
 function partitionKeyOf(sessionId: string): string {
   return `Command-${sessionId}`;
 }
+
+/** What became of a command is told by its answer; this tells what was asked, and when. Undefined when there is none. */
+export async function findCommand(
+  table: Pick<Table, 'get'>,
+  sessionId: string,
+): Promise<{ command: string; thingName: string; sentAtMs: number } | undefined> {
+  const Key = { PK: partitionKeyOf(sessionId), SK: sortKey };
+  const { Item } = await table.get({ TableName: appTable.tableName, Key, ConsistentRead: true });
+  return Item && { command: Item.Command, thingName: Item.ThingName, sentAtMs: Item.CreatedAtMs };
+}

@@ -7,6 +7,7 @@ export {
   handlerOf,
 } from './app-functions.ts';
 export { type CapacityReport, capacityReport, type PatternUse } from './capacity-report.ts';
+export { findCommand } from './commands.ts';
 export { consumerNames } from './consumers.ts';
 export type { Announcement, AppContext, CommandResult, ContextOf, EntityChange, TelemetryEvent } from './context.ts';
 export {
@@ -26,6 +27,7 @@ export { type App, appLimits, defineApp } from './define-app.ts';
 export {
   type AccessPattern,
   type AttributesOf,
+  allEntities,
   appTable,
   Backfill,
   type BackfillProgress,
@@ -68,6 +70,7 @@ export { type CommandMap, defineModel, type HttpMethod, type Model, type Route, 
 export { openApiOf, statusOf } from './openapi.ts';
 export type { ParallelOptions, Settled } from './parallel.ts';
 export { problemsOf } from './problems.ts';
+export { type RecordedMessage, recordedMessage } from './recorded-messages.ts';
 export { Runtime, type RuntimeOptions } from './runtime.ts';
 export { tablesOf } from './table-changes.ts';
 export { commandTopic, devicePolicy, telemetryTopic } from './topics.ts';

@@ -8,6 +8,7 @@ import type { CallCounter, InvocationUse } from '../kernel/call-counter.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
 import { parseJson } from '../kernel/json.ts';
 import type { Log } from '../kernel/log.ts';
+import type { ApiCalls } from './api-calls.ts';
 import { docsPage } from './docs-page.ts';
 import type { Feed } from './feed.ts';
 import { isTooDeep } from './json.ts';
@@ -35,6 +36,8 @@ export interface ApiOptions {
   readonly demoUser?: string;
   /** Answers say what they have used of the table's capacity. Default: not. */
   readonly tracesRequests?: boolean;
+  /** For whoever records them. Default: nobody is told of requests. */
+  readonly calls?: ApiCalls;
   /** Absent in a test, which asks directly. */
   readonly operator?: OperatorOptions;
   /** Facts for /healthz. */
@@ -110,7 +113,13 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
   // The request has been validated against the schemas that the handler's type was made from.
   const handler = route.handler as (request: unknown, context: unknown) => Promise<unknown>;
   const path = route.path.replaceAll(/\{([a-zA-Z]+)\}/g, ':$1');
-  api.on(route.method, path, async c => {
+  const nowMs = () => runtime.context.clock.nowMs();
+  api.on(route.method, path, c => {
+    const userOf = async () => (await authenticate(c, options)).user;
+    const answer = () => answerRequest(c);
+    return options.calls ? options.calls.noting(c, { answer, userOf, nowMs }) : answer();
+  });
+  const answerRequest = async (c: Context) => {
     const { user, readOnly } = await authenticate(c, options);
     if (readOnly && route.method !== 'GET') throw readOnlyToken();
     const params = c.req.param();
@@ -125,7 +134,7 @@ function addRoute(api: Hono, route: Route, options: ApiOptions): void {
     c.header('Cache-Control', 'no-store');
     const status = statusOf(route.options);
     return status === 204 ? c.body(null, 204) : c.json(answer as object, status); // As `answer`'s schema types it.
-  });
+  };
 }
 
 /** As a header: `calls=2, read=1.5, write=0`. */

@@ -1,4 +1,5 @@
 export { makeApi } from './api.ts';
+export { type ApiCall, ApiCalls } from './api-calls.ts';
 export { Feed } from './feed.ts';
 export { httpLimits } from './limits.ts';
 export {
@@ -22,6 +23,9 @@ export {
   metricsPath,
   type OperatorRoute,
   OperatorTokens,
+  type RecordedEvent,
+  recordingPath,
+  recordingRoutes,
   redrivesPath,
   type ShownLetter,
   type ShownPayload,

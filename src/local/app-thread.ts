@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { appTable, consumerNames, derivedKey, devicePolicy, type Ledger, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import {
+  ApiCalls,
   addOpenMetrics,
   capacityRoutes,
   deadLetterRoutes,
@@ -16,6 +17,7 @@ import {
   loadSigningKey,
   makeApi,
   OperatorTokens,
+  recordingRoutes,
   TokenIssuer,
 } from '../http/index.ts';
 import { systemAppendFiles } from '../kernel/append-files.ts';
@@ -104,14 +106,13 @@ async function start(): Promise<void> {
   const feed = new Feed();
   const names = consumerNames(app);
   const alone = oneAtATime();
+  const openReader = () =>
+    new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view.tail });
   const runtime = new Runtime({
     app,
     table,
     changes: table.changesOf(appTable.tableName),
-    openReader: () =>
-      operations.skew.watching(
-        new EmbeddedStreamReader({ files: systemFiles, directory: joinPath(dataDirectory, 'stream'), tail: view.tail }),
-      ),
+    openReader: () => operations.skew.watching(openReader()),
     newest: () => view.tail.lastSequenceNumber(),
     openStream: name => {
       const tail = view.streamTail(Object.keys(app.model.streams).indexOf(name));
@@ -154,7 +155,10 @@ async function start(): Promise<void> {
   post({ type: 'opened' });
   const tokens = new TokenIssuer({ key, application: app.model.application, clock: systemClock });
   const health = () => healthOf(runtime, iot);
+  const { application } = app.model;
+  const calls = new ApiCalls();
   const operatorRoutes = [
+    ...recordingRoutes({ application, openReader, table, calls, clock: systemClock }),
     ...capacityRoutes(accounting.reportFor(runtime)),
     ...deadLetterRoutes(runtime.deadLetters),
     ...ledgerRoutes(runtime),
@@ -165,6 +169,7 @@ async function start(): Promise<void> {
     tokens,
     feed,
     log,
+    calls,
     demoUser: data.demoUser,
     tracesRequests: data.traces,
     operator: { tokens: new OperatorTokens(key, systemClock), routes: operatorRoutes },

@@ -4,6 +4,8 @@ export type { Evidence } from './evidence/evidence.ts';
 export type { Fault, FaultOptions } from './faults/fault.ts';
 export { defineFixtures } from './fixtures/fixture-file.ts';
 export { type FixtureOptions, fixtures } from './fixtures/fixtures.ts';
+export { type Recording, readRecording } from './recordings/recording.ts';
+export type { Replayed } from './recordings/replay.ts';
 export type { Snapshot } from './snapshot.ts';
 export { type StartOptions, startApp } from './start-app.ts';
 export type { DeviceOptions, TestApp } from './test-app.ts';

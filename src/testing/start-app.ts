@@ -6,6 +6,7 @@ import type { ModelParts } from './model-types.ts';
 import type { Snapshot } from './snapshot.ts';
 import { TestApp } from './test-app.ts';
 import { Kept } from './world/kept.ts';
+import { Life } from './world/life.ts';
 import { copiesOf, startRunning } from './world/running.ts';
 import { type Leniency, strictnessOf } from './world/strictness.ts';
 
@@ -48,7 +49,8 @@ export async function startApp<const M extends ModelParts = ModelParts>(
   const running = await startRunning(copies, kept);
   // Without a model the types are those of any; with one they are the app's own, which is what was checked above.
   const typed = (model ?? copies[0].model) as unknown as M;
-  return new TestApp<M>({ app, model: typed, fixtures: { seed, ...options.fixtures }, kept, running });
+  const life = new Life({ app, kept, running });
+  return new TestApp<M>({ model: typed, fixtures: { seed, ...options.fixtures }, life });
 }
 
 function startMsOf(startAt: Date | string | undefined): number | undefined {

@@ -1,16 +1,15 @@
 /** A running app in the hands of a test. */
 
 import type { Repositories } from '../app/entities/repository-types.ts';
-import type { App, CapacityReport } from '../app/index.ts';
+import type { CapacityReport } from '../app/index.ts';
 import { asCaller } from '../kernel/callers.ts';
-import { messageOf } from '../kernel/errors.ts';
 import { type ApiAnswer, TestWorld } from '../local/one-thread.ts';
 import { type AlarmState, type LogLine, type LogQuestion, logLimits } from '../ops/index.ts';
 import type { DevicePlace } from './devices/device-place.ts';
 import { Devices } from './devices/devices.ts';
 import type { PostingDevice } from './devices/posting-device.ts';
 import type { ConnectOptions, VirtualDevice } from './devices/virtual-device.ts';
-import { appClosed, backendFailed, optionsNotValid, unexpected } from './errors.ts';
+import { optionsNotValid } from './errors.ts';
 import { Evidence } from './evidence/evidence.ts';
 import type { SeenInvocation } from './evidence/invocations.ts';
 import type { SeenMessage } from './evidence/messages.ts';
@@ -30,12 +29,15 @@ import { type FixtureOptions, type Fixtures, fixtures } from './fixtures/fixture
 import { inLoads, storeEntities } from './fixtures/store-entities.ts';
 import { testingLimits } from './limits.ts';
 import type { EntityName, EntityOf, ModelParts } from './model-types.ts';
+import type { Recording } from './recordings/recording.ts';
+import { type Replayed, replay } from './recordings/replay.ts';
 import { Snapshot } from './snapshot.ts';
 import { TestUser } from './test-user.ts';
 import { type Duration, durationMs } from './world/durations.ts';
-import { type Kept, testCaller } from './world/kept.ts';
-import { copiesOf, type Running, startRunning } from './world/running.ts';
-import { TestTime } from './world/test-time.ts';
+import { testCaller } from './world/kept.ts';
+import type { Life } from './world/life.ts';
+import type { Running } from './world/running.ts';
+import type { TestTime } from './world/test-time.ts';
 import { watchedCalls } from './world/watched-calls.ts';
 
 export interface DeviceOptions extends ConnectOptions {
@@ -44,11 +46,9 @@ export interface DeviceOptions extends ConnectOptions {
 }
 
 export interface TestAppParts<M extends ModelParts> {
-  readonly app: App | URL;
   readonly model: M;
   readonly fixtures: FixtureOptions;
-  readonly kept: Kept;
-  readonly running: Running;
+  readonly life: Life;
 }
 
 export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposable {
@@ -56,28 +56,17 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   readonly faults: Faults;
   /** Valid entities and payloads that are not stored. */
   readonly make: Fixtures<M>;
-  readonly #app: App | URL;
   readonly #fixtureOptions: FixtureOptions;
-  readonly #kept: Kept;
-  readonly #time: TestTime;
+  readonly #life: Life;
   readonly #devices: Devices<M>;
-  #running: Running | undefined;
-  #isClosed = false;
 
   /** By `startApp`. */
-  constructor({ app, model, fixtures: fixtureOptions, kept, running }: TestAppParts<M>) {
-    this.#app = app;
+  constructor({ model, fixtures: fixtureOptions, life }: TestAppParts<M>) {
     this.model = model;
     this.#fixtureOptions = fixtureOptions;
     this.make = fixtures(model, fixtureOptions);
-    this.#kept = kept;
-    this.faults = kept.faults;
-    this.#running = running;
-    this.#time = new TestTime({
-      clock: kept.world.clock,
-      activity: () => this.#now.activity,
-      throwProblems: () => this.#throwProblems(),
-    });
+    this.faults = life.kept.faults;
+    this.#life = life;
     this.#devices = this.#makeDevices();
   }
 
@@ -85,7 +74,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
 
   /** What its clock says. */
   now(): Date {
-    return new Date(this.#kept.world.clock.nowMs());
+    return new Date(this.#life.kept.world.clock.nowMs());
   }
 
   /** Lets so much time pass, and everything happen that falls due. Throws what the app did wrong meanwhile. */
@@ -95,7 +84,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
 
   /** Lets time pass until then. Throws `testing.optionsNotValid` when it is past. */
   at(time: Date | string): Promise<void> {
-    const ms = new Date(time).getTime() - this.#kept.world.clock.nowMs();
+    const ms = new Date(time).getTime() - this.#life.kept.world.clock.nowMs();
     if (!(ms >= 0))
       throw optionsNotValid(`It is ${this.now().toISOString()}: ${time} is past, or no time.`, 'Give a later time.');
     return this.#time.advance(ms);
@@ -197,12 +186,12 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   // --- What has happened ------------------------------------------------------------------------------------------
 
   get messages(): Evidence<SeenMessage> {
-    return this.#kept.messages.evidence();
+    return this.#life.kept.messages.evidence();
   }
 
   /** Of functions and routes, ended ones, in the order they ended. */
   get invocations(): Evidence<SeenInvocation> {
-    return new Evidence('invocations', this.#kept.invocations.all());
+    return new Evidence('invocations', this.#life.kept.invocations.all());
   }
 
   /** Those that last, and those that are over. */
@@ -223,59 +212,54 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
 
   /** Why storage gave up, if it did. Whoever takes it is not told again. */
   takeFailures(): unknown[] {
-    return this.#now.backend.failures.splice(0);
+    return this.#life.takeFailures();
+  }
+
+  /**
+   * Plays what `mimamori record` has written: things and users do again what they did, as far apart in time; new ids stand in for
+   * those of then. Throws `testing.recordingNotValid`.
+   */
+  replay(recording: Recording): Promise<Replayed> {
+    return replay(this, recording);
   }
 
   // --- Its life ---------------------------------------------------------------------------------------------------
 
   /** Stops in order and starts again; devices are offline until they connect. */
-  async restart(): Promise<void> {
-    await this.#time.alone(() => this.#now.backend.stop());
-    await this.#startAgain();
+  restart(): Promise<void> {
+    return this.#life.restart();
   }
 
   /** The process is killed and started again: what it had only in memory is lost. */
-  async kill(): Promise<void> {
-    this.#now.backend.kill();
-    await this.#startAgain();
+  kill(): Promise<void> {
+    return this.#life.kill();
   }
 
   /** The power is cut, and comes back: what was not synced is lost, too, or torn, by the seed's chance. */
-  async cutPower(): Promise<void> {
-    this.#now.backend.powerCut();
-    await this.#startAgain();
+  cutPower(): Promise<void> {
+    return this.#life.cutPower();
   }
 
   /** As it is when nothing is under way, for others to start from. It runs on. */
   async snapshot(): Promise<Snapshot> {
     await this.runUntilIdle();
-    const { world, credentials } = this.#kept;
+    const { world, credentials } = this.#life.kept;
     return new Snapshot(new TestWorld(1, { copyOf: world }), credentials);
   }
 
   /** Ends it. Throws what it did wrong and nobody has been told yet. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.faults.stopAll();
-    const running = this.#running;
-    this.#running = undefined;
-    await this.#time.alone(async () => running?.backend.stop());
-    this.#throwKept();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#life.end();
   }
 
   // --- Inside -----------------------------------------------------------------------------------------------------
 
   get #now(): Running {
-    if (!this.#running) throw appClosed();
-    return this.#running;
+    return this.#life.now;
   }
 
-  async #startAgain(): Promise<void> {
-    await this.#time.alone(async () => {
-      await this.#kept.world.clock.settle();
-      this.#running = await startRunning(await copiesOf(this.#app, this.#kept), this.#kept);
-    });
+  get #time(): TestTime {
+    return this.#life.time;
   }
 
   #ask(...request: Parameters<Running['backend']['ask']>): Promise<ApiAnswer> {
@@ -284,7 +268,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
   }
 
   #makeDevices(): Devices<M> {
-    const { world, faults, onProblem, credentials } = this.#kept;
+    const { world, faults, onProblem, credentials } = this.#life.kept;
     const place: DevicePlace<M> = {
       model: this.model,
       clock: world.clock,
@@ -311,7 +295,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     for (const some of inLoads(list)) {
       await this.#time.until(`${some.length} of ${entity} are stored`, storeEntities(backend.runtime, entity, some));
     }
-    await this.#time.advance(Math.max(0, activity.indexesLagUntilMs - this.#kept.world.clock.monotonicMs()));
+    await this.#time.advance(Math.max(0, activity.indexesLagUntilMs - this.#life.kept.world.clock.monotonicMs()));
     return list;
   }
 
@@ -321,19 +305,5 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
 
   #asTest<T>(what: string, work: () => Promise<T>): Promise<T> {
     return asCaller({ functionName: testCaller }, () => this.#time.until(what, work()));
-  }
-
-  #throwProblems(): void {
-    const failures = this.takeFailures();
-    if (failures.length > 0) throw backendFailed(failures[0], messageOf(failures[0]));
-    this.#throwKept();
-  }
-
-  #throwKept(): void {
-    const [first, ...others] = this.#kept.problems.splice(0);
-    if (first === undefined) return;
-    if (others.length === 0) throw first;
-    const messages = [first, ...others].map(messageOf).join(' ');
-    throw unexpected(`Several things went wrong: ${messages}`, 'Look at each of them, the first one first.');
   }
 }

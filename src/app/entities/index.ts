@@ -1,3 +1,4 @@
+export { allEntities, type WholeEntity } from './all-entities.ts';
 export { appTable, expiryAttribute, indexName } from './app-table.ts';
 export { Backfill, type BackfillProgress } from './backfill.ts';
 export { calling } from './calling.ts';

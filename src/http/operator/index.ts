@@ -11,3 +11,4 @@ export { explainPath, ledgerPath, ledgerRoutes } from './ledger.ts';
 export { type LevelSwitch, type LogHead, type LogRoutesOptions, levelsPath, logRoutes, logsPath } from './logs.ts';
 export { addOpenMetrics, type MetricsAnswer, metricRoutes, metricsPath, openMetricsPath } from './metrics.ts';
 export { addOperatorRoutes, type OperatorOptions, type OperatorRoute, OperatorTokens } from './operator.ts';
+export { type RecordedEvent, recordingPath, recordingRoutes } from './recording.ts';

@@ -14,8 +14,8 @@ export interface ReceivedRequest {
 }
 
 export interface AnswerOptions {
-  /** How long it takes. Default: no time. */
-  readonly after?: Duration;
+  /** How long it takes, always or each time. Default: no time. */
+  readonly after?: Duration | (() => Duration);
   /** So many requests are not answered before the first that is. */
   readonly ignoring?: number;
 }
@@ -24,7 +24,7 @@ type Answer = (request: Record<string, unknown>) => unknown;
 
 interface Answering {
   readonly answer: Answer;
-  readonly afterMs: number;
+  readonly afterMs: () => number;
   ignoring: number;
 }
 
@@ -39,7 +39,9 @@ export class CommandAnswers {
 
   /** From now on; in place of what was there before. */
   answerWith(command: string, answer: Answer, { after = 0, ignoring = 0 }: AnswerOptions): void {
-    this.#byCommand.set(command, { answer, afterMs: durationMs(after), ignoring });
+    const afterMs = typeof after === 'function' ? () => durationMs(after()) : () => fixedMs;
+    const fixedMs = typeof after === 'function' ? 0 : durationMs(after);
+    this.#byCommand.set(command, { answer, afterMs, ignoring });
   }
 
   stopAnswering(command: string): void {
@@ -58,7 +60,8 @@ export class CommandAnswers {
   async #answer(command: string, request: Record<string, unknown>, { answer, afterMs }: Answering): Promise<void> {
     const { thingName, clock, activity, send, onProblem } = this.#parts;
     try {
-      if (afterMs > 0) await delay(clock, afterMs);
+      const waitMs = afterMs();
+      if (waitMs > 0) await delay(clock, waitMs);
       const work = async () => {
         const response = await answer(request);
         if (response !== undefined) await send(command, String(request.sessionId), response);

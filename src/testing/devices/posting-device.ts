@@ -11,7 +11,7 @@ export interface CarriedMessage {
   /** To be named in the next post, so that it does not come again. */
   readonly id: number;
   readonly topic: string;
-  /** As JSON, if it is JSON; else the bytes. */
+  /** As JSON, if it is JSON; else as text, if it is text; else the bytes. */
   readonly payload: unknown;
   /** It has come before, and was not named since. */
   readonly duplicate: boolean;

@@ -31,7 +31,7 @@ export interface ConnectOptions {
 
 export interface ReceivedMessage {
   readonly topic: string;
-  /** As JSON, if it is JSON; else the bytes. */
+  /** As JSON, if it is JSON; else as text, if it is text; else the bytes. */
   readonly payload: unknown;
 }
 

@@ -8,7 +8,7 @@ export interface SeenMessage {
   /** `up`: from a device, or from a function as telemetry, durable in the stream. `down`: handed to the broker by the app. */
   readonly direction: 'up' | 'down';
   readonly topic: string;
-  /** As JSON, if it is JSON; else the bytes. */
+  /** As JSON, if it is JSON; else as text, if it is text; else the bytes. */
   readonly payload: unknown;
   readonly thingName?: string;
   /** Of telemetry: its context and type. */
@@ -64,11 +64,13 @@ export class SeenMessages {
   }
 }
 
-/** JSON if it is JSON, else the bytes. */
+/** JSON if it is JSON, text if it is text, else the bytes. */
 export function payloadOf(bytes: Uint8Array): unknown {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const text = buffer.toString();
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+    return JSON.parse(text);
   } catch {
-    return bytes;
+    return Buffer.from(text).equals(buffer) ? text : bytes;
   }
 }

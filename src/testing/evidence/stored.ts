@@ -26,7 +26,7 @@ export interface SeenDeadLetter extends LetterSummary {
   /** Of the error, and what it says. */
   readonly code: string;
   readonly message: string;
-  /** As JSON, if it is JSON; else the bytes. */
+  /** As JSON, if it is JSON; else as text, if it is text; else the bytes. */
   readonly payload: unknown;
 }
 
