@@ -2,7 +2,13 @@
 import { systemClock } from '../src/kernel/clock.ts';
 import { systemFiles } from '../src/kernel/files.ts';
 import { seededRandom } from '../src/kernel/random.ts';
-import { EmbeddedStream, EmbeddedStreamReader, LocalTail, RecordBatch } from '../src/platform/stream/index.ts';
+import {
+  EmbeddedStream,
+  EmbeddedStreamReader,
+  LocalTail,
+  RecordBatch,
+  type Shard,
+} from '../src/platform/stream/index.ts';
 
 export const lanes = 24;
 
@@ -63,6 +69,11 @@ async function runLane(stream: EmbeddedStream, lane: number, from: number): Prom
   }
 }
 
+/** The number of the shard that was made last. */
+export function newestShard(shards: readonly Shard[]): number {
+  return Math.max(...shards.map(({ shardId }) => Number(shardId.slice('shardId-'.length))));
+}
+
 async function reshard(stream: EmbeddedStream, pick: (below: number) => number): Promise<void> {
   for (;;) {
     await new Promise(resolve => setTimeout(resolve, pick(30)));
@@ -72,6 +83,6 @@ async function reshard(stream: EmbeddedStream, pick: (below: number) => number):
     const neighbour = open.find(({ hashKeys: { from } }) => from === hashKeys.to + 1n);
     if (neighbour && (open.length >= 6 || pick(2) === 0)) await stream.mergeShards(shardId, neighbour.shardId);
     else await stream.splitShard(shardId, (hashKeys.from + hashKeys.to) / 2n + 1n);
-    process.stdout.write(`shards ${(await stream.shards()).length}\n`);
+    process.stdout.write(`shards ${newestShard(await stream.shards())}\n`);
   }
 }

@@ -13,6 +13,8 @@ export interface Clock {
 export interface Timer {
   /** Content if the timer has already run. */
   cancel(): void;
+  /** The process may end before it has run. Absent where nothing waits for timers. */
+  unref?(): void;
 }
 
 /** Node fires a longer timeout at once, so longer ones are chained. Source: Node.js "setTimeout", TIMEOUT_MAX. */
@@ -20,6 +22,7 @@ const nodeTimeoutMsMax = 2 ** 31 - 1;
 
 class SystemTimer implements Timer {
   #handle: NodeJS.Timeout;
+  #isAwaited = true;
 
   constructor(delayMs: number, run: () => void) {
     this.#handle = this.#arm(Math.ceil(delayMs), run);
@@ -29,11 +32,17 @@ class SystemTimer implements Timer {
     if (remainingMs <= nodeTimeoutMsMax) return setTimeout(run, remainingMs);
     return setTimeout(() => {
       this.#handle = this.#arm(remainingMs - nodeTimeoutMsMax, run);
+      if (!this.#isAwaited) this.#handle.unref();
     }, nodeTimeoutMsMax);
   }
 
   cancel(): void {
     clearTimeout(this.#handle);
+  }
+
+  unref(): void {
+    this.#isAwaited = false;
+    this.#handle.unref();
   }
 }
 

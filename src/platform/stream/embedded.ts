@@ -251,6 +251,7 @@ export class EmbeddedStream implements Stream, Resharding {
       this.#armRetention();
       this.#doBetweenGroups(() => this.#retain());
     });
+    this.#retentionTimer.unref?.(); // What is too old can wait for the next start.
   }
 
   /** Deletes what is too much or too old. What the disk does not let go of is tried again the next time. */
