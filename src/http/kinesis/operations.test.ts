@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { GetRecordsOutput, Kinesis, PutRecordsCommandInput, SequenceNumberRange } from '@aws-sdk/client-kinesis';
+import { MimamoriError } from '../../kernel/errors.ts';
+import type { RecordBatch } from '../../platform/stream/index.ts';
 import { openTestKinesis } from './test-endpoint.ts';
 
 const first = 'shardId-000000000000';
@@ -93,6 +95,22 @@ describe('records of a stream', () => {
     await assert.rejects(client.putRecord({ StreamName: 's', ...entry(3n) }), {
       name: 'ProvisionedThroughputExceededException',
     });
+  });
+
+  it('are refused with an error that clients repeat when the disk has no room, and one by one when it had some', async t => {
+    const { client, catalog } = await open(t);
+    const full = () => new MimamoriError({ code: 'stream.full', message: 'full', fix: 'Free disk space.' });
+    const stream = catalog.get('s');
+    const append = stream.append.bind(stream);
+    let room = 1;
+    t.mock.method(stream, 'append', (batch: RecordBatch) => (room-- > 0 ? append(batch) : Promise.reject(full())));
+    const Records = Array.from({ length: 5 }, () => ({ PartitionKey: 'a', Data: Buffer.alloc(900_000) }));
+    const { FailedRecordCount, Records: results = [] } = await client.putRecords({ StreamName: 's', Records });
+    const codes = results.map(({ ErrorCode, SequenceNumber }) => ErrorCode ?? SequenceNumber?.length);
+    assert.deepEqual([FailedRecordCount, codes], [1, [56, 56, 56, 56, 'InternalFailure']]);
+    const refused = { name: 'InternalFailureException', message: 'The disk has no room.' };
+    await assert.rejects(client.putRecords({ StreamName: 's', Records }), refused);
+    await assert.rejects(client.putRecord({ StreamName: 's', ...Records[0] }), refused);
   });
 
   it('may be as large as their stream says, and 10 MiB together', async t => {
