@@ -29,7 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'device',
     'local',
   ],
-  cli: ['kernel', 'ops', 'iot', 'platform/table', 'app', 'http', 'local', 'testing'],
+  cli: ['kernel', 'ops', 'iot', 'platform/table', 'platform/functions', 'app', 'http', 'local', 'testing'],
 };
 
 /** Engines that most apps do without have an entry of their own, or everybody would wait for them to be loaded. */

@@ -10,6 +10,7 @@ import { checkCommand } from './check.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { exportCommand } from './export.ts';
+import { functionsCommand } from './functions.ts';
 import { importCommand } from './import.ts';
 import { kinesisCommand } from './kinesis.ts';
 import { logsCommand } from './logs.ts';
@@ -38,6 +39,7 @@ const program = new Command('mimamori')
   .addCommand(schemaCommand())
   .addCommand(backfillCommand())
   .addCommand(capacityCommand())
+  .addCommand(functionsCommand())
   .addCommand(deadLettersCommand())
   .addCommand(logsCommand())
   .addCommand(metricsCommand())

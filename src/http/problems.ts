@@ -49,6 +49,8 @@ const statusOfCode: Readonly<Record<string, number>> = {
   'function.throttled': 429,
   'function.budgetExceeded': 429,
   'function.inProgress': 409,
+  'function.notFound': 404,
+  'function.notInvocable': 409,
 };
 
 export function problemOf(error: unknown): Problem {

@@ -72,7 +72,8 @@ export class AppOperations {
 
   /** An invocation has ended. */
   noteInvocation(report: InvocationReport): void {
-    this.#functions.note(report);
+    const { memoryBytes } = report.measures;
+    this.#functions.note({ ...report, memoryBytes, isColdStart: report.coldStartMs !== undefined });
     this.#failed.note(report);
   }
 

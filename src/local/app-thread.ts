@@ -12,6 +12,7 @@ import {
   capacityRoutes,
   deadLetterRoutes,
   Feed,
+  functionRoutes,
   ledgerRoutes,
   listenHttp,
   loadSigningKey,
@@ -162,6 +163,7 @@ async function start(): Promise<void> {
     ...capacityRoutes(accounting.reportFor(runtime)),
     ...deadLetterRoutes(runtime.deadLetters),
     ...ledgerRoutes(runtime),
+    ...functionRoutes(runtime.functions),
     ...operations.routes(),
   ];
   const api = makeApi({

@@ -7,6 +7,7 @@ export {
   type ShownLetter,
   type ShownPayload,
 } from './dead-letters.ts';
+export { type FunctionsAnswer, functionRoutes, functionsPath, type InvokeAnswer } from './functions.ts';
 export { explainPath, ledgerPath, ledgerRoutes } from './ledger.ts';
 export { type LevelSwitch, type LogHead, type LogRoutesOptions, levelsPath, logRoutes, logsPath } from './logs.ts';
 export { addOpenMetrics, type MetricsAnswer, metricRoutes, metricsPath, openMetricsPath } from './metrics.ts';

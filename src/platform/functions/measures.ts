@@ -1,4 +1,5 @@
 /** What is measured of a function's invocations since the start. */
+import { MimamoriError } from '../../kernel/errors.ts';
 import { DurationHistogram } from './histogram.ts';
 import type { InvocationReport, Trigger } from './port.ts';
 
@@ -24,11 +25,13 @@ export class FunctionMeasures {
   memoryBytesMax: number | undefined;
   #measured = { invocations: 0, cpuMs: 0, durationMs: 0 };
 
-  noteEnd({ outcome, durationMs, attempt, trigger, coldStartMs, measures }: InvocationReport): void {
+  noteEnd(report: InvocationReport): void {
+    const { outcome, durationMs, attempt, trigger, coldStartMs, measures, error } = report;
+    const hasAnswered = trigger === 'route' && error instanceof MimamoriError; // It refuses, as it should.
     this.trigger = trigger;
     this.invocations++;
     this.durations.add(durationMs);
-    if (outcome === 'failed') this.errors++;
+    if (outcome === 'failed' && !hasAnswered) this.errors++;
     else if (outcome === 'timedOut') {
       this.timeouts++;
       this.leftBehind++; // Until it settles.
