@@ -10,6 +10,7 @@ import {
   defineModel,
   destinationRecord,
   type FunctionsChoices,
+  handlerOf,
   telemetryTopic,
 } from '../app/index.ts';
 import type { Alarm } from '../kernel/alarms.ts';
@@ -489,6 +490,22 @@ describe('an effect that is done once', () => {
     assert.equal(await invoke('empty'), 'function.keyNotValid');
     for (const id of ['large', 'large', 'bigint', 'bigint']) assert.equal(await invoke(id), 'function.resultNotValid');
     assert.deepEqual(effects, ['large', 'bigint']);
+  });
+});
+
+describe('the handler of a function', () => {
+  it('can come from another instance of the app for each invocation (covers S1-18)', async () => {
+    const counting = () => {
+      let hidden = 0; // As at the top of a module.
+      return { double: model.onInvoke('double', async () => ++hidden) };
+    };
+    const values = async (choices?: FunctionsChoices) => {
+      const { clock, context } = await start(counting(), { choices });
+      const next = () => clock.until(context.functions.double.invoke({ value: 0 }));
+      return [await next(), await next(), await next()];
+    };
+    assert.deepEqual(await values(), [1, 2, 3]);
+    assert.deepEqual(await values({ resolveHandler: async () => handlerOf(counting().double) }), [1, 1, 1]);
   });
 });
 

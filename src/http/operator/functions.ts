@@ -42,8 +42,12 @@ export function functionRoutes(functions: Runtime['functions']): OperatorRoute[]
       answer: async c => {
         const parsed = invokeShape.safeParse(await c.req.json().catch(() => undefined));
         if (!parsed.success) throw inputNotValid('body', problemsOf(parsed.error));
-        const output = await functions.invokeByName(name(c), parsed.data.input).catch(throwAsItIs);
-        return c.json({ output } satisfies InvokeAnswer);
+        try {
+          const output = await functions.invokeByName(name(c), parsed.data.input);
+          return c.json({ output } satisfies InvokeAnswer); // Throws for what is no JSON.
+        } catch (error) {
+          return throwAsItIs(error);
+        }
       },
     },
   ];
