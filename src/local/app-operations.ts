@@ -72,8 +72,7 @@ export class AppOperations {
 
   /** An invocation has ended. */
   noteInvocation(report: InvocationReport): void {
-    const { memoryBytes } = report.measures;
-    this.#functions.note({ ...report, memoryBytes, isColdStart: report.coldStartMs !== undefined });
+    this.#functions.note(report);
     this.#failed.note(report);
   }
 
