@@ -292,7 +292,7 @@ export class Runtime implements Runner {
         );
       }
     }
-    this.#starting.push(this.ledger.start().catch(error => this.#options.onFailure(error)));
+    this.ledger.start().catch(() => {}); // It says so itself, and tries again.
     this.#starting.push(this.deadLetters.start(consumerNames(this.app)).catch(error => this.#options.onFailure(error)));
   }
 

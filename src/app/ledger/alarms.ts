@@ -1,5 +1,6 @@
 /** What does not balance: told, logged, and kept for whoever looks later: PK=$LedgerImbalance, SK=<minute>#<consumer>. */
 import type { Alarms } from '../../kernel/alarms.ts';
+import { codeOf, messageOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { Table } from '../../platform/table/index.ts';
 import { appTable } from '../entities/index.ts';
@@ -14,6 +15,7 @@ const { tableName: TableName } = appTable;
 const imbalancesKey = '$LedgerImbalance';
 
 export const ledgerAlarm = 'ledgerImbalance';
+const failureAlarm = 'ledgerNotKept';
 
 /** As it is shown. */
 export interface ShownImbalance {
@@ -37,6 +39,7 @@ export interface LedgerAlarmsOptions {
 
 export class LedgerAlarms {
   readonly #options: LedgerAlarmsOptions;
+  #hasFailed = false;
 
   constructor(options: LedgerAlarmsOptions) {
     this.#options = options;
@@ -70,6 +73,25 @@ export class LedgerAlarms {
       `${consumer} had counted ${expected} records of ${shardId} before the last end of the app, and the log holds ${counted}.`,
       { consumer, shardId, counted, expected },
     );
+  }
+
+  /** Its own work could not be done, this time. */
+  noteFailure(error: unknown): void {
+    const facts = { code: codeOf(error), reason: messageOf(error) };
+    this.#options.log.error(facts, 'The ledger could not be kept; it is tried again.');
+    this.#hasFailed = true;
+    this.#options.alarms.raise({
+      name: failureAlarm,
+      subject: 'ledger',
+      message: `The ledger could not be kept: ${facts.reason} [${facts.code}]`,
+      fix: 'It is tried again every minute, and counts what it has missed. If it stays, see the log.',
+      facts,
+    });
+  }
+
+  noteSuccess(): void {
+    if (this.#hasFailed) this.#options.alarms.clear(failureAlarm, 'ledger');
+    this.#hasFailed = false;
   }
 
   /** What was acknowledged is gone from the log. */

@@ -142,10 +142,11 @@ export class ConsumerBook {
     this.#passedBy.delete(shardId);
   }
 
+  /** Of accounts that have something to store; undefined: none has. */
   get storedUpTo(): SequenceNumber | undefined {
     let least: SequenceNumber | undefined;
-    for (const { storedUpTo } of this.#accounts.values())
-      if (least === undefined || storedUpTo < least) least = storedUpTo;
+    for (const { storedUpTo, unstoredMinutes } of this.#accounts.values())
+      if (unstoredMinutes.length > 0 && (least === undefined || storedUpTo < least)) least = storedUpTo;
     return least;
   }
 

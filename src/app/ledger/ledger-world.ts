@@ -91,7 +91,6 @@ export class LedgerWorld {
       alarms: this.alarms,
       openReader: () => this.openReader(),
       namesLieInTopics: this.#namesLieInTopics,
-      onFailure: error => failures.push(error),
     });
     this.#stop = new AbortController();
     this.#running = [];

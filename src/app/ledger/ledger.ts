@@ -6,7 +6,6 @@
 import type { ReceivedCounts } from '../../iot/rules/index.ts';
 import type { Alarms } from '../../kernel/alarms.ts';
 import type { Clock, Timer } from '../../kernel/clock.ts';
-import { codeOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { Settled, ShardId, StreamReader, StreamRecord } from '../../platform/stream/index.ts';
 import type { Table } from '../../platform/table/index.ts';
@@ -30,8 +29,6 @@ export interface LedgerOptions {
   readonly openReader: () => StreamReader;
   /** Some telemetry is not keyed by its thing. */
   readonly namesLieInTopics: boolean;
-  /** Storage has failed. */
-  readonly onFailure: (error: unknown) => void;
 }
 
 /** What must be known of a consumer to count for it. */
@@ -99,7 +96,11 @@ export class Ledger {
 
   /** Takes up the accounts of the release before, or of the run before. Consumers need not wait for it. */
   start(): Promise<void> {
-    this.#opening ??= this.#open();
+    this.#opening ??= this.#open().catch(error => {
+      this.#opening = undefined; // The next one who needs it tries again.
+      this.#failed(error);
+      throw error;
+    });
     return this.#opening;
   }
 
@@ -136,7 +137,7 @@ export class Ledger {
     await this.books.get(consumer)?.forget(shardId);
   }
 
-  /** Up to where every account of the consumer is stored, in the order of the stream; the log is needed behind it. */
+  /** The log is needed behind it: what was settled there is not stored yet. Undefined: all is. */
   storedUpTo(consumer: string): bigint | undefined {
     return this.books.get(consumer)?.storedUpTo;
   }
@@ -149,32 +150,27 @@ export class Ledger {
 
   /** One look at everything: what nobody told of is counted, minutes that are over are compared, old ones are deleted. */
   look(): Promise<void> {
-    this.#ticking = this.#ticking
-      .catch(() => {})
-      .then(async () => {
-        await this.start();
-        if (this.received.upTo === this.#receivedBefore) await this.received.catchUp();
-        this.#receivedBefore = this.received.upTo;
-        await this.flush();
-        const lastClosed = minuteOf(this.#options.clock.nowMs() - ledgerLimits.closedAfterMs) - 1;
-        let isAll = true;
-        for (const book of this.books.values()) if (!(await this.checker.check(book, lastClosed))) isAll = false;
-        if (!isAll) this.#arm();
-        await this.#retention.apply([...this.books.keys()]);
-      });
-    return this.#ticking;
+    return this.#inTurn(async () => {
+      await this.start();
+      if (this.received.upTo === this.#receivedBefore) await this.received.catchUp();
+      this.#receivedBefore = this.received.upTo;
+      await this.flush();
+      const lastClosed = minuteOf(this.#options.clock.nowMs() - ledgerLimits.closedAfterMs) - 1;
+      let isAll = true;
+      for (const book of this.books.values()) if (!(await this.checker.check(book, lastClosed))) isAll = false;
+      if (!isAll) this.#arm();
+      await this.#retention.apply([...this.books.keys()]);
+      this.alarms.noteSuccess();
+    });
   }
 
   /** Compares all minutes again, also those that were compared before. */
   recheck(): Promise<void> {
-    this.#ticking = this.#ticking
-      .catch(() => {})
-      .then(async () => {
-        await this.start();
-        await this.flush();
-        for (const book of this.books.values()) await this.checker.recheck(book);
-      });
-    return this.#ticking;
+    return this.#inTurn(async () => {
+      await this.start();
+      await this.flush();
+      for (const book of this.books.values()) await this.checker.recheck(book);
+    });
   }
 
   /** Counts everything once more. */
@@ -200,17 +196,21 @@ export class Ledger {
     const nextMs = startOf(minuteOf(nowMs - ledgerLimits.closedAfterMs) + 1) + ledgerLimits.closedAfterMs;
     this.#timer = this.#options.clock.setTimer(Math.max(1, nextMs - nowMs), () => {
       this.#timer = undefined;
-      this.look().catch(error => {
-        this.#arm();
-        this.#failed(error);
-      });
+      this.look().catch(error => this.#failed(error));
     });
   }
 
-  /** A full disk passes: nothing is lost, the next look finds it all. */
+  /** Nothing is lost by it: the next look finds it all. Storage that is over is told by those who handle events. */
   #failed(error: unknown): void {
-    if (this.#closed || codeOf(error) === 'store.full') return;
-    this.#options.onFailure(error);
+    if (this.#closed) return;
+    this.alarms.noteFailure(error);
+    this.#arm();
+  }
+
+  /** One after the other, also behind one that has failed. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#ticking = this.#ticking.catch(() => {}).then(work);
+    return this.#ticking;
   }
 }
 

@@ -112,16 +112,17 @@ function watchedStream(stream: Stream, { kept, activity, onAppended }: WatchedSe
 }
 
 function watchedReader(reader: StreamReader, { kept, activity }: WatchedSeamsOptions): StreamReader {
-  const shards = new Set<string>(); // As a rule one: each shard has a reader of its own.
+  /** What it has read, and for whom: one that is closed is at work no more. */
+  const worked = new Map<string, [string, string]>();
   return {
     read: (shardId, ...how) => {
-      shards.add(shardId);
-      activity.consumerWorks(callerName(), shardId);
+      const name = callerName();
+      worked.set(`${name} ${shardId}`, [name, shardId]);
+      activity.consumerWorks(name, shardId);
       return kept.faults.stream.read(() => reader.read(shardId, ...how));
     },
     waitBeyond: async (shardId, after, signal) => {
       const name = callerName();
-      shards.add(shardId);
       activity.consumerWaits(name, shardId);
       await reader.waitBeyond(shardId, after, signal);
       activity.consumerWorks(name, shardId);
@@ -129,7 +130,7 @@ function watchedReader(reader: StreamReader, { kept, activity }: WatchedSeamsOpt
     locate: (...position) => reader.locate(...position),
     shards: () => reader.shards(),
     close: () => {
-      for (const shardId of shards) activity.consumerEnds(callerName(), shardId);
+      for (const [name, shardId] of worked.values()) activity.consumerEnds(name, shardId);
       return reader.close();
     },
   };
