@@ -9,10 +9,12 @@ import { capacityCommand } from './capacity.ts';
 import { checkCommand } from './check.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
+import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { functionsCommand } from './functions.ts';
 import { importCommand } from './import.ts';
 import { kinesisCommand } from './kinesis.ts';
+import { ledgerCommand } from './ledger.ts';
 import { logsCommand } from './logs.ts';
 import { metricsCommand } from './metrics.ts';
 import { passwdCommand } from './passwd.ts';
@@ -41,6 +43,8 @@ const program = new Command('mimamori')
   .addCommand(capacityCommand())
   .addCommand(functionsCommand())
   .addCommand(deadLettersCommand())
+  .addCommand(ledgerCommand())
+  .addCommand(explainCommand())
   .addCommand(logsCommand())
   .addCommand(metricsCommand())
   .addCommand(alarmsCommand())

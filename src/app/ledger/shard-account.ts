@@ -43,6 +43,8 @@ export interface CheckpointItem extends Record<string, unknown> {
 
 interface Minute {
   readonly counts: Counts;
+  /** Of all things, by fate: asked for with each checkpoint. */
+  readonly sums: number[];
   /** The last record of it that was counted. */
   upTo: SequenceNumber;
 }
@@ -71,6 +73,8 @@ export class ShardAccount {
   readonly #options: ShardAccountOptions;
   /** Counted and not stored, oldest first. */
   readonly #minutes = new Map<number, Minute>();
+  #lastMinute = -1;
+  #lastInto: Minute | undefined;
   #exceptions: { fate: Fate; sequenceNumber: SequenceNumber }[] = [];
   #settledUpTo: SequenceNumber;
   #storedUpTo: SequenceNumber;
@@ -168,16 +172,25 @@ export class ShardAccount {
     count: number,
   ): void {
     const minute = minuteOf(arrivalAtMs);
-    let into = this.#minutes.get(minute);
-    if (into === undefined) {
-      into = { counts: new Counts(fates.length), upTo: sequenceNumber };
-      this.#minutes.set(minute, into);
-    }
+    const into = this.#lastMinute === minute && this.#lastInto ? this.#lastInto : this.#into(minute, sequenceNumber);
     if (sequenceNumber > into.upTo) into.upTo = sequenceNumber;
     if (thingName === undefined) into.counts.addOthers(fates.map((_, at) => (at === column ? count : 0)));
     else into.counts.add(thingName, column, count);
+    into.sums[column] += count;
     if (arrivalAtMs > this.#lastArrivalAtMs) this.#lastArrivalAtMs = arrivalAtMs;
     this.#recordsSince += count;
+  }
+
+  /** Most records are of the minute that the one before was of. */
+  #into(minute: number, sequenceNumber: SequenceNumber): Minute {
+    let into = this.#minutes.get(minute);
+    if (into === undefined) {
+      into = { counts: new Counts(fates.length), sums: fates.map(() => 0), upTo: sequenceNumber };
+      this.#minutes.set(minute, into);
+    }
+    this.#lastMinute = minute;
+    this.#lastInto = into;
+    return into;
   }
 
   get #isDue(): boolean {
@@ -237,7 +250,7 @@ export class ShardAccount {
     const left = sorted.slice(minutes);
     const upTo = left.length === 0 ? this.#settledUpTo : minutes === 0 ? this.#storedUpTo : sorted[minutes - 1][1].upTo;
     const sums = fates.map(() => 0);
-    for (const [, { counts }] of left) for (const [column, total] of counts.totals.entries()) sums[column] += total;
+    for (const [, minute] of left) for (const [column, sum] of minute.sums.entries()) sums[column] += sum;
     const numbersOf = (fate: Fate) =>
       this.#exceptions
         .flatMap(each => (each.fate === fate && each.sequenceNumber > upTo ? [String(each.sequenceNumber)] : []))
@@ -253,6 +266,7 @@ export class ShardAccount {
 
   #noteWritten(minute: number, bucket: Bucket): void {
     this.#minutes.delete(minute);
+    this.#lastInto = undefined;
     this.#buckets.delete(minute);
     this.#buckets.set(minute, bucket);
     const [oldest] = this.#buckets.keys();
