@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 
 /** How often campaigns repeat: short in `npm test`, long in `npm run test:long`. */
 export function testScale(short: number, long: number): number {
@@ -60,7 +60,7 @@ export class BackendProcess {
     });
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream }); // stdio above says 'pipe'.
     const [line] = await Promise.race([
-      once(lines, 'line'),
+      startedOr(lines),
       once(child, 'exit').then(() => Promise.reject(new Error(`The backend did not start: ${complaints}`))),
     ]);
     const first = JSON.parse(line);
@@ -98,6 +98,15 @@ export class BackendProcess {
     if (!answer.ok) throw new Error(`${method} ${route} answered ${answer.status}: ${await answer.text()}`);
     return answer.status === 204 ? undefined : answer.json();
   }
+}
+
+/** The line that says so, or an error. What happens meanwhile may be told before. */
+function startedOr(lines: Interface): Promise<[string]> {
+  return new Promise(resolve => {
+    lines.on('line', line => {
+      if (/^\{"event":"(started|error)"/.test(line)) resolve([line]);
+    });
+  });
 }
 
 /** Asks again and again until `ask` gives something. */
