@@ -18,6 +18,7 @@ import { ledgerCommand } from './ledger.ts';
 import { logsCommand } from './logs.ts';
 import { metricsCommand } from './metrics.ts';
 import { passwdCommand } from './passwd.ts';
+import { recordCommand } from './record.ts';
 import { schemaCommand } from './schema.ts';
 import { startCommand } from './start.ts';
 import { thingsCommand } from './things.ts';
@@ -48,6 +49,7 @@ const program = new Command('mimamori')
   .addCommand(logsCommand())
   .addCommand(metricsCommand())
   .addCommand(alarmsCommand())
+  .addCommand(recordCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
 
 try {
