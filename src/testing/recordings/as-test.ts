@@ -38,7 +38,8 @@ function assertionsOf({ entries, application }: Recording): string[] {
   const answers = new Map<string, number>();
   for (const entry of entries) {
     // What was asked before the recording began is not asked again.
-    if (entry.kind === 'answer' && entry.atMs >= entry.afterMs) answers.set(entry.command, (answers.get(entry.command) ?? 0) + 1);
+    if (entry.kind === 'answer' && entry.atMs >= entry.afterMs)
+      answers.set(entry.command, (answers.get(entry.command) ?? 0) + 1);
     if (entry.kind !== 'message') continue;
     const [kind, name, context, , type] = entry.topic.split('/');
     if (kind !== 'dt' || name !== application) continue;
