@@ -19,6 +19,7 @@ import { type Caller, Feed, makeApi, type Tokens } from '../http/index.ts';
 import { ThingAccess } from '../iot/access/index.ts';
 import { DataPlane } from '../iot/http/index.ts';
 import { awsLimits, Gateway, type RecoveredJournal, recoverJournal } from '../iot/mqtt/index.ts';
+import { partitionKeyOf } from '../iot/rules/index.ts';
 import { PolicyEngine, ThingRegistry } from '../iot/things/index.ts';
 import type { Alarms } from '../kernel/alarms.ts';
 import { Counters } from '../kernel/counters.ts';
@@ -36,11 +37,13 @@ import {
   EmbeddedStream,
   EmbeddedStreamReader,
   LocalTail,
+  RecordBatch,
   type StreamReader,
 } from '../platform/stream/index.ts';
 import { type OpenTable, openEngine, tableOn } from '../platform/table/index.ts';
 import { type Accounting, accountingFor } from './accounting.ts';
 import { AppOperations } from './app-operations.ts';
+import { declaredStreams } from './declared-streams.ts';
 import { healthOf } from './health.ts';
 import { ReceivedTeller } from './received-teller.ts';
 import type { Seams } from './seams.ts';
@@ -123,6 +126,7 @@ export class OneThreadBackend {
   readonly #openReader: () => StreamReader;
   readonly #api: ReturnType<typeof makeApi>;
   readonly #dataPlane: DataPlane;
+  readonly #declared: BackendParts['declared'];
   readonly #tokens = new PlainTokens();
 
   private constructor(parts: BackendParts) {
@@ -144,6 +148,7 @@ export class OneThreadBackend {
     this.#openReader = parts.openReader;
     this.#api = parts.api;
     this.#dataPlane = new DataPlane(parts.gateway);
+    this.#declared = parts.declared;
   }
 
   /** Starts on what the world's disks hold. Time passes only as far as starting needs. */
@@ -189,6 +194,26 @@ export class OneThreadBackend {
     return { status: answer.status, body: text && JSON.parse(text) };
   }
 
+  /** What others put into a declared stream; each record is JSON. Time passes until they are durable. */
+  async putRecords(name: string, records: readonly { partitionKey: string; record: unknown }[]): Promise<void> {
+    const { stream, keyOf } = this.#declared.get(name) ?? assert.fail(`${name} is a stream of the model`);
+    const batch = new RecordBatch();
+    for (const { partitionKey, record } of records) {
+      const data = Buffer.from(JSON.stringify(record));
+      batch.add(keyOf(partitionKey, data), data);
+    }
+    await this.world.clock.until(stream.append(batch));
+  }
+
+  /** A declared stream itself, e.g. to split a shard of it. */
+  declaredStream(name: string): EmbeddedStream {
+    return (this.#declared.get(name) ?? assert.fail(`${name} is a stream of the model`)).stream;
+  }
+
+  declaredReader(name: string): StreamReader {
+    return (this.#declared.get(name) ?? assert.fail(`${name} is a stream of the model`)).openReader();
+  }
+
   /** One POST of a device that has no connection, e.g. to `/topics/a/b?qos=1`. Time passes as far as the answer needs. */
   post(credentials: DeviceCredentials, url: string, body: unknown): Promise<ApiAnswer> {
     return this.world.clock.until(this.askGateway(credentials, url, body));
@@ -228,6 +253,7 @@ export class OneThreadBackend {
       this.#teller.close();
       await this.runtime.close();
       await this.stream.close();
+      for (const { stream } of this.#declared.values()) await stream.close();
       await this.#sessions.stream.close();
     };
     await this.world.clock.until(stopping());
@@ -294,6 +320,41 @@ interface BackendParts {
   readonly accounting: Accounting;
   readonly indexLagMs: number;
   readonly openReader: () => StreamReader;
+  readonly declared: ReadonlyMap<string, MemoryStream>;
+}
+
+/** A declared stream, as far as a test and the runtime need it. */
+interface MemoryStream {
+  readonly stream: EmbeddedStream;
+  readonly openReader: () => StreamReader;
+  readonly newest: () => bigint;
+  /** The key that the model wants in place of the one a record came with. */
+  readonly keyOf: (partitionKey: string, data: Uint8Array) => string;
+}
+
+async function openDeclaredInMemory(app: App, { clock, random, disk }: TestWorld): Promise<Map<string, MemoryStream>> {
+  const opened = new Map<string, MemoryStream>();
+  for (const { name, shards, partitionKey } of declaredStreams(app.model.streams)) {
+    const directory = `/streams/${name}`;
+    const tail = new LocalTail(0n);
+    const onDurable = (last: bigint, generation: number) => tail.moveTo(last, generation);
+    const stream = await EmbeddedStream.open({
+      files: disk,
+      clock,
+      random,
+      directory,
+      shards,
+      paddingBytes: 0,
+      onDurable,
+    });
+    opened.set(name, {
+      stream,
+      openReader: () => new EmbeddedStreamReader({ files: disk, directory, tail }),
+      newest: () => tail.lastSequenceNumber(),
+      keyOf: (otherwise, payload) => partitionKeyOf(partitionKey, { otherwise, payload, random }),
+    });
+  }
+  return opened;
 }
 
 async function startParts(app: App, world: TestWorld, options: OneThreadOptions): Promise<BackendParts> {
@@ -325,6 +386,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     ...(options.limits === 'aws' && { throughput: awsShardThroughput }),
     onDurable,
   });
+  const declared = await openDeclaredInMemory(app, world);
   const iotStore = await openMemoryStore({ clock, disk: world.iotDisk });
   const sessions = await recoverJournal({ files: disk, clock, random, directory: sessionsDirectory, paddingBytes: 0 });
   const things = new ThingRegistry({ store: iotStore, random });
@@ -357,6 +419,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     changes: seams.changes?.(changes) ?? changes,
     openReader: () => seams.reader?.(openReader()) ?? openReader(),
     newest: () => tail.lastSequenceNumber(),
+    openStream: name => declared.get(name) ?? assert.fail(`${name} is a stream of the model`),
     iot: seams.iot?.(gateway) ?? gateway,
     clock,
     random,
@@ -392,5 +455,6 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     accounting,
     indexLagMs,
     openReader,
+    declared,
   };
 }
