@@ -13,6 +13,7 @@ import type { ThreadUsage } from '../kernel/usage.ts';
 import {
   FunctionHost,
   type FunctionReport,
+  functionLimits,
   functionNotFound,
   functionNotInvocable,
   type Invocation,
@@ -20,6 +21,7 @@ import {
   type InvocationReport,
   type Invocations,
   type Isolation,
+  isolatedRoom,
   type LaterInvocation,
   LaterQueue,
   type LaterSettings,
@@ -75,7 +77,7 @@ export interface AppFunctionsOptions extends FunctionsChoices {
   readonly invocations: Invocations;
   readonly kept: KeptRecords;
   /** What isolated functions are served with, besides the context. */
-  readonly served: Omit<Served, 'context' | 'life'>;
+  readonly served: Omit<Served, 'context' | 'life' | 'workersMax'>;
   /** What every invocation's context is made of. */
   readonly context: () => Omit<AnyContext, 'invocation' | 'once'>;
   /** Storage has failed. */
@@ -109,10 +111,15 @@ export class AppFunctions {
     this.#stops = new FunctionStops({ table, onFailure });
     const life = newId();
     this.#effects = new Effects({ table, clock, newId, life });
+    const settings = Object.fromEntries(
+      Object.entries(app.functions).map(([name, declared]) => [name, declared.options]),
+    );
+    const { isolatedConcurrencyMax = functionLimits.isolatedConcurrencyMaxDefault } = options;
+    const workersMax = isolatedRoom(Object.values(settings), isolatedConcurrencyMax);
     this.host = new FunctionHost({
       ...options,
-      isolation: options.isolation?.({ ...options.served, context: options.context, life }),
-      settings: Object.fromEntries(Object.entries(app.functions).map(([name, declared]) => [name, declared.options])),
+      isolation: options.isolation?.({ ...options.served, context: options.context, life, workersMax }),
+      settings,
       onEnd: (calls, report) => this.#noteEnd(calls, report),
       onNotRun: report => options.onInvocation?.(report),
       onStopped: (functionName, stop) => this.#stops.note(functionName, stop),

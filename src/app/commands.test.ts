@@ -13,6 +13,8 @@ import type { CommandMap } from './model.ts';
 
 const blink = { request: z.object({ sessionId: z.string() }), response: z.object({ sessionId: z.string() }) };
 
+const noRoom = new Error('no room');
+
 /** A tracker whose thing is there or not, and whose result function takes half a second. */
 async function start(seenAs: (table: Table) => Table = table => table) {
   const clock = new VirtualClock();
@@ -27,6 +29,7 @@ async function start(seenAs: (table: Table) => Table = table => table) {
     ended: [] as EndedCommand[],
     givenUp: [] as EndedCommand[],
     failures: 0,
+    refusals: 0,
   };
   const publish = async (message: OutgoingMessage) => {
     world.published.push(message);
@@ -42,7 +45,9 @@ async function start(seenAs: (table: Table) => Table = table => table) {
       log: silentLog,
       onFailure: error => assert.fail(String(error)),
       onResultGivenUp: async (_command, result) => void world.givenUp.push(result),
+      isRefused: error => error === noRoom,
       onResult: async (_command, result) => {
+        if (world.refusals-- > 0) throw noRoom;
         await delay(clock, 500);
         if (world.failures-- > 0) throw new Error('not yet');
         world.ended.push(result);
@@ -107,6 +112,16 @@ describe('a command', () => {
     await send();
     await clock.advance(60_000);
     assert.equal(world.ended.length, 1);
+  });
+
+  it('waits with its result for room, holds up no answer meanwhile, and that costs no attempt', async () => {
+    const { world, tracker, clock, send } = await start();
+    world.refusals = 12;
+    await send();
+    await clock.until(tracker.receive('blink', 'lamp', { sessionId: 's1' }));
+    assert.deepEqual(world.ended, []);
+    await clock.advance(600_000);
+    assert.deepEqual([world.ended.map(({ attempt }) => attempt), world.givenUp], [[1], []]);
   });
 
   it('sets its result aside when the function keeps failing, and asks the thing no more', async () => {

@@ -45,6 +45,7 @@ const commandLimits = {
   awaitedMax: 10_000, // ours: commands for absent things that are kept in memory so as to expire on time
   resultAttemptsMax: 5, // ours: with the delays between them, half a minute
   resultRetryMs: 1_000, // doubled per attempt
+  refusedRetryMsMax: 60_000, // ours: how late a result may be after its function has room again
 } as const;
 
 /** How a command ended, before types are known. */
@@ -74,6 +75,8 @@ export interface CommandTrackerOptions {
   readonly onFailure: (error: unknown) => void;
   /** Runs the app's function for the result; at least once per command, so it must be idempotent. */
   readonly onResult: (command: string, result: EndedCommand) => Promise<void>;
+  /** Whether an error of `onResult` says that the function was not begun, for want of room or budget. Default: none does. */
+  readonly isRefused?: (error: unknown) => boolean;
   /** The function has failed too often: keeps the result with the reason. */
   readonly onResultGivenUp: (command: string, result: EndedCommand, error: unknown, attempts: number) => Promise<void>;
 }
@@ -280,10 +283,11 @@ export class CommandTracker {
     }
   }
 
-  async #runResult(stored: StoredCommand): Promise<void> {
+  async #runResult(stored: StoredCommand, refusedMs: number = commandLimits.resultRetryMs): Promise<void> {
     try {
       await this.#options.onResult(stored.Command, resultOf(stored));
     } catch (error) {
+      if (this.#options.isRefused?.(error)) return this.#runResultLater(stored, refusedMs);
       this.#options.log.error(
         { sessionId: stored.SessionId, code: codeOf(error), reason: messageOf(error) },
         'The function for a command result failed.',
@@ -293,6 +297,18 @@ export class CommandTracker {
       await this.#options.onResultGivenUp(stored.Command, resultOf(stored), error, attempts);
     }
     await this.#markHandled(stored);
+  }
+
+  /** It has not run, so that this costs no attempt. Nobody waits for it: the results of other commands must not. */
+  #runResultLater(stored: StoredCommand, delayMs: number): void {
+    this.#options.clock.setTimer(delayMs, () => {
+      if (this.#closed) return;
+      const nextMs = Math.min(delayMs * 2, commandLimits.refusedRetryMsMax);
+      this.#runResult(stored, nextMs).catch(error => {
+        if (codeOf(error) === 'store.full') this.#runResultLater(stored, nextMs);
+        else this.#options.onFailure(error);
+      });
+    });
   }
 
   #retryResultLater(stored: StoredCommand, reason: unknown): void {

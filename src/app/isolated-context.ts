@@ -33,6 +33,8 @@ export interface Served {
   readonly cursorKey: Uint8Array;
   /** As in `EffectsOptions`. */
   readonly life: string;
+  /** Workers that may be needed at once. */
+  readonly workersMax: number;
 }
 
 export interface IsolatedContextOptions {

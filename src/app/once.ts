@@ -64,10 +64,10 @@ export class Effects {
       if (key === undefined) throw effectKeyMissing(effect);
       const name = `${effect}#${key}`;
       const isKey = effect !== '' && key !== '' && name.length <= onceLimits.keyCharactersMax && name.isWellFormed();
-      if (!isKey) throw effectKeyNotValid(effect);
+      const isTime = ttlMs >= onceLimits.ttlMsMin && ttlMs <= onceLimits.ttlMsMax; // not for NaN
+      if (!isKey || !isTime) throw effectKeyNotValid(effect);
       const PK = `${sortKey}-${invocation.functionName}#${name}`;
-      const keptMs = Math.min(Math.max(ttlMs, 1_000), onceLimits.ttlMsMax); // TTL counts seconds
-      return this.#once({ PK, effect, keptMs, invocation, work }) as ReturnType<typeof work>; // What `work` answers, or did.
+      return this.#once({ PK, effect, keptMs: ttlMs, invocation, work }) as ReturnType<typeof work>; // What `work` answers, or did.
     };
   }
 

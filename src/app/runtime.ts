@@ -9,7 +9,7 @@ import { idMaker } from '../kernel/ids.ts';
 import { type AppLog, appLogOn, type Log } from '../kernel/log.ts';
 import { type Metrics, noMetrics } from '../kernel/metrics.ts';
 import type { Random } from '../kernel/random.ts';
-import { type InvocationCall, Invocations, LoopGuard } from '../platform/functions/index.ts';
+import { FunctionRefusal, type InvocationCall, Invocations, LoopGuard } from '../platform/functions/index.ts';
 import {
   type ConsumerSnapshot,
   consumerDefaults,
@@ -341,6 +341,9 @@ export class Runtime implements Runner {
       clock,
       log,
       onResult: (command, result) => this.#runResultFunction(command, result),
+      // What a result function meets when it calls another is its own failure.
+      isRefused: error =>
+        error instanceof FunctionRefusal && app.functions[error.functionName]?.kind === 'commandResult',
       onResultGivenUp: (command, result, error, attempts) =>
         this.#kept.deadResult(command, result, { consumer: ownConsumers.commands, error, attempts }),
       onFailure,

@@ -140,10 +140,7 @@ async function start(): Promise<void> {
       ...operations.forRuntime.functions,
       usage: systemUsage,
       isolatedConcurrencyMax,
-      isolation: served => {
-        const pool = { appUrl: data.appUrl, served, workersMax: isolatedConcurrencyMax, clock: systemClock, log };
-        return new IsolatedPool(pool);
-      },
+      isolation: served => new IsolatedPool({ appUrl: data.appUrl, served, clock: systemClock, log }),
     },
   });
   watchStrayErrors({

@@ -482,12 +482,13 @@ describe('an effect that is done once', () => {
           effects.push(id);
           return id === 'large' ? 'x'.repeat(300_000) : 1n;
         },
-        id === 'unkeyed' ? {} : { key: id === 'empty' ? '' : id },
+        id === 'unkeyed' ? {} : { key: id === 'empty' ? '' : id, ttlMs: id === 'timeless' ? Number.NaN : undefined },
       );
     const { clock, context } = await start(jobs.functions);
     const invoke = (id: string) => refusalOf(clock.until(context.functions.job.invoke({ id })));
     assert.equal(await invoke('unkeyed'), 'function.keyMissing');
     assert.equal(await invoke('empty'), 'function.keyNotValid');
+    assert.equal(await invoke('timeless'), 'function.keyNotValid');
     for (const id of ['large', 'large', 'bigint', 'bigint']) assert.equal(await invoke(id), 'function.resultNotValid');
     assert.deepEqual(effects, ['large', 'bigint']);
   });

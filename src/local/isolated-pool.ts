@@ -15,8 +15,8 @@ const poolLimits = {
 export interface IsolatedPoolOptions {
   readonly appUrl: string;
   readonly served: Served;
-  /** Workers, busy or not. */
-  readonly workersMax: number;
+  /** How long a handler may heed its signal before its worker is ended. Default 100 ms. */
+  readonly abortGraceMs?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -38,7 +38,7 @@ export class IsolatedPool implements Isolation {
       this.#stopIdling(worker);
       return worker;
     }
-    if (this.#all.size >= this.#options.workersMax) this.#endOldest();
+    if (this.#all.size >= this.#options.served.workersMax) this.#endOldest();
     const worker = this.#start(functionName, memoryMegabytes);
     await worker.whenReady;
     return worker;
@@ -52,11 +52,12 @@ export class IsolatedPool implements Isolation {
   }
 
   #start(functionName: string, memoryMegabytes: number): IsolatedThread {
-    const { appUrl, served, clock, log } = this.#options;
+    const { appUrl, served, abortGraceMs, clock, log } = this.#options;
     const { cursorKey, life } = served;
     const worker = new IsolatedThread({
       data: { appUrl, functionName, cursorKey, life },
       memoryMegabytes,
+      abortGraceMs,
       clock,
       served,
       onIdle: () => this.#keep(worker),

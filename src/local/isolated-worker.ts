@@ -18,7 +18,7 @@ import type { IsolatedThreadData, ToApp, ToIsolated } from './isolated-messages.
 
 const isolatedLimits = {
   loadMs: 30_000, // ours: an app's module that takes longer waits for something that does not come
-  abortGraceMs: 100, // ours: a handler that heeds its signal keeps its worker
+  abortGraceMsDefault: 100, // ours: a handler that heeds its signal keeps its worker
   sampleMs: 100, // ours: how often the memory of an invocation is looked at, and what may come on top of its limit meanwhile
   youngMegabytesMax: 32, // ours: of the heap, for what dies young
 } as const;
@@ -26,6 +26,7 @@ const isolatedLimits = {
 export interface IsolatedThreadOptions {
   readonly data: IsolatedThreadData;
   readonly memoryMegabytes: number;
+  readonly abortGraceMs?: number;
   readonly clock: Clock;
   readonly served: Served;
   /** It may run another invocation. */
@@ -195,7 +196,8 @@ export class IsolatedThread implements IsolatedWorker {
     const running = this.#running;
     if (running === undefined) return;
     this.#post({ type: 'abort', reason: outward(running.signal.reason) });
-    running.ending = this.#options.clock.setTimer(isolatedLimits.abortGraceMs, () => this.end('timedOut'));
+    const { clock, abortGraceMs = isolatedLimits.abortGraceMsDefault } = this.#options;
+    running.ending = clock.setTimer(abortGraceMs, () => this.end('timedOut'));
   }
 
   #settled(running: Running): void {

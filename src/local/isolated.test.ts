@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import app, { type model } from '../../test/apps/isolated.ts';
+import { eventually } from '../../test/support.ts';
 import { type Announcement, appTable, type ContextOf, Runtime, type Served } from '../app/index.ts';
 import type { Iot } from '../iot/port.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -9,6 +10,7 @@ import { silentLog } from '../kernel/log.ts';
 import { openMemoryStore } from '../kernel/memory-store.ts';
 import { systemRandom } from '../kernel/random.ts';
 import type { InvocationReport } from '../platform/functions/index.ts';
+import { wholeShard } from '../platform/stream/index.ts';
 import { type OpenTable, openEmbeddedTable } from '../platform/table/index.ts';
 import { inward, outward } from './crossing.ts';
 import { IsolatedCalls, isolatedCallsMax } from './isolated-calls.ts';
@@ -35,11 +37,14 @@ before(async () => {
     table,
     openReader: () => ({
       // Nothing is ever in this stream.
-      shards: async () => [],
+      shards: async () => [wholeShard()],
       locate: async () => null,
       read: async () => [],
       waitBeyond: (_shardId, _after, signal) =>
-        new Promise<void>(resolve => signal.addEventListener('abort', () => resolve())),
+        new Promise<void>(resolve => {
+          if (signal.aborted) resolve();
+          signal.addEventListener('abort', () => resolve());
+        }),
       close: async () => {},
     }),
     iot: {} as Iot, // No function of this app asks for anything of it.
@@ -50,7 +55,8 @@ before(async () => {
     announce: (_audience, announcement) => announcements.push(announcement),
     onFailure: error => assert.fail(String(error)),
     functions: {
-      isolation: served => new IsolatedPool({ appUrl, served, workersMax: 4, clock: systemClock, log: silentLog }),
+      isolation: served =>
+        new IsolatedPool({ appUrl, served, clock: systemClock, log: silentLog, abortGraceMs: 1_000 }),
       onInvocation: report => void reports.push(report),
     },
   });
@@ -67,6 +73,8 @@ const work = (what: string) => functions.work.invoke({ what });
 type Behaviour = Parameters<typeof functions.behave.invoke>[0]['how'];
 const behave = (how: Behaviour) => functions.behave.invoke({ how });
 const hurry = (how: Behaviour) => functions.hurry.invoke({ how });
+
+const reportOf = (name: string) => runtime.functions.reports().find(({ functionName }) => functionName === name);
 
 async function failing(promise: Promise<unknown>): Promise<Error> {
   const thrown = await promise.then(
@@ -108,7 +116,7 @@ describe('an isolated function', () => {
     assert.equal(warm.coldStartMs, undefined);
     assert((cold.measures.cpuMs ?? 0) > 50, `${cold.measures.cpuMs} ms of processor time`);
     assert((cold.measures.memoryBytes ?? 0) > 2 ** 20);
-    const report = runtime.functions.reports().find(({ functionName }) => functionName === 'behave');
+    const report = reportOf('behave');
     assert.equal(report?.advice?.boundBy, 'processor');
     assert.deepEqual([report?.coldStarts.count, report?.isIsolated], [1, true]);
   });
@@ -136,16 +144,15 @@ describe('an isolated function', () => {
   it('keeps its worker when it heeds its signal', async () => {
     assert.equal(await hurry('well'), 'invocation 1');
     assert.equal((await failureOf(hurry('heed'))).code, 'function.timedOut');
-    await new Promise(resolve => setTimeout(resolve, 20)); // It answers, though nobody waits for it.
+    // It answers, though nobody waits for it.
+    await eventually('it settles', async () => (reportOf('hurry')?.leftBehind === 0 ? true : undefined));
     assert.equal(await hurry('well'), 'invocation 3');
   });
 
   it('is stopped when it calls itself without end (covers S0-39)', async () => {
     await work('again');
-    const begunAt = performance.now();
-    while (runtime.counters.get('functions.deadLettered') === 0 && performance.now() - begunAt < 10_000) {
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
+    const isOver = () => runtime.counters.get('functions.deadLettered') > 0;
+    await eventually('it is stopped', async () => (isOver() ? true : undefined));
     const chain = reports.filter(({ functionName, eventId }) => functionName === 'work' && eventId !== undefined);
     assert.equal(chain.length, 15);
     assert.equal(chain.at(-1)?.cause.depth, 15);

@@ -6,18 +6,39 @@
 import { Fifo } from '../../kernel/fifo.ts';
 import { concurrencyNotValid } from './errors.ts';
 import { functionLimits } from './limits.ts';
+import type { FunctionSettings } from './port.ts';
+
+/**
+ * Isolated invocations at once: as many as the machine is said to bear, or as its functions reserve, which is the same
+ * wherever the app is started. Those without a reservation have at least one.
+ */
+export function isolatedRoom(settings: Iterable<FunctionSettings>, atLeast: number): number {
+  let reserved = 0;
+  let unreserved = 0;
+  for (const { isolated, reservedConcurrency } of settings) {
+    if (!isolated) continue;
+    if (reservedConcurrency === undefined) unreserved = 1;
+    else reserved += reservedConcurrency;
+  }
+  return Math.max(atLeast, reserved + unreserved);
+}
 
 export class ConcurrencyPool {
   readonly #max: number;
+  readonly #unreservedMin: number;
   #sharedMax: number;
   #sharedRunning = 0;
   /** Lines without a reservation in which somebody waits, the one whose turn it is first. */
   readonly #turns = new Fifo<Line>();
 
-  /** @param max  invocations at once, of all functions together */
-  constructor(max: number) {
+  /**
+   * @param max  invocations at once, of all functions together
+   * @param unreservedMin  so many are left to functions without a reservation
+   */
+  constructor(max: number, unreservedMin = unreservedOf(max)) {
     this.#max = max;
     this.#sharedMax = max;
+    this.#unreservedMin = unreservedMin;
   }
 
   /**
@@ -26,10 +47,9 @@ export class ConcurrencyPool {
    */
   newLine(reserved?: number): Line {
     if (reserved !== undefined) {
-      // Of a pool smaller than an account of Lambda a tenth is enough.
-      const unreservedMin = Math.min(functionLimits.unreservedMin, Math.floor(this.#max / 10));
       const reservedSum = this.#max - this.#sharedMax + reserved;
-      if (reservedSum > this.#max - unreservedMin) throw concurrencyNotValid(reservedSum, this.#max - unreservedMin);
+      const reservableMax = this.#max - this.#unreservedMin;
+      if (reservedSum > reservableMax) throw concurrencyNotValid(reservedSum, reservableMax);
       this.#sharedMax -= reserved;
     }
     return new Line(reserved, this);
@@ -62,6 +82,11 @@ export class ConcurrencyPool {
       return;
     }
   }
+}
+
+/** Of a pool smaller than an account of Lambda a tenth is enough. */
+function unreservedOf(max: number): number {
+  return Math.min(functionLimits.unreservedMin, Math.floor(max / 10));
 }
 
 interface Waiter {

@@ -183,7 +183,7 @@ export const effectKeyMissing = (effect: string) =>
 export const effectKeyNotValid = (effect: string) =>
   new MimamoriError({
     code: 'function.keyNotValid',
-    message: `The key of ${effect} is empty or too long.`,
+    message: `The key of ${effect} is empty or too long, or its ttlMs is not a second to a year.`,
     fix: `Use 1 to ${onceLimits.keyCharactersMax} characters for the effect and its key together.`,
   });
 

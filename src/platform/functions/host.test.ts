@@ -105,6 +105,9 @@ describe('a host of functions', () => {
       world({ concurrencyMax: 10, settings: { all: { reservedConcurrency } } });
     assert.throws(reserving(10), { code: 'function.concurrencyNotValid' });
     reserving(9)();
+    const isolated = { many: { isolated: true, reservedConcurrency: 20 }, one: { isolated: true } };
+    const { reportOf: report } = world({ isolatedConcurrencyMax: 2, settings: isolated }); // On a small machine, too.
+    assert.deepEqual([report('many').concurrencyMax, report('one').concurrencyMax], [20, 1]);
   });
 
   it('runs nothing of a function whose reservation is 0', async () => {

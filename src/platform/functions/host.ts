@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../kernel/clock.ts';
 import type { ThreadUsage } from '../../kernel/usage.ts';
 import { Breaker, type BreakerStop } from './breaker.ts';
 import { Allowance } from './budget.ts';
-import { ConcurrencyPool } from './concurrency.ts';
+import { ConcurrencyPool, isolatedRoom } from './concurrency.ts';
 import { functionNotFound, functionStopping, functionThrottled } from './errors.ts';
 import { type FunctionReport, HostedFunction } from './hosted-function.ts';
 import { invoke, type RunningInvocation } from './invoke.ts';
@@ -34,7 +34,7 @@ export interface FunctionHostOptions {
   readonly alarms?: Alarms;
   /** Invocations at once, of all functions that are not isolated. Default 1,000, Lambda's. */
   readonly concurrencyMax?: number;
-  /** Invocations at once, of all isolated functions: each has a thread. Default 4. */
+  /** Invocations at once, of all isolated functions, if they do not reserve more: each has a thread. Default 4. */
   readonly isolatedConcurrencyMax?: number;
   /** Without it isolated functions run as the others do. */
   readonly isolation?: Isolation;
@@ -47,8 +47,8 @@ export interface FunctionHostOptions {
   readonly onStopped?: (functionName: string, stop: BreakerStop | undefined) => void;
 }
 
-/** Who calls these waits for the answer, and is better told at once that there will be none. */
-const refusedAtOnce: ReadonlySet<Trigger> = new Set<Trigger>(['route', 'direct']);
+/** Who calls these waits for the answer and is better told at once that there will be none, or keeps it to call again. */
+const refusedAtOnce: ReadonlySet<Trigger> = new Set<Trigger>(['route', 'direct', 'commandResult']);
 
 export class FunctionHost {
   readonly #options: FunctionHostOptions;
@@ -71,7 +71,7 @@ export class FunctionHost {
     this.#options = options;
     this.#alarms = options.alarms ?? noAlarms;
     this.#pool = new ConcurrencyPool(concurrencyMax);
-    this.#isolatedPool = new ConcurrencyPool(isolatedConcurrencyMax);
+    this.#isolatedPool = new ConcurrencyPool(isolatedRoom(Object.values(settings), isolatedConcurrencyMax), 0);
     for (const [functionName, declared] of Object.entries(settings)) this.#add(functionName, declared);
   }
 

@@ -1,5 +1,6 @@
 export { lambdaPrices, type MemoryAdvice, memoryAdvice } from './advice.ts';
 export { type BreakerState, type BreakerStop, budgetAlarms } from './breaker.ts';
+export { isolatedRoom } from './concurrency.ts';
 export {
   delayNotValid,
   effectInProgress,

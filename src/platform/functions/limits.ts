@@ -50,6 +50,7 @@ assert(laterLimits.queuedPerFunctionMax <= laterLimits.queuedMax);
 /** Effects that are done once. */
 export const onceLimits = {
   ttlMsDefault: 24 * 3_600_000, // as long as a table's stream tells a change again
+  ttlMsMin: 1_000, // time to live counts seconds
   ttlMsMax: 366 * 24 * 3_600_000, // ours: a year
   keyCharactersMax: 512, // ours: a partition key of DynamoDB holds 2,048 bytes
   resultBytesMax: 256 * 1024, // ours: an item holds 400 KB
