@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { LedgerRow } from '../src/app/index.ts';
 import { MqttClient } from '../src/device/index.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { seededRandom } from '../src/kernel/random.ts';
 import { systemSockets } from '../src/kernel/sockets.ts';
-import { BackendProcess, eventually, temporaryFolder, testScale } from './support.ts';
+import { BackendProcess, eventually, mimamori, temporaryFolder, testScale } from './support.ts';
 
 interface Speaker {
   readonly speakerId: string;
@@ -58,8 +59,28 @@ describe('a backend that is killed', () => {
     }
     const { ingest } = await backend.call(token, 'GET', '/healthz');
     assert.equal(ingest.deadLettered, 0);
+    assertBalanced(folder, total);
   });
 });
+
+/** Every record that was received came to an end for every consumer, and is counted once. */
+function assertBalanced(folder: string, acknowledged: number): void {
+  const checked = mimamori('ledger', '--check', '--json', '--data', folder);
+  assert.equal(checked.code, 0, checked.out + checked.complaint);
+  const sums = new Map<string, { received: number; settled: number }>();
+  for (const line of mimamori('ledger', '--since', '1d', '--json', '--data', folder).out.trim().split('\n')) {
+    const row: LedgerRow = JSON.parse(line);
+    const sum = sums.get(row.consumer) ?? { received: 0, settled: 0 };
+    sum.received += row.received;
+    sum.settled += row.handled + row.filtered + row.deadLettered + row.expired;
+    sums.set(row.consumer, sum);
+  }
+  assert(sums.size > 1);
+  for (const [consumer, { received, settled }] of sums) {
+    assert(received >= acknowledged, `${consumer}: ${received} of ${acknowledged}`);
+    assert.equal(settled, received, consumer);
+  }
+}
 
 /** Publishes one detection after the other until the connection is lost, or `count` are done. */
 async function detectUntilCut(

@@ -24,6 +24,12 @@ export function missing(program: string): string | false {
   return found ? false : `skipped: needs ${program}`;
 }
 
+/** A command as a user runs it, to its end. */
+export function mimamori(...args: string[]): { code: number | null; out: string; complaint: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/mimamori.js', ...args], { encoding: 'utf8' });
+  return { code: status, out: stdout, complaint: stderr };
+}
+
 /** A backend in a process of its own, as a user starts it. */
 export class BackendProcess {
   readonly httpUrl: string;
