@@ -15,6 +15,7 @@ import { type Benchmark, type CommandOptions, peerNames, readSettings } from './
 import { stream } from './stream.ts';
 import { table } from './table.ts';
 import { tableGrowth } from './table-growth.ts';
+import { testing } from './testing.ts';
 
 const benchmarks: readonly Benchmark[] = [
   ingest,
@@ -26,6 +27,7 @@ const benchmarks: readonly Benchmark[] = [
   stream,
   table,
   tableGrowth,
+  testing,
   ceiling,
 ];
 

@@ -1,9 +1,9 @@
 /** What the tests of the speaker begin with: an app, its owner, a speaker in the kitchen. */
-import { startApp } from 'mimamori/testing';
+import { type StartOptions, startApp } from 'mimamori/testing';
 import { model } from './model.ts';
 
-export async function household() {
-  const app = await startApp(new URL('./app.ts', import.meta.url), { model });
+export async function household(options: StartOptions<typeof model> = {}) {
+  const app = await startApp(new URL('./app.ts', import.meta.url), { model, ...options });
   const alice = app.user('alice');
   const { speakerId } = await alice.post('/v1/speakers', { name: 'Kitchen' });
   const path = `/v1/speakers/${speakerId}`;

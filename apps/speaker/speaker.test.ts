@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { busyEvening } from './busy-evening.ts';
 import { household, t1, t2, t3 } from './household.ts';
 
 describe('the watch-over speaker (covers S0-01, S0-25, S0-43)', () => {
@@ -173,19 +174,7 @@ describe('the watch-over speaker (covers S0-01, S0-25, S0-43)', () => {
     assert.deepEqual([seen, second.next], [[t3, t2, t1], undefined]);
   });
 
-  it('finds its way through a thousand speakers and a thousand messages of others', async () => {
-    await using home = await household();
-    const { app, alice, speakerId } = home;
-    await app.createMany('Speaker', 1_000, index => ({ owner: `user-${index % 100}` }));
-    await app.createMany('Message', 1_000, () => ({ status: 'waiting', playOn: 'enter' }));
-    const speaker = await home.speaker();
-    await home.say({ text: 'Welcome home', playOn: 'enter' });
-    await speaker.publish('detect-person', 'enter', { at: t1 });
-    await app.runUntilIdle();
-    speaker.requests('play-message').one({ text: 'Welcome home' });
-    assert.equal((await alice.get('/v1/speakers')).items.length, 1);
-    (await app.items('Message')).one({ speakerId, status: 'played' });
-  });
+  it('stores and plays what it should on a busy evening: 1,000 items, 100 device messages', busyEvening);
 });
 
 describe('who may do what with a speaker (covers S0-28, S0-29)', () => {
