@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { loadApp } from '../src/local/index.ts';
 import { temporaryFolder } from './support.ts';
 
@@ -12,7 +13,7 @@ function exampleOf(document: string, { from, change }: { from: string; change: (
   assert(code !== undefined, `${document} has an example`);
   const resolved = change(code)
     .replaceAll(/from '(\.[^']+)'/g, (_, target) => `from '${pathToFileURL(path.resolve(from, target)).href}'`)
-    .replaceAll(/from '([a-z]+)'/g, (_, name) => `from '${import.meta.resolve(name)}'`);
+    .replaceAll(/from '([a-z]+(?:\/[a-z]+)?)'/g, (_, name) => `from '${import.meta.resolve(name)}'`);
   const file = path.join(temporaryFolder(), 'app.ts');
   writeFileSync(file, resolved);
   return pathToFileURL(file);
@@ -39,5 +40,17 @@ describe('the examples of the documents', () => {
     } finally {
       await table.close();
     }
+  });
+
+  it('has in the README of the test kit a test that passes', () => {
+    const app = pathToFileURL('apps/speaker/app.ts').href;
+    const url = exampleOf('src/testing/README.md', {
+      from: 'apps/speaker',
+      change: code => code.replace("new URL('./app.ts', import.meta.url)", `new URL('${app}')`),
+    });
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined }; // Else it reports to the one that runs us.
+    const { status, stdout } = spawnSync(process.execPath, [fileURLToPath(url)], { encoding: 'utf8', env });
+    assert.equal(status, 0, stdout);
+    assert.match(stdout, /pass 1/);
   });
 });
