@@ -8,10 +8,10 @@ import type { Counters } from '../kernel/counters.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { AlarmMessage } from '../ops/index.ts';
-import type { SequenceNumber } from '../platform/stream/index.ts';
 import { answerIotCall } from './iot-bridge.ts';
 import type { AppAddresses, AppThreadData, LoadedApp, SuspectRange, ToApp, ToGateway } from './messages.ts';
 import type { GatewayView } from './shared-state.ts';
+import { type InFlight, nextSuspects } from './suspects.ts';
 
 export interface SupervisorOptions {
   readonly threadData: Omit<AppThreadData, 'suspects'>;
@@ -224,7 +224,7 @@ export class AppSupervisor {
     if (this.#stopping) return;
     if (this.#whenReady && !this.#opened) return this.#giveUp(appDidNotStart(reason));
     const { log, counters, clock } = this.#options;
-    this.#suspects = this.#nextSuspects();
+    this.#suspects = nextSuspects(this.#suspects, this.#inFlight());
     counters.add('app.restarts');
     log.error({ reason, suspects: [...this.#suspects.keys()] }, 'The app thread is started again.');
     this.#options.onAlarm({ action: 'raise', alarm: appRestarted(reason, [...this.#suspects.keys()]), times: 1 });
@@ -237,23 +237,11 @@ export class AppSupervisor {
     });
   }
 
-  /** Marks every record that was in flight; a record that was so alone is charged with the restart. */
-  #nextSuspects(): ReadonlyMap<string, SuspectRange> {
-    const inFlight = this.#consumers.flatMap((consumer, index) => {
+  #inFlight(): InFlight[] {
+    return this.#consumers.flatMap((consumer, index) => {
       const marked = this.#options.view.inFlight(index);
       return marked ? [{ consumer, ...marked }] : [];
     });
-    const culprit = inFlight.length === 1 && inFlight[0].first === inFlight[0].last ? inFlight[0] : undefined;
-    const next = new Map(this.#suspects);
-    for (const { consumer, first, last } of inFlight) {
-      const before = this.#suspects.get(consumer);
-      const restarts = new Map<SequenceNumber, number>(before?.restarts);
-      if (culprit?.consumer === consumer) restarts.set(first, (restarts.get(first) ?? 0) + 1);
-      // The range before is still being worked through when this one lies inside it.
-      const inside = before !== undefined && first >= before.first && last <= before.last;
-      next.set(consumer, inside ? { ...before, restarts } : { first, last, restarts });
-    }
-    return next;
   }
 }
 
