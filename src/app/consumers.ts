@@ -62,6 +62,9 @@ export interface ConsumersOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Ours: a window is kept with its checkpoint in one item of the table, which holds 400 KB. */
+const windowStateBytesMax = 300 * 1024;
+
 /** Where the consumers of a declared stream read it. */
 export interface StreamSource {
   readonly openReader: () => StreamReader;
@@ -191,6 +194,7 @@ export class Consumers {
       invoke: run,
       isFinal: error => codeOf(error) === 'function.loop',
       loadCheckpoint: (consumer, shardId) => kept.loadCheckpoint(consumer, shardId),
+      windowStateBytesMax,
       loadWindow: (consumer, shardId) => kept.loadWindow(consumer, shardId),
       saveCheckpoint: (consumer, shardId, upTo, settled, window) =>
         kept.saveCheckpoint(consumer, shardId, upTo, settled, window),

@@ -163,6 +163,32 @@ describe('a window of a context (covers S1-33)', () => {
   });
 });
 
+describe('a window whose state grows too large for an item of the table', () => {
+  it('is closed early, and goes on with an empty one', async () => {
+    const closed: number[] = [];
+    const hoard = model.onTelemetryWindow('climate', {
+      windowMs: 60_000,
+      initial: (): string[] => [],
+      add: texts => [...texts, 'x'.repeat(100_000)],
+      close: async texts => void closed.push(texts.length),
+    });
+    const backend = await start({ hoard });
+    const topic = telemetryTopic('streams', 'climate', 'a', 'reading');
+    for (let sent = 0; sent < 10; sent++) {
+      const publishing = backend.runtime.context.iot.publish({ topic, payload: Buffer.from('{"celsius":20}'), qos: 1 });
+      await backend.world.clock.until(publishing);
+      await backend.world.clock.advance(100);
+    }
+    await backend.world.clock.advance(70_000);
+    assert.ok(closed.length > 1, `${closed}`);
+    assert.equal(
+      closed.reduce((sum, count) => sum + count, 0),
+      10,
+    );
+    assert.deepEqual(backend.failures, []);
+  });
+});
+
 /** How many records each shard of a declared stream holds. */
 async function readersOf(backend: OneThreadBackend, name: string): Promise<number[]> {
   const counts: number[] = [];

@@ -41,6 +41,8 @@ export interface CommonOptions<Event> extends ConsumerSettings {
   readonly onRefused?: (error: unknown) => void;
   /** The newest sequence number, where one counter counts all records of the stream. */
   readonly newest?: () => SequenceNumber;
+  /** A state of a window that is larger ends the window early. Default: 1 MB, Lambda's. */
+  readonly windowStateBytesMax?: number;
   readonly marks?: InvocationMarks;
   readonly suspects?: Suspects;
 }

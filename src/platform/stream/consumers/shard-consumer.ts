@@ -149,7 +149,8 @@ export class ShardConsumer<Event> {
     const start = loaded ?? (await this.#begin(signal));
     const kept = await this.#options.loadWindow?.();
     const { tumblingWindowMs } = this.#settings;
-    const windows = tumblingWindowMs > 0 ? new Windows(tumblingWindowMs, kept) : undefined;
+    const windows =
+      tumblingWindowMs > 0 ? new Windows(tumblingWindowMs, kept, this.#options.windowStateBytesMax) : undefined;
     const frontier = new Frontier(start === 0n ? null : start);
     this.#frontier = frontier;
     const shared = { consumer, shardId, clock, counts: this.#counts, bell: this.#bell, frontier, signal };

@@ -15,13 +15,15 @@ export interface WindowState {
 
 export class Windows {
   readonly #lengthMs: number;
+  readonly #stateBytesMax: number;
   #startAtMs: number | undefined;
   /** The window last open; no record goes to an earlier one, also if the clock of the stream was set back. */
   #latestAtMs = Number.NEGATIVE_INFINITY;
   #json = '{}';
 
-  constructor(lengthMs: number, kept?: KeptWindow) {
+  constructor(lengthMs: number, kept?: KeptWindow, stateBytesMax: number = consumerLimits.windowStateBytesMax) {
     this.#lengthMs = lengthMs;
+    this.#stateBytesMax = stateBytesMax;
     if (kept === undefined) return;
     this.#open(kept.startAtMs);
     this.#json = kept.state;
@@ -76,7 +78,7 @@ export class Windows {
       throw windowStateNotValid('it is not JSON', cause);
     }
     if (json === undefined) throw windowStateNotValid(`it is a ${typeof returned}`);
-    const isTooLarge = Buffer.byteLength(json) > consumerLimits.windowStateBytesMax;
+    const isTooLarge = Buffer.byteLength(json) > this.#stateBytesMax;
     return { json, isTooLarge };
   }
 
