@@ -60,7 +60,7 @@ export interface FunctionOptions {
   readonly reservedConcurrency?: number;
   /** What it may use in a minute before it is stopped, until it is reset or the minute is over. */
   readonly budget?: FunctionBudget;
-  /** Runs in a worker of its own, which it cannot leave: for work that is heavy or not trusted. Default: not. */
+  /** Runs in a worker of its own, which it cannot leave: for work that is heavy, or not trusted to end. Default: not. */
   readonly isolated?: boolean;
   /** Of an isolated function: the heap it may use. Default 128 MB, Lambda's. */
   readonly memoryMegabytes?: number;
@@ -320,7 +320,7 @@ export class Model<
 
   /**
    * A function that is called by the clock, once per time, also when the app was restarted meanwhile; of the times that
-   * passed while it was stopped only the last one counts.
+   * passed while it was stopped, while it still ran or while it was tried again, only the last one counts. Never two at once.
    */
   onSchedule(
     times: ScheduleTimes,

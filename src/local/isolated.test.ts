@@ -121,6 +121,13 @@ describe('an isolated function', () => {
     assert.deepEqual([report?.coldStarts.count, report?.isIsolated], [1, true]);
   });
 
+  it('is advised the size that its work asks for (covers S1-10)', async () => {
+    await functions.hold.invoke({ megabytes: 100 });
+    const advice = reportOf('hold')?.advice;
+    assert.equal(advice?.boundBy, 'memory');
+    assert(advice.memoryMegabytes >= 192 && advice.memoryMegabytes <= 320, `${advice.memoryMegabytes} MB`);
+  });
+
   it('ends alone when it loops, leaks, exits or forgets an error, and says how; the next one has a new worker', async () => {
     const ends = {
       loop: ['function.timedOut', /^hurry took longer than 200 ms/],

@@ -29,6 +29,7 @@ export const model = defineModel('isolated', {
   functions: {
     behave: { input: z.object({ how: z.enum(behaviours) }), output: z.string() },
     hurry: { input: z.object({ how: z.enum(behaviours) }), output: z.string() },
+    hold: { input: z.object({ megabytes: z.number() }) },
     work: { input: z.object({ what: z.string() }), output: z.unknown() },
     outer: { input: z.object({ value: z.number() }), output: z.number() },
   },
@@ -66,6 +67,17 @@ async function obey({ how }: { how: Behaviour }, { invocation: { signal } }: Con
 
 const behave = model.onInvoke('behave', obey, { isolated: true, timeoutMs: 30_000 });
 const hurry = model.onInvoke('hurry', obey, { isolated: true, timeoutMs: 200 });
+
+/** Needs memory, and hardly a processor. */
+const hold = model.onInvoke(
+  'hold',
+  async ({ megabytes }) => {
+    const held = Buffer.alloc(megabytes * 2 ** 20, 1);
+    await new Promise(resolve => setTimeout(resolve, 500));
+    if (held[0] !== 1) throw new Error('It was not held.');
+  },
+  { isolated: true, memoryMegabytes: 256 },
+);
 
 const works: Readonly<Record<string, (context: Context) => Promise<unknown>>> = {
   async entities({ entities, newId }) {
@@ -115,4 +127,4 @@ const works: Readonly<Record<string, (context: Context) => Promise<unknown>>> = 
 const work = model.onInvoke('work', async ({ what }, context) => works[what](context), { isolated: true });
 const outer = model.onInvoke('outer', async ({ value }) => value * 2);
 
-export default defineApp(model, { functions: { behave, hurry, work, outer }, routes: [] });
+export default defineApp(model, { functions: { behave, hurry, hold, work, outer }, routes: [] });
