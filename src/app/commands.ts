@@ -316,7 +316,8 @@ export class CommandTracker {
     this.#options.clock.setTimer(delayMs, () => {
       if (this.#closed) return;
       this.#retryResult(stored, reason).catch(error => {
-        if (codeOf(error) === 'store.full') this.#retryResultLater(stored, reason);
+        const isFull = ['store.full', 'letter.full'].includes(codeOf(error)); // No room for it, or for its dead letter.
+        if (isFull) this.#retryResultLater(stored, reason);
         else this.#options.onFailure(error);
       });
     });

@@ -206,7 +206,7 @@ export class Consumers {
     });
     this.#byName.set(name, consumer);
     const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
-    this.#running.push(running.catch(onFailure));
+    this.#running.push(running.catch(unlessClosing(onFailure)));
     return consumer;
   }
 
@@ -215,6 +215,13 @@ export class Consumers {
     this.#options.counters.add('functions.changesMissed', Number(missed));
     this.#options.log.error({ consumer, missed: Number(missed) }, 'Changes were gone before they could be handled.');
   }
+}
+
+/** A consumer waits for room for its dead letters until the app stops, and then says why it does not go on. */
+function unlessClosing(onFailure: (error: unknown) => void): (error: unknown) => void {
+  return error => {
+    if (codeOf(error) !== 'letter.full') onFailure(error);
+  };
 }
 
 /** Whether a consumer passes a record by. What it cannot read is no message that it passes by: that is dead-lettered. */

@@ -21,7 +21,7 @@ export function letterLine(letter: LetterSummary): string {
   const about = [thingName, topic ?? kind].filter(part => part !== undefined).map(printable);
   return [
     `${timeText(receivedAtMs)}  ${id}  ${printable(consumer)}  ${about.join('  ')}  (${notes.join(', ')})`,
-    `    ${error.code}: ${printable(error.message)}`,
+    `    ${printable(error.code)}: ${printable(error.message)}`,
   ].join('\n');
 }
 
@@ -46,7 +46,7 @@ export function letterText(letter: ShownLetter): string {
     ['edited', letter.editedAtMs === undefined ? undefined : timeText(letter.editedAtMs)],
   ];
   const lines = facts.flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name.padEnd(10)} ${printable(value).slice(0, 2_000)}`],
+    value === undefined ? [] : [`${name.padEnd(10)} ${wholeLine(String(value))}`],
   );
   const { stack } = error;
   const sections = [
@@ -90,6 +90,11 @@ const failuresShown = 10; // ours
 
 function redrivenText({ redrives, lastRedriveAtMs }: LetterSummary): string | undefined {
   return redrives === 0 ? undefined : `${redrives}× in vain, last ${timeText(lastRedriveAtMs ?? 0)}`;
+}
+
+/** As `printable`, but all of it: who looks at one letter wants to see it. */
+function wholeLine(text: string): string {
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '·');
 }
 
 /** Without anything that could steer a terminal; line breaks of the payload stay. */

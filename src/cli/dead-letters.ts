@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import type { LetterCount } from '../app/index.ts';
 import { deadLettersPath, type ShownLetter } from '../http/index.ts';
 import { MimamoriError } from '../kernel/errors.ts';
+import { untilStopped } from './aborting.ts';
 import { countsText, letterLine, letterText } from './dead-letters-text.ts';
 import {
   asking,
@@ -134,8 +135,9 @@ function exportCommand(): Command {
     async (options: FilterOptions) => {
       endWithReader();
       const path = `${deadLettersPath}/export?${parametersOf(filterOf(options))}`;
-      const signal = abortOnSignal();
-      for await (const letter of followOperator(options, path, { signal })) await print(JSON.stringify(letter));
+      await untilStopped(async signal => {
+        for await (const letter of followOperator(options, path, { signal })) await print(JSON.stringify(letter));
+      });
     },
   );
 }

@@ -72,7 +72,7 @@ function consumerLines({
 function traceLines(trace: Trace): string[] {
   const { requestId, outcome, attempt, atMs, durationMs, error, count, effects = [], made = {} } = trace;
   const batch = count > 1 ? `, with ${whole(count - 1)} others` : '';
-  const failed = error === undefined ? '' : `: ${printable(error.message)} [${error.code}]`;
+  const failed = error === undefined ? '' : `: ${printable(error.message)} [${printable(error.code)}]`;
   const all = Object.values(made).reduce((sum, each) => sum + each, 0);
   const left = all > effects.length && effects.length > 0 ? [`      … ${all} in all`] : [];
   return [

@@ -2,11 +2,12 @@
 import { Command, Option } from 'commander';
 import type { AuditProgress, AuditResult, LedgerRow, LedgerTotals, ShownImbalance } from '../app/index.ts';
 import { ledgerPath } from '../http/index.ts';
+import { untilStopped } from './aborting.ts';
 import { imbalanceText, rowsText, totalsText } from './ledger-text.ts';
 import { askOperator, followOperator, type OperatorTarget, urlOption } from './operator.ts';
 import { dataOption, jsonOption, momentMs } from './options.ts';
 import { endWithReader, print } from './output.ts';
-import { abortOnSignal, progressFor, whole } from './progress.ts';
+import { progressFor, whole } from './progress.ts';
 
 interface LedgerOptions extends OperatorTarget {
   readonly thing?: string;
@@ -51,9 +52,9 @@ Examples:
     )
     .action(async (options: LedgerOptions) => {
       endWithReader();
-      if (options.check) return check(options);
-      if (options.csv || options.rows || options.json || options.thing !== undefined) return rows(options);
-      return totals(options);
+      const isInRows = options.csv || options.rows || options.json || options.thing !== undefined;
+      const show = options.check ? check : isInRows ? rows : totals;
+      await untilStopped(signal => show(options, signal));
     });
 }
 
@@ -62,11 +63,11 @@ function parametersOf({ thing: thingName, consumer, since: sinceMs, until: until
   return String(new URLSearchParams(Object.fromEntries(given.map(([name, value]) => [name, String(value)]))));
 }
 
-async function totals(options: LedgerOptions): Promise<void> {
+async function totals(options: LedgerOptions, signal: AbortSignal): Promise<void> {
   const answer = await askOperator<{ totals: LedgerTotals[]; imbalances: ShownImbalance[] }>(
     options,
     `${ledgerPath}?${parametersOf(options)}`,
-    { signal: AbortSignal.any([abortOnSignal(), AbortSignal.timeout(answerMsMax)]) },
+    { signal: AbortSignal.any([signal, AbortSignal.timeout(answerMsMax)]) },
   );
   await print(totalsText(answer.totals, answer.imbalances, options.since));
 }
@@ -86,10 +87,8 @@ const columnNames = [
   'missing',
 ] as const;
 
-async function rows(options: LedgerOptions): Promise<void> {
-  const found = followOperator<LedgerRow>(options, `${ledgerPath}/rows?${parametersOf(options)}`, {
-    signal: abortOnSignal(),
-  });
+async function rows(options: LedgerOptions, signal: AbortSignal): Promise<void> {
+  const found = followOperator<LedgerRow>(options, `${ledgerPath}/rows?${parametersOf(options)}`, { signal });
   if (options.csv) await print(columnNames.join(','));
   const table: LedgerRow[] = [];
   for await (const row of found) {
@@ -110,12 +109,10 @@ function csvText(value: string | number | null): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-async function check(options: LedgerOptions): Promise<void> {
+async function check(options: LedgerOptions, signal: AbortSignal): Promise<void> {
   const progress = progressFor({ json: options.json === true });
   let result: AuditResult | undefined;
-  const lines = followOperator<AuditProgress | AuditResult>(options, `${ledgerPath}/check`, {
-    signal: abortOnSignal(),
-  });
+  const lines = followOperator<AuditProgress | AuditResult>(options, `${ledgerPath}/check`, { signal });
   for await (const line of lines) {
     if ('isBalanced' in line) result = line;
     else progress.show({ step: 'Counting', items: line.records, itemsExpected: line.records });

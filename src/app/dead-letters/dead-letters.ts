@@ -13,6 +13,7 @@ import { deadLetterLimits } from './limits.ts';
 import type { LetterFilter, NewLetter, RunOne } from './port.ts';
 import { Redriver } from './redriver.ts';
 import { Redrives } from './redrives.ts';
+import type { StoredLetter } from './stored-letter.ts';
 
 export interface DeadLettersOptions {
   readonly table: Table;
@@ -99,7 +100,7 @@ export class DeadLetters {
     await this.#recount(letter.Consumer);
   }
 
-  /** Deletes up to `bulkMax` of those that fit, newest first; says whether there are more. */
+  /** Deletes up to `bulkMax` of those that fit, newest first, but for what is being redriven; says whether there are more. */
   async deleteAll(filter: LetterFilter): Promise<{ deleted: number; isMore: boolean }> {
     const consumers = new Set<string>();
     let deleted = 0;
@@ -108,12 +109,22 @@ export class DeadLetters {
       if (!(await this.letters.fits(letter, filter))) continue;
       isMore = deleted >= deadLetterLimits.bulkMax;
       if (isMore) break;
-      await this.letters.remove(letter);
+      if (!(await this.#removeIfFree(letter))) continue;
       consumers.add(letter.Consumer);
       deleted++;
     }
     for (const consumer of consumers) await this.#recount(consumer);
     return { deleted, isMore };
+  }
+
+  async #removeIfFree(letter: StoredLetter): Promise<boolean> {
+    try {
+      await this.letters.remove(letter);
+      return true;
+    } catch (error) {
+      if (codeOf(error) !== 'letter.inHand') throw error;
+      return false;
+    }
   }
 
   /** Lets go of whoever waits for room, and finishes the letters that are being redriven. */

@@ -1,6 +1,7 @@
 /** The dead letters of an app: kept in its table until somebody redrives or deletes them. Nothing here expires. */
 import { asCaller } from '../../kernel/callers.ts';
 import type { Clock } from '../../kernel/clock.ts';
+import { codeOf } from '../../kernel/errors.ts';
 import { parseJson } from '../../kernel/json.ts';
 import { isConditionFailure, type Table, tableLimits } from '../../platform/table/index.ts';
 import { appTable } from '../entities/index.ts';
@@ -135,7 +136,8 @@ export class Letters {
   async fits(letter: StoredLetter, filter: LetterFilter): Promise<boolean> {
     if (!fitsFacts(letter, filter)) return false;
     if (filter.text === undefined || saysIt(letter, filter.text)) return true;
-    return holdsIt(letter.Kind, await this.payloadOf(letter), filter.text);
+    const payload = await this.payloadOf(letter).catch(ifGone);
+    return payload !== undefined && holdsIt(letter.Kind, payload, filter.text);
   }
 
   /** Throws `letter.notFound`. */
@@ -275,6 +277,12 @@ function ifRefused(refusal: Error | undefined): (error: unknown) => void {
     if (!cancellationCodes(error).includes('ConditionalCheckFailed')) throw error;
     if (refusal) throw refusal;
   };
+}
+
+/** It was redriven or deleted meanwhile. */
+export function ifGone(error: unknown): undefined {
+  if (codeOf(error) !== 'letter.notFound') throw error;
+  return undefined;
 }
 
 function checkJson(payload: Uint8Array): void {

@@ -20,7 +20,6 @@ export const deadLetterLimits = {
   growthWindowMs: 5 * 60_000, // ours
   growthLettersMax: 100, // ours: more in one window are an alarm of their own: not one bad record, but something broken
   fullRetryMs: 1_000, // ours: how often a consumer looks whether there is room again
-  consumersMax: 1_000, // ours: consumers that have letters, also those an app does not have any more
 } as const;
 
 assert(deadLetterLimits.partsMax * deadLetterLimits.partBytesMax > 2 * streamLimits.recordBytesMax);

@@ -9,7 +9,7 @@ import { codeOf } from '../../kernel/errors.ts';
 import type { Log } from '../../kernel/log.ts';
 import { letterInHand, redriveInterrupted, redrivenTooOften, redriveRunning } from './errors.ts';
 import { eventOf } from './from-events.ts';
-import type { Letters } from './letters.ts';
+import { ifGone, type Letters } from './letters.ts';
 import { redriveLimits } from './limits.ts';
 import { Pace } from './pace.ts';
 import type { RunOne } from './port.ts';
@@ -224,8 +224,3 @@ export class Redriver {
 
 /** Why a handler was not run at all. */
 const notTried = new Set(['letter.notTaken', 'letter.notWhole', 'letter.noHandler']);
-
-function ifGone(error: unknown): undefined {
-  if (codeOf(error) !== 'letter.notFound') throw error;
-  return undefined;
-}

@@ -288,13 +288,14 @@ describe('the ledger', () => {
     await world.receive('lamp:1', 'lamp:2');
     await world.minutePasses();
     await world.stop();
-    await world.start({ lights: {} });
+    await world.start({ lights: {}, newest: { startingPosition: { type: 'LATEST' } } });
     await world.receive('lamp:3');
     await world.minutePasses();
     await world.receive('lamp:4');
     await world.minutePasses();
     assert.deepEqual(world.alarms.names, []);
     assert.deepEqual((await world.totals('lights')).settled, [4, 0, 0, 0]);
+    assert.deepEqual((await world.totals('newest')).settled, [2, 0, 0, 0]);
     await world.stop();
   });
 

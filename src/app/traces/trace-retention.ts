@@ -9,11 +9,14 @@ const { tableName: TableName } = appTable;
 export class TraceRetention {
   readonly #table: Table;
   readonly #clock: Clock;
+  readonly #bytesMax: number;
   /** By function that has stored something since the start: the bytes of its chunks. */
   readonly #bytes = new Map<string, number>();
   #appliedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ table, clock }: { table: Table; clock: Clock }) {
+  constructor(options: { table: Table; clock: Clock; bytesMax?: number }) {
+    const { table, clock, bytesMax = traceLimits.bytesMax } = options;
+    this.#bytesMax = bytesMax;
     this.#table = table;
     this.#clock = clock;
   }
@@ -63,7 +66,7 @@ export class TraceRetention {
         Limit: tableLimits.batchWriteItemsMax,
       });
       const tooMuch = Items.filter(({ AtMs, PackedBytes }) => {
-        const isOver = AtMs < oldestAtMs || kept > traceLimits.bytesMax;
+        const isOver = AtMs < oldestAtMs || kept > this.#bytesMax;
         if (isOver) kept -= PackedBytes;
         return isOver;
       });

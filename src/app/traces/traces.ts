@@ -27,6 +27,8 @@ export interface TracesOptions {
   readonly table: Table;
   readonly clock: Clock;
   readonly counters: Counters;
+  /** Of one function; default `traceLimits.bytesMax`. */
+  readonly bytesMax?: number;
 }
 
 export class Traces {
