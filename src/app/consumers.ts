@@ -13,8 +13,8 @@ import {
   type DeadLetter,
   handleOne,
   type InvocationMarks,
-  onlyShard,
   type SequenceNumber,
+  type ShardId,
   StreamConsumer,
   type StreamConsumerOptions,
   type StreamReader,
@@ -126,12 +126,12 @@ export class Consumers {
    * Gives one record to a consumer's function again. Rejects with what the function throws, `letter.notTaken` and
    * `letter.noHandler`.
    */
-  async redrive(name: string, record: StreamRecord): Promise<void> {
+  async redrive(name: string, { record, shardId }: { record: StreamRecord; shardId: ShardId }): Promise<void> {
     const trigger = this.#triggers.get(name);
     if (trigger === undefined) throw letterHandlerMissing(name);
     const event = trigger.select(record);
     if (event === undefined) throw letterNotTaken(name);
-    await handleOne(trigger.run, { consumer: name, shardId: onlyShard, record, event, signal: this.#stop.signal });
+    await handleOne(trigger.run, { consumer: name, shardId, record, event, signal: this.#stop.signal });
   }
 
   /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */

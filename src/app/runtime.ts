@@ -15,9 +15,9 @@ import {
   consumerDefaults,
   eachRecord,
   type InvocationMarks,
-  onlyShard,
   type Selected,
   type SequenceNumber,
+  type ShardId,
   type StreamReader,
   type Suspects,
 } from '../platform/stream/index.ts';
@@ -224,7 +224,7 @@ export class Runtime implements Runner {
   async redrive(consumer: string, event: RedrivenEvent): Promise<void> {
     if (event.kind === 'commandResult') return this.#runResultFunction(event.command, event.result);
     if ('functionName' in event) return this.functions.redrive(event);
-    if (consumer !== ownConsumers.commands) return this.#consumers.redrive(consumer, event.record);
+    if (consumer !== ownConsumers.commands) return this.#consumers.redrive(consumer, event);
     const command = this.#messages.commandEvent(event.record);
     if (command !== undefined && !(await this.#take(command))) throw notKnown(command);
   }
@@ -269,7 +269,7 @@ export class Runtime implements Runner {
     this.#starting.push(this.#tracker.resume().catch(error => this.#options.onFailure(error)));
     this.#consumers.followMessages<CommandEvent>(ownConsumers.commands, {
       select: record => this.#messages.commandEvent(record),
-      run: eachRecord(selected => this.#track(selected)),
+      run: eachRecord((selected, { shardId }) => this.#track(selected, shardId)),
       settings: { batchRecordsMax: consumerDefaults.eachRecordsMax },
       // Telemetry is most of the stream, and never a command's business.
       wants: (bytes, start, end) => !topicBegins(bytes, start, end, anyTelemetryPrefix),
@@ -350,11 +350,11 @@ export class Runtime implements Runner {
     });
   }
 
-  async #track({ event, record }: Selected<CommandEvent>): Promise<void> {
+  async #track({ event, record }: Selected<CommandEvent>, shardId: ShardId): Promise<void> {
     if (await this.#take(event)) return;
     // Set aside at once: trying again would not make it known, and would keep others waiting.
     const error = notKnown(event);
-    await this.#kept.deadRecord({ consumer: ownConsumers.commands, shardId: onlyShard, record, error, attempts: 1 });
+    await this.#kept.deadRecord({ consumer: ownConsumers.commands, shardId, record, error, attempts: 1 });
   }
 
   /** False when it answers nothing. */

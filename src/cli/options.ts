@@ -32,6 +32,14 @@ export function positive(text: string): number {
   return number;
 }
 
+export function shardCount(text: string): number {
+  const count = positive(text);
+  if (count > shardsMax) throw new InvalidArgumentError(`Give at most ${shardsMax}.`);
+  return count;
+}
+
+const shardsMax = 64; // ours: each reader of a shard passes by the records of the others
+
 export function milliseconds(text: string): number {
   const number = Number(text);
   if (!/^\d+$/.test(text) || number > millisecondsMax) {

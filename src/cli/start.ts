@@ -22,7 +22,7 @@ import {
   type EndpointCredentialOptions,
 } from './endpoint-options.ts';
 import { kinesisPortDefault } from './kinesis.ts';
-import { dataOption, jsonOption, port } from './options.ts';
+import { dataOption, jsonOption, port, shardCount } from './options.ts';
 import { type Reporter, reporterFor } from './report.ts';
 import { listenForHangups, stopOnSignal } from './signals.ts';
 import { addTlsFileOptions, checkTlsOptions, type TlsFileOptions } from './tls-options.ts';
@@ -40,6 +40,7 @@ interface StartOptions extends TlsFileOptions, EndpointCredentialOptions {
   readonly iotTlsPort?: number;
   readonly limits: 'generous' | 'aws';
   readonly strict?: true;
+  readonly shards?: number;
   readonly capacity: boolean;
   readonly trace?: true;
   readonly openMetrics?: true;
@@ -95,6 +96,12 @@ export function startCommand(): Command {
       )
         .choices(['generous', 'aws'])
         .default('generous'),
+    )
+    .addOption(
+      new Option(
+        '--shards <n>',
+        "shards of the stream of devices' messages, when it is made; 1, unless more is said",
+      ).argParser(shardCount),
     )
     .option('--strict', 'lists lag behind writes by 50 ms, as they may on AWS; tests always have it so')
     .addOption(new Option('--no-capacity', 'do not add up what is used of the table (MIMAMORI_CAPACITY=0)'))
@@ -160,6 +167,7 @@ async function start(appPath: string, options: StartOptions): Promise<void> {
     kinesis: streamEndpointOf(options),
     limits: options.limits,
     strict: options.strict,
+    shards: options.shards,
     accountsForCapacity: options.capacity && process.env.MIMAMORI_CAPACITY !== '0',
     traces: options.trace,
     operations: { redactKeys: options.redact, otlpEndpoint: options.otlp, opensMetrics: options.openMetrics },

@@ -57,6 +57,8 @@ export interface BackendOptions {
   readonly limits?: 'generous' | 'aws';
   /** Lists lag behind writes by 50 ms, as they may on AWS: code that reads what it has just written fails. Default: not. */
   readonly strict?: boolean;
+  /** Of the stream of devices' messages, when it is made. Default: 1. */
+  readonly shards?: number;
   /** Adds up what each access pattern and function uses. Default: yes. */
   readonly accountsForCapacity?: boolean;
   /** Logs what each invocation uses, and tells it in the answers of routes. Default: not. */
@@ -116,6 +118,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     files: systemFiles,
     clock: systemClock,
     directory: streamDirectory,
+    shards: options.shards,
     consumedUpTo: () => view.consumedUpTo(),
     ...(options.limits === 'aws' && { throughput: awsShardThroughput }),
     onDurable: (last, generation) => {

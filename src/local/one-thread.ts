@@ -86,6 +86,8 @@ export interface WorldOptions {
 export interface OneThreadOptions {
   /** Instead of `logs`, what is logged goes here. */
   readonly log?: Log;
+  /** Of the stream of devices' messages. Default: 1. */
+  readonly shards?: number;
   /** Default: nobody is told. */
   readonly alarms?: Alarms;
   /** How functions run. Isolated ones run as the others do: a worker would not keep to the world's clock. */
@@ -382,6 +384,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     clock,
     directory: streamDirectory,
     paddingBytes: 0,
+    shards: options.shards,
     consumedUpTo: () => consumers?.consumedUpTo ?? null,
     ...(options.limits === 'aws' && { throughput: awsShardThroughput }),
     onDurable,

@@ -112,10 +112,12 @@ describe('what devices send', () => {
   it('is keyed as the model says, and is still told by its thing', async () => {
     const things: string[] = [];
     const note = model.onTelemetry('climate', async ({ thingName }) => void things.push(thingName));
-    const backend = await start({ note });
+    const app = defineApp(model, { functions: { note }, routes: [] });
+    const backend = await OneThreadBackend.start(app, new TestWorld(), { shards: 3 });
     const { clock } = backend.world;
     const credentials = await clock.until(backend.runtime.context.iot.createThing('lamp'));
     const lamp = await backend.connect(credentials);
+    assert.equal((await backend.stream.shards()).length, 3);
     const topic = telemetryTopic('streams', 'climate', 'lamp', 'reading');
     for (let count = 0; count < 20; count++) await clock.until(lamp.publish(topic, '{"celsius":21}'));
     await clock.advance(1_000);
