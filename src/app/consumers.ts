@@ -9,6 +9,7 @@ import type { Random } from '../kernel/random.ts';
 import { isRefusalOf } from '../platform/functions/index.ts';
 import {
   type ConsumerSnapshot,
+  type ConsumerStart,
   compileFilter,
   type DeadLetter,
   handleOne,
@@ -20,11 +21,13 @@ import {
   type StreamReader,
   type StreamRecord,
   type Suspects,
+  startMarker,
 } from '../platform/stream/index.ts';
 import type { ChangeFeed } from '../platform/table/index.ts';
 import { declaredAggregates } from './aggregates.ts';
 import { letterHandlerMissing, letterNotTaken } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
+import { consumerNotFound, consumerNotReplayable } from './errors.ts';
 import type { KeptRecords } from './kept-records.ts';
 import type { Ledger } from './ledger/index.ts';
 import { type ChangeConsumer, TableChangeReader } from './table-changes.ts';
@@ -35,7 +38,7 @@ export const ownConsumers = { commands: '$commands', aggregates: '$aggregates' }
 
 /** Every consumer of an app, in a fixed order: the commands' own first. */
 export function consumerNames(app: App): string[] {
-  const readsStream = new Set(['telemetry', 'presence', 'records', 'entityChange']);
+  const readsStream = new Set(['telemetry', 'presence', 'records', 'entityChange', 'logs']);
   const functions = Object.entries(app.functions).filter(([, { kind }]) => readsStream.has(kind));
   const own = declaredAggregates(app).length > 0 ? Object.values(ownConsumers) : [ownConsumers.commands];
   return [...own, ...functions.map(([name]) => name)];
@@ -48,6 +51,8 @@ export interface ConsumersOptions {
   readonly newest?: () => SequenceNumber;
   /** Needed only by an app that declares streams. */
   readonly openStream?: (name: string) => StreamSource;
+  /** A channel of the logs. Needed only by an app that listens to one. */
+  readonly openChannel?: (name: string) => StreamReader;
   readonly random: Random;
   readonly clock: Clock;
   readonly log: Log;
@@ -71,21 +76,23 @@ export interface StreamSource {
   readonly newest?: () => SequenceNumber;
 }
 
-/** What is asked of a consumer while it runs. */
-type Progress = Pick<StreamConsumer<unknown>, 'consumedUpTo' | 'processed' | 'snapshot'>;
+/** A consumer at work. */
+interface Following {
+  readonly of: 'messages' | 'records' | 'changes' | 'logs';
+  readonly consumer: Pick<StreamConsumer<unknown>, 'consumedUpTo' | 'processed' | 'snapshot' | 'hasRecordsInHand'>;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+  /** Starts it anew. It must have ended. */
+  readonly startOver: (startingPosition: ConsumerStart) => void;
+  readonly openReader: () => StreamReader;
+}
 
 export class Consumers {
   readonly #options: ConsumersOptions;
-  /** Those of the stream of messages, by name. */
-  readonly #ofMessages = new Map<string, Progress>();
-  /** Those of declared streams. */
-  readonly #ofStreams: Progress[] = [];
-  /** All of them. */
-  readonly #byName = new Map<string, Pick<StreamConsumer<unknown>, 'hasRecordsInHand'>>();
+  readonly #following = new Map<string, Following>();
   /** Of messages and of changes, by name: whom a dead letter can be given to. */
   readonly #triggers = new Map<string, StreamTrigger<unknown>>();
   readonly #stop = new AbortController();
-  readonly #running: Promise<void>[] = [];
 
   constructor(options: ConsumersOptions) {
     this.#options = options;
@@ -97,8 +104,7 @@ export class Consumers {
     ledger.register({ consumer: name, isFiltered: filterOf(name, trigger) });
     const openReader = () => ledger.readerFor(name);
     const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
-    const consumer = this.#run(name, trigger, { openReader, newest, wants: trigger.wants, deadLetter });
-    this.#ofMessages.set(name, consumer);
+    this.#run('messages', name, trigger, { openReader, newest, wants: trigger.wants, deadLetter });
   }
 
   /** Of a stream that others write to. */
@@ -106,7 +112,15 @@ export class Consumers {
     const { openStream, kept } = this.#options;
     assert(openStream !== undefined); // whoever starts an app that declares streams opens them
     const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
-    this.#ofStreams.push(this.#run(name, trigger, { ...openStream(stream), wants: trigger.wants, deadLetter }));
+    this.#run('records', name, trigger, { ...openStream(stream), wants: trigger.wants, deadLetter });
+  }
+
+  /** Of a channel of the app's logs. */
+  followLogs<Event>(name: string, channel: string, trigger: StreamTrigger<Event>): void {
+    const { openChannel, kept } = this.#options;
+    assert(openChannel !== undefined); // whoever starts an app that listens to its logs opens them
+    const deadLetter = (letter: DeadLetter) => kept.deadRecord(letter);
+    this.#run('logs', name, trigger, { openReader: () => openChannel(channel), wants: trigger.wants, deadLetter });
   }
 
   /** Of the changes of the app's table. */
@@ -119,7 +133,7 @@ export class Consumers {
       consumer.noteIncomplete?.().catch(onFailure);
     };
     const openReader = () => new TableChangeReader({ feed, wants, onGap });
-    this.#run(name, consumer, { openReader, deadLetter: letter => kept.deadChange(letter) });
+    this.#run('changes', name, consumer, { openReader, deadLetter: letter => kept.deadChange(letter) });
   }
 
   /**
@@ -137,7 +151,8 @@ export class Consumers {
   /** How far every consumer of the stream has got: the last record all are done with; null = at the start. */
   get consumedUpTo(): SequenceNumber | null {
     let least: SequenceNumber | undefined;
-    for (const [name, { consumedUpTo }] of this.#ofMessages) {
+    for (const [name, { consumer }] of this.#ofMessages()) {
+      const { consumedUpTo } = consumer;
       if (consumedUpTo === null) return null;
       const upTo = this.#accountedUpTo(name, consumedUpTo);
       if (least === undefined || upTo < least) least = upTo;
@@ -153,33 +168,59 @@ export class Consumers {
 
   /** Those that have read what is not done, by name: it is being handled, or waits to be tried again. */
   get atWork(): string[] {
-    return [...this.#byName].filter(([, { hasRecordsInHand }]) => hasRecordsInHand).map(([name]) => name);
+    return [...this.#following].filter(([, { consumer }]) => consumer.hasRecordsInHand).map(([name]) => name);
   }
 
   /** Messages handled by the app's own functions since the start. */
   get processed(): number {
     let sum = 0;
-    for (const [name, { processed }] of this.#ofMessages) if (name !== ownConsumers.commands) sum += processed;
+    for (const [name, { consumer }] of this.#ofMessages()) {
+      if (name !== ownConsumers.commands) sum += consumer.processed;
+    }
     return sum;
   }
 
-  /** Those of the stream of messages and of declared streams. */
   snapshots(): ConsumerSnapshot[] {
-    return [...this.#ofMessages.values(), ...this.#ofStreams].map(progress => progress.snapshot());
+    return [...this.#following.values()].map(({ consumer }) => consumer.snapshot());
+  }
+
+  /**
+   * Lets a function see its stream again from `from` on, and goes on from there; no other is disturbed. What it has in hand
+   * is finished first. Throws `consumer.notFound` and `consumer.notReplayable`.
+   */
+  async replay(name: string, from: ConsumerStart): Promise<void> {
+    const following = this.#following.get(name);
+    if (following === undefined) throw consumerNotFound(name);
+    const isOwn = Object.values<string>(ownConsumers).includes(name);
+    const isOfTime = from.type === 'AT_TIMESTAMP';
+    if (isOwn || (following.of === 'changes' && isOfTime)) throw consumerNotReplayable(name, isOwn);
+    following.stop.abort();
+    await following.ended;
+    const { kept } = this.#options;
+    const reader = following.openReader();
+    for (const { shardId } of await reader.shards()) await kept.deleteCheckpoint(name, shardId);
+    await reader.close();
+    await kept.deleteCheckpoint(name, startMarker);
+    if (!this.#stop.signal.aborted) following.startOver(from);
+  }
+
+  #ofMessages(): [string, Following][] {
+    return [...this.#following].filter(([, { of }]) => of === 'messages');
   }
 
   /** Finishes the batches in hand, then stops. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#following.values()].map(({ ended }) => ended));
   }
 
   /** Starts a consumer with what all of them share. */
   #run<Event>(
+    of: Following['of'],
     name: string,
     trigger: StreamTrigger<Event>,
     source: Pick<StreamConsumerOptions<Event>, 'openReader' | 'newest' | 'wants' | 'deadLetter'>,
-  ): StreamConsumer<Event> {
+  ): void {
     const { clock, random, kept, marksOf, suspectsOf, onFailure } = this.#options;
     const { select, run, settings, filteredData } = trigger;
     this.#triggers.set(name, trigger as StreamTrigger<unknown>); // Given what it has selected itself.
@@ -204,10 +245,12 @@ export class Consumers {
       // That a function has no room, or that the app stops, is no fault of its records; nor is a full disk.
       isThrottle: error => isRefusalOf(name, error) || codeOf(error) === 'store.full',
     });
-    this.#byName.set(name, consumer);
-    const running = asCaller({ functionName: name }, () => consumer.run(this.#stop.signal));
-    this.#running.push(running.catch(unlessClosing(onFailure)));
-    return consumer;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
+    const ended = asCaller({ functionName: name }, () => consumer.run(signal)).catch(unlessClosing(onFailure));
+    const startOver = (startingPosition: ConsumerStart) =>
+      this.#run(of, name, { ...trigger, settings: { ...settings, startingPosition } }, source);
+    this.#following.set(name, { of, consumer, stop, ended, startOver, openReader: source.openReader });
   }
 
   /** Changes went before a consumer had seen them: it was behind for a day, or the stream was full. */

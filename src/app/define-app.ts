@@ -67,6 +67,7 @@ function isInModel(model: AnyModel, declared: AppFunction): boolean {
       return Object.hasOwn(model.streams, declared.stream);
     case 'presence':
     case 'schedule':
+    case 'logs':
       return true;
   }
 }

@@ -16,6 +16,22 @@ export const recordNotValid = (stream: string, problems: string) =>
     fix: 'Correct the producer or the schema; the record is kept as a dead letter.',
   });
 
+export const consumerNotFound = (name: string) =>
+  new ApiError(404, {
+    code: 'consumer.notFound',
+    message: `No function called ${name.slice(0, 200)} reads a stream.`,
+    fix: 'See `mimamori consumers` for those that do; renaming a function starts another.',
+  });
+
+export const consumerNotReplayable = (name: string, isOwn: boolean) =>
+  new ApiError(400, {
+    code: 'consumer.notReplayable',
+    message: isOwn
+      ? `${name} belongs to the platform: what it has handled, it would handle twice.`
+      : `${name} is fed by changes of the table, which are found by their order only.`,
+    fix: isOwn ? 'Replay functions of the app.' : 'Replay it from `oldest`, or go on from `newest`.',
+  });
+
 export const commandNotKnown = (sessionId: string, thingName: string) =>
   new MimamoriError({
     code: 'command.notKnown',

@@ -15,6 +15,7 @@ import type {
 import type { EntityMap } from './entities/index.ts';
 import { appNotValid } from './errors.ts';
 import type { PresenceEvent } from './messages.ts';
+import type { LoggedLine } from './triggers/log-lines.ts';
 import type { ClosedWindow, WindowTimes } from './triggers/stream-trigger.ts';
 
 /** The kinds of message of one context, by their last topic level: `dt/<application>/<context>/<thing>/<type>`. */
@@ -186,6 +187,13 @@ export interface DirectFunction {
   readonly handler: (input: never, context: never) => Promise<unknown>;
 }
 
+export interface LogsFunction {
+  readonly kind: 'logs';
+  readonly channel: string;
+  readonly options: BatchFunctionOptions;
+  readonly handler: EachHandler | BatchedHandler;
+}
+
 export interface RecordsFunction {
   readonly kind: 'records';
   readonly stream: string;
@@ -200,7 +208,8 @@ export type AppFunction =
   | PresenceFunction
   | ScheduleFunction
   | DirectFunction
-  | RecordsFunction;
+  | RecordsFunction
+  | LogsFunction;
 
 export interface Route {
   readonly method: HttpMethod;
@@ -337,6 +346,18 @@ export class Model<
     options: LaterFunctionOptions<keyof F & string> = {},
   ): DirectFunction {
     return { kind: 'direct', name, options, handler };
+  }
+
+  /**
+   * A function for each line that the app has written to a named channel of its log, `context.log.channel('business')`,
+   * while the system's log stays apart. Lines of one thing come in order.
+   */
+  onLogLine(
+    channel: string,
+    handler: (line: LoggedLine, context: AppContext<C, E, F>) => Promise<void>,
+    options: StreamFunctionOptions = {},
+  ): LogsFunction {
+    return { kind: 'logs', channel, options, handler: { each: handler } };
   }
 
   /** A function for each record that others have put into a declared stream. Records of one key come in order. */

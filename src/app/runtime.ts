@@ -12,6 +12,7 @@ import type { Random } from '../kernel/random.ts';
 import { FunctionRefusal, type InvocationCall, Invocations, LoopGuard } from '../platform/functions/index.ts';
 import {
   type ConsumerSnapshot,
+  type ConsumerStart,
   consumerDefaults,
   eachRecord,
   type InvocationMarks,
@@ -49,6 +50,7 @@ import { inParallel } from './parallel.ts';
 import { anyTelemetryPrefix } from './topics.ts';
 import { Traces } from './traces/index.ts';
 import { entityChangeTrigger } from './triggers/entity-change.ts';
+import { logLinesTrigger } from './triggers/log-lines.ts';
 import { presenceTrigger } from './triggers/presence.ts';
 import { recordsTrigger } from './triggers/records.ts';
 import type { Runner } from './triggers/stream-trigger.ts';
@@ -65,6 +67,8 @@ export interface RuntimeOptions {
   readonly newest?: () => SequenceNumber;
   /** Needed only by an app that declares streams. */
   readonly openStream?: (name: string) => StreamSource;
+  /** A channel of the logs. Needed only by an app that listens to one. */
+  readonly openChannel?: (name: string) => StreamReader;
   readonly iot: Iot;
   readonly clock: Clock;
   readonly random: Random;
@@ -211,6 +215,11 @@ export class Runtime implements Runner {
     return this.#consumers.snapshots();
   }
 
+  /** As `Consumers.replay`. */
+  replay(consumer: string, from: ConsumerStart): Promise<void> {
+    return this.#consumers.replay(consumer, from);
+  }
+
   /** Runs one of the app's handlers: as `invoke` does, and what it uses is noted. `onEnd` is told of it, too. */
   invoke<T>(
     call: InvocationCall,
@@ -283,6 +292,8 @@ export class Runtime implements Runner {
         this.#consumers.followMessages(name, presenceTrigger(name, declared, parts));
       } else if (declared.kind === 'entityChange') {
         this.#consumers.followChanges(name, entityChangeTrigger(name, declared, this));
+      } else if (declared.kind === 'logs') {
+        this.#consumers.followLogs(name, declared.channel, logLinesTrigger(name, declared, this));
       } else if (declared.kind === 'records') {
         const definition = this.app.model.streams[declared.stream];
         this.#consumers.followRecords(

@@ -7,6 +7,7 @@ import { backfillCommand } from './backfill.ts';
 import { brokerCommand } from './broker.ts';
 import { capacityCommand } from './capacity.ts';
 import { checkCommand } from './check.ts';
+import { consumersCommand } from './consumers.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { dynamoDbCommand } from './dynamodb.ts';
 import { explainCommand } from './explain.ts';
@@ -43,6 +44,7 @@ const program = new Command('mimamori')
   .addCommand(backfillCommand())
   .addCommand(capacityCommand())
   .addCommand(functionsCommand())
+  .addCommand(consumersCommand())
   .addCommand(deadLettersCommand())
   .addCommand(ledgerCommand())
   .addCommand(explainCommand())

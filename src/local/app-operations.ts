@@ -20,6 +20,7 @@ import {
   FunctionMetrics,
   functionSource,
   KeySkew,
+  LogChannelReader,
   LogReader,
   LogStore,
   type LogStoreOptions,
@@ -77,10 +78,24 @@ export class AppOperations {
   }
 
   /** What the app is run with. */
-  get forRuntime(): Pick<RuntimeOptions, 'log' | 'appLog' | 'metrics' | 'alarms' | 'functions'> {
+  get forRuntime(): Pick<RuntimeOptions, 'log' | 'appLog' | 'metrics' | 'alarms' | 'functions' | 'openChannel'> {
     const onInvocation = (report: InvocationReport) => this.noteInvocation(report);
     const { alarms } = this.#options;
-    return { log: this.logs.system, appLog: this.logs.app, metrics: this.metrics, alarms, functions: { onInvocation } };
+    return {
+      log: this.logs.system,
+      appLog: this.logs.app,
+      metrics: this.metrics,
+      alarms,
+      functions: { onInvocation },
+      openChannel: channel => this.#openChannel(channel),
+    };
+  }
+
+  #openChannel(channel: string): LogChannelReader {
+    const { files, dataDirectory, clock } = this.#options;
+    const directory = joinPath(dataDirectory, logsDirectory);
+    const onWritten = (listener: () => void) => this.logs.onWritten(listener);
+    return new LogChannelReader({ files, directory, clock, channel, onWritten });
   }
 
   /** What is known once there is an app. */

@@ -10,6 +10,7 @@ import {
   ApiCalls,
   addOpenMetrics,
   capacityRoutes,
+  consumerRoutes,
   deadLetterRoutes,
   Feed,
   functionRoutes,
@@ -161,6 +162,7 @@ async function start(): Promise<void> {
     ...deadLetterRoutes(runtime.deadLetters),
     ...ledgerRoutes(runtime),
     ...functionRoutes(runtime.functions),
+    ...consumerRoutes(runtime),
     ...operations.routes(),
   ];
   const api = makeApi({

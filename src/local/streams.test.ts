@@ -208,3 +208,94 @@ async function readersOf(backend: OneThreadBackend, name: string): Promise<numbe
   }
   return counts;
 }
+
+describe('a function that is to see its stream again (covers S1-36, S3-07)', () => {
+  it('begins where it is told, while others go on, and the ledger still balances', async () => {
+    const world = new TestWorld();
+    const seen = { replayed: [] as bigint[], other: [] as bigint[] };
+    const replayed = model.onTelemetry(
+      'climate',
+      async ({ sequenceNumber }) => void seen.replayed.push(sequenceNumber),
+    );
+    const other = model.onTelemetry('climate', async ({ sequenceNumber }) => void seen.other.push(sequenceNumber));
+    const backend = await start({ replayed, other }, world);
+    const { runtime } = backend;
+    const topic = telemetryTopic('streams', 'climate', 'lamp', 'reading');
+    const publish = () =>
+      world.clock.until(runtime.context.iot.publish({ topic, payload: Buffer.from('{"celsius":20}'), qos: 1 }));
+    for (let count = 0; count < 5; count++) await publish();
+    await world.clock.advance(60_000);
+    const middleMs = world.clock.nowMs();
+    for (let count = 0; count < 5; count++) await publish();
+    await world.clock.advance(60_000);
+    const all = [...seen.replayed];
+    assert.equal(all.length, 10);
+    await world.clock.until(runtime.replay('replayed', { type: 'AT_TIMESTAMP', atMs: middleMs }));
+    await world.clock.advance(5_000);
+    assert.deepEqual(seen.replayed.splice(0), [...all, ...all.slice(5)]);
+    await world.clock.until(runtime.replay('replayed', { type: 'TRIM_HORIZON' }));
+    await world.clock.advance(5_000);
+    assert.deepEqual(seen.replayed.splice(0), all);
+    await world.clock.until(runtime.replay('replayed', { type: 'LATEST' }));
+    await publish();
+    await world.clock.advance(180_000);
+    assert.equal(seen.replayed.length, 1);
+    assert.equal(seen.other.length, 11);
+    assert.deepEqual(
+      backend.alarms.list().map(({ name }) => name),
+      [],
+    );
+  });
+
+  it('must be one of the app that reads a stream', async () => {
+    const backend = await start({});
+    const { clock } = backend.world;
+    const replay = (name: string) => clock.until(backend.runtime.replay(name, { type: 'TRIM_HORIZON' }));
+    await assert.rejects(replay('nobody'), { code: 'consumer.notFound' });
+    await assert.rejects(replay('$commands'), { code: 'consumer.notReplayable' });
+  });
+});
+
+describe('a channel of the log (covers S1-09)', () => {
+  it('feeds a function with its lines, while the log of the system stays apart', async () => {
+    const lines: string[] = [];
+    const work = model.onTelemetry('climate', async ({ thingName }, { log }) => {
+      log.channel('business').info({ thingName }, 'It was measured.');
+      log.info({}, 'Nobody listens to this.');
+    });
+    const listen = model.onLogLine('business', async ({ message, thingName, facts }) => {
+      lines.push(`${thingName}: ${message} ${facts?.thingName}`);
+    });
+    const backend = await start({ work, listen });
+    const topic = telemetryTopic('streams', 'climate', 'lamp', 'reading');
+    const publish = () => backend.runtime.context.iot.publish({ topic, payload: Buffer.from('{"celsius":2}'), qos: 1 });
+    await backend.world.clock.until(publish());
+    await backend.world.clock.advance(5_000);
+    await backend.world.clock.until(publish());
+    await backend.world.clock.advance(5_000);
+    assert.deepEqual(lines, ['lamp: It was measured. lamp', 'lamp: It was measured. lamp']);
+  });
+
+  it('stops a function that writes to the channel it listens to', async () => {
+    let calls = 0;
+    const work = model.onTelemetry('climate', async (_event, { log }) => log.channel('echo').info({}, 'Once.'));
+    const echo = model.onLogLine('echo', async (_line, { log }) => {
+      calls++;
+      log.channel('echo').info({}, 'Again.');
+    });
+    const backend = await start({ work, echo });
+    const topic = telemetryTopic('streams', 'climate', 'lamp', 'reading');
+    await backend.world.clock.until(
+      backend.runtime.context.iot.publish({ topic, payload: Buffer.from('{"celsius":2}'), qos: 1 }),
+    );
+    await backend.world.clock.advance(60_000);
+    assert.equal(calls, 15);
+    assert.deepEqual(
+      backend.alarms.list().map(({ name, subject }) => [name, subject]),
+      [
+        ['functionLoop', 'echo'],
+        ['deadLettersGrowing', 'echo'],
+      ].slice(0, backend.alarms.list().length),
+    );
+  });
+});

@@ -1,5 +1,6 @@
 export { type AlarmRoutesOptions, type AlarmsAnswer, alarmRoutes, alarmsPath } from './alarms.ts';
 export { capacityPath, capacityRoutes } from './capacity.ts';
+export { consumerRoutes, consumersPath, type ReplayBody, type ShownConsumer } from './consumers.ts';
 export {
   deadLetterRoutes,
   deadLettersPath,

@@ -6,6 +6,7 @@ import type { Cause } from '../../kernel/causes.ts';
 export type Trigger =
   | 'telemetry'
   | 'records'
+  | 'logs'
   | 'presence'
   | 'entityChange'
   | 'commandResult'

@@ -55,7 +55,7 @@ export {
   likeLambda,
 } from './consumers/settings.ts';
 export { ShardConsumer, ShardConsumer as Consumer } from './consumers/shard-consumer.ts';
-export { StreamConsumer, type StreamConsumerOptions } from './consumers/stream-consumer.ts';
+export { StreamConsumer, type StreamConsumerOptions, startMarker } from './consumers/stream-consumer.ts';
 export { EmbeddedStream, onlyShard } from './embedded.ts';
 export type { EmbeddedStreamOptions } from './embedded-options.ts';
 export { EmbeddedStreamReader } from './embedded-reader.ts';

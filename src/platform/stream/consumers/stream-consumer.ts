@@ -29,7 +29,7 @@ export interface StreamConsumerOptions<Event> extends CommonOptions<Event> {
 }
 
 /** Under which the place of `LATEST` is kept: which shards there were when the consumer was first started. */
-const startMarker: ShardId = '$start';
+export const startMarker: ShardId = '$start';
 const marking = 1n; // They are being noted.
 const marked = 2n; // All of them are: what has no checkpoint now was opened since, and is read from its start.
 
