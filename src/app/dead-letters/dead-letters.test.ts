@@ -7,7 +7,7 @@ import { delay } from '../../kernel/clock.ts';
 import { MimamoriError } from '../../kernel/errors.ts';
 import { writeChange } from '../../platform/table/index.ts';
 import { appTable } from '../entities/index.ts';
-import { changeLetter, invocationLetter, resultLetter } from './from-events.ts';
+import { changeLetter, invocationLetter, messageLetter, resultLetter } from './from-events.ts';
 import { letterId } from './letter-id.ts';
 import { LettersWorld } from './letters-world.ts';
 import { deadLetterLimits, redriveLimits } from './limits.ts';
@@ -114,6 +114,30 @@ describe('dead letters', () => {
     assert.deepEqual(Items, []);
     const tooLarge = world.letter(9, { payload: Buffer.alloc(3 * 1024 * 1024) });
     await assert.rejects(world.until(world.dead.keep(tooLarge)), { code: 'letter.tooLarge' });
+  });
+
+  it('of records that are no messages of ours keep them to the last byte, whatever they look like', async () => {
+    const world = await new LettersWorld().start();
+    const given: Buffer[] = [];
+    world.run = async (_consumer, event) => void given.push(recordOf(event).data);
+    const looksLikeOurs = [
+      [1, 0, 2, 0, 0xff, 0xfe, 7],
+      [1, 6, 1, 0, 97, 7],
+      [1, 1, 1, 0, 97, 2, 0, 123, 125, 7],
+    ];
+    for (const [index, bytes] of [...looksLikeOurs, [1], [], [0xff, 0x00]].entries()) {
+      const record = { sequenceNumber: BigInt(index + 1), partitionKey: 'k', data: Buffer.from(bytes), arrivalAtMs: 5 };
+      const failed = {
+        consumer: 'lights',
+        shardId: 'shardId-000000000000',
+        record,
+        error: new Error('no'),
+        attempts: 1,
+      };
+      await world.keep(messageLetter(failed));
+      await world.redrive();
+      assert.deepEqual(given.at(-1), Buffer.from(bytes));
+    }
   });
 
   it('are listed newest first, by consumer, thing, code, time and text, page by page', async () => {

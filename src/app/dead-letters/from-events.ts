@@ -21,17 +21,16 @@ export function recordEventId(shardId: ShardId, { sequenceNumber }: Pick<StreamR
   return `${shardId}:${sequenceNumber}`;
 }
 
-/** The payload is the device's; the envelope is made again from the topic. */
+/** The payload is the device's; the envelope is made again from the topic. What is no envelope of ours is kept as it is. */
 export function messageLetter(failed: FailedRecord): NewLetter {
-  const message = readEnvelope(failed.record.data);
-  return {
-    ...ofRecord(failed),
-    kind: 'message',
-    thingName: failed.record.partitionKey,
-    topic: message?.topic,
-    cause: message?.cause,
-    payload: message?.payload ?? failed.record.data,
-  };
+  const { data, partitionKey: thingName } = failed.record;
+  const common = { ...ofRecord(failed), kind: 'message', thingName } as const;
+  const message = readEnvelope(data);
+  // Bytes from elsewhere may look like an envelope; then what is made of them is not what came.
+  const isOurs = message !== undefined && messageOf(message.topic, message.payload, message.cause).equals(data);
+  if (!isOurs) return { ...common, payload: data };
+  const { topic, cause, payload } = message;
+  return { ...common, topic, cause, payload };
 }
 
 /** The change as the table's stream has it: an image is up to 400 KB, and nothing of it is left out. */

@@ -5,6 +5,7 @@ import { appTable } from '../entities/index.ts';
 import type { LedgerAlarms } from './alarms.ts';
 import type { ConsumerBook } from './consumer-book.ts';
 import { imbalancesOf } from './imbalance.ts';
+import { ledgerLimits } from './limits.ts';
 import { minuteOf, minuteText, startOf } from './minutes.ts';
 import { type ReceivedBook, receivedKey } from './received-book.ts';
 import { accountKey, type ShardAccount } from './shard-account.ts';
@@ -16,6 +17,11 @@ export interface CheckerOptions {
   readonly openReader: () => StreamReader;
   readonly received: ReceivedBook;
   readonly alarms: LedgerAlarms;
+}
+
+interface ListedMinutes {
+  readonly minutes: number[];
+  readonly isAll: boolean;
 }
 
 export class Checker {
@@ -38,7 +44,7 @@ export class Checker {
     try {
       const last = Math.min(lastMinute, await this.#lastReceived(reader));
       let checkedUpTo = UpTo;
-      const minutes = await this.minutes(book, from, Number.MAX_SAFE_INTEGER);
+      const { minutes, isAll } = await this.#list(book, from, Number.MAX_SAFE_INTEGER, ledgerLimits.checkedMax);
       for (const minute of minutes) {
         if (minute > last || !(await this.#isPassed(book, reader, minute))) break;
         const found = imbalancesOf(await received.countsOf(minute), await book.countsOf(minute));
@@ -46,7 +52,7 @@ export class Checker {
         checkedUpTo = minute;
       }
       if (checkedUpTo > UpTo) await book.noteChecked({ Since, UpTo: checkedUpTo });
-      return minutes.length === 0 || minutes[minutes.length - 1] <= checkedUpTo;
+      return isAll && (minutes.length === 0 || minutes[minutes.length - 1] <= checkedUpTo);
     } finally {
       await reader.close();
     }
@@ -69,15 +75,29 @@ export class Checker {
 
   /** Minutes of which one of the two ends says something, oldest first: behind `after`, up to `last`. */
   async minutes(book: ConsumerBook, after: number, last: number): Promise<number[]> {
-    if (last <= after) return [];
-    const found = new Set<number>(this.#options.received.unstoredMinutes);
-    for (const [, account] of book.accounts) for (const minute of account.unstoredMinutes) found.add(minute);
-    for (const PK of [receivedKey, accountKey(book.consumer)])
-      for (const minute of await this.#storedMinutes(PK, after, last)) found.add(minute);
-    return [...found].filter(minute => minute > after && minute <= last).sort((left, right) => left - right);
+    return (await this.#list(book, after, last, Number.MAX_SAFE_INTEGER)).minutes;
   }
 
-  async #storedMinutes(PK: string, after: number, last: number): Promise<number[]> {
+  /** Of many, the oldest; then `isAll` is false. */
+  async #list(book: ConsumerBook, after: number, last: number, most: number): Promise<ListedMinutes> {
+    if (last <= after) return { minutes: [], isAll: true };
+    const found = new Set<number>(this.#options.received.unstoredMinutes);
+    for (const [, account] of book.accounts) for (const minute of account.unstoredMinutes) found.add(minute);
+    let listedUpTo = last;
+    for (const PK of [receivedKey, accountKey(book.consumer)]) {
+      const stored = await this.#storedMinutes(PK, { after, last, most });
+      for (const minute of stored) found.add(minute);
+      // What one of them has not told of yet may lie behind this.
+      if (stored.length >= most) listedUpTo = Math.min(listedUpTo, stored[stored.length - 1]);
+    }
+    const minutes = [...found].filter(minute => minute > after && minute <= listedUpTo);
+    return { minutes: minutes.sort((left, right) => left - right), isAll: listedUpTo === last };
+  }
+
+  async #storedMinutes(
+    PK: string,
+    { after, last, most }: { readonly after: number; readonly last: number; readonly most: number },
+  ): Promise<number[]> {
     const minutes: number[] = [];
     let ExclusiveStartKey: Record<string, unknown> | undefined;
     do {
@@ -88,10 +108,11 @@ export class Checker {
         ProjectionExpression: 'SK',
         ConsistentRead: true,
         ExclusiveStartKey,
+        Limit: ledgerLimits.checkedMax,
       });
       for (const { SK } of page.Items ?? []) minutes.push(Number.parseInt(SK, 10));
       ExclusiveStartKey = page.LastEvaluatedKey;
-    } while (ExclusiveStartKey !== undefined);
+    } while (ExclusiveStartKey !== undefined && minutes.length < most);
     return minutes;
   }
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { testScale } from '../../../test/support.ts';
-import type { StreamReader } from '../../platform/stream/index.ts';
+import { ReceivedTally, tallyLimits } from '../../iot/rules/index.ts';
+import { MimamoriError } from '../../kernel/errors.ts';
+import type { Appended, StreamReader } from '../../platform/stream/index.ts';
+import { countingReader } from './counting-reader.ts';
 import { Counts, sumOf } from './counts.ts';
 import { imbalancesOf } from './imbalance.ts';
 import { LedgerWorld, type WorldConsumer } from './ledger-world.ts';
@@ -85,6 +88,57 @@ describe('two accounts of the same records', () => {
         },
       ),
     );
+  });
+});
+
+describe('what the gateway counts', () => {
+  const atMs = 7 * 60_000;
+  const appended = (numbers: readonly bigint[], failed: readonly number[] = []): Appended => ({
+    placeOf: index => {
+      assert.ok(!failed.includes(index));
+      return { shardId: 's', sequenceNumber: numbers[index] };
+    },
+    failed: new Map(
+      failed.map(index => [index, new MimamoriError({ code: 'stream.throttled', message: '', fix: '' })]),
+    ),
+    arrivalAtMs: atMs,
+  });
+
+  it('is what was kept, by thing and minute, with the range of the log it is all of', () => {
+    let asked = 0;
+    const tally = new ReceivedTally(() => asked++);
+    tally.add(['lamp', 'bell', 'lamp'], appended([11n, 12n, 13n]));
+    tally.add(['door', 'bell', 'bell'], appended([16n, 0n, 14n], [1])); // As shards order them, one refused.
+    tally.add(['door'], appended([15n]));
+    const { after, upTo, minutes } = tally.take() ?? assert.fail();
+    assert.deepEqual([after, upTo], [10n, 16n]);
+    const [{ minute, things, counts, others }] = minutes;
+    assert.deepEqual([minute, things, counts, others], [7, ['lamp', 'bell', 'door'], [2, 2, 2], 0]);
+    assert.equal(tally.take(), undefined);
+    tally.add(['lamp'], appended([17n]));
+    assert.equal(tally.take()?.after, 16n);
+    assert.equal(asked, 2);
+  });
+
+  it('is let go where others wrote in between, nothing was kept, or the engine does not say when', () => {
+    const tally = new ReceivedTally();
+    tally.add(['lamp'], appended([1n]));
+    tally.add(['lamp'], appended([3n]));
+    assert.equal(tally.take(), undefined);
+    tally.add(['lamp'], appended([4n], [0]));
+    tally.add(['lamp'], { ...appended([4n]), arrivalAtMs: undefined });
+    assert.equal(tally.take(), undefined);
+    for (let minute = 0; minute < 100; minute++)
+      tally.add(['lamp'], { ...appended([BigInt(minute + 5)]), arrivalAtMs: minute * 60_000 });
+    assert.ok((tally.take()?.minutes.length ?? 0) <= tallyLimits.minutesMax);
+    tally.add(
+      Array.from({ length: tallyLimits.thingsMax + 5 }, (_, index) => `thing-${index}`),
+      {
+        ...appended([]),
+        placeOf: index => ({ shardId: 's', sequenceNumber: BigInt(200 + index) }),
+      },
+    );
+    assert.equal(tally.take()?.minutes[0].others, 5);
   });
 });
 
@@ -223,6 +277,32 @@ describe('the ledger', () => {
     await world.minutePasses();
     assert.deepEqual(await world.totals('lights'), { received: 3, settled: [2, 0, 1, 0] });
     assert.deepEqual(world.alarms.names, []);
+    await world.stop();
+  });
+
+  it('compares a long time that a consumer has caught up with, a part at a time, and leaves out none', async () => {
+    const stuck = { lights: { attemptsMax: 10_000, retryDelayMs: 60_000, batchRecordsMax: 1 } };
+    const world = await new LedgerWorld().start(stuck);
+    await world.receive('lamp:poison');
+    const minutes = ledgerLimits.checkedMax + 30;
+    for (let minute = 0; minute < minutes; minute++) {
+      await world.receive(`lamp:${minute}`);
+      await world.advance(60_000);
+      world.tell();
+    }
+    const dropping = (reader: StreamReader): StreamReader => ({
+      ...countingReader(reader, () => assert.fail()),
+      read: async (...args) =>
+        (await reader.read(...args)).filter(({ data }) => !data.toString().endsWith(`/state${minutes - 2}`)),
+    });
+    world.kill();
+    await world.start({ lights: { attemptsMax: 1, spoil: dropping } });
+    await world.receive('lamp:last');
+    for (let minute = 0; minute < 4; minute++) await world.minutePasses();
+    const [{ minuteAtMs, received, handled }, ...others] = await world.clock.until(world.ledger.alarms.list());
+    assert.deepEqual([received, handled, others.length], [1, 0, 0]);
+    assert.ok(minuteAtMs > world.clock.nowMs() - 60_000 * 12);
+    assert.ok((world.ledger.books.get('lights')?.checked?.UpTo ?? 0) * 60_000 > minuteAtMs);
     await world.stop();
   });
 

@@ -13,7 +13,7 @@ export const ledgerLimits = {
   transactionMinutesMax: 24, // ours: buckets stored at once
   bucketsCachedMax: 4, // ours: of one consumer; more are read from the table when they are added to
   closedAfterMs: 5_000, // ours: a minute is over so long after its end; what the gateway counted has come by then
-  retainEveryMs: 60_000, // ours: how often old minutes are looked for
+  checkedMax: 100, // ours: minutes compared at a time; a consumer that catches up has a day of them in a quarter of an hour
   deletesMax: 100, // ours: old minutes deleted at a time
   imbalancesKept: 100, // ours: found imbalances that can still be looked at
   imbalancesShown: 10, // ours: things that one alarm names
