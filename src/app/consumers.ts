@@ -196,11 +196,12 @@ export class Consumers {
     if (isOwn || (following.of === 'changes' && isOfTime)) throw consumerNotReplayable(name, isOwn);
     following.stop.abort();
     await following.ended;
-    const { kept } = this.#options;
+    const { kept, ledger } = this.#options;
     const reader = following.openReader();
     for (const { shardId } of await reader.shards()) await kept.deleteCheckpoint(name, shardId);
     await reader.close();
     await kept.deleteCheckpoint(name, startMarker);
+    if (following.of === 'messages') await ledger.startOver(name);
     if (!this.#stop.signal.aborted) following.startOver(from);
   }
 

@@ -290,12 +290,10 @@ describe('a channel of the log (covers S1-09)', () => {
     );
     await backend.world.clock.advance(60_000);
     assert.equal(calls, 15);
+    const alarms = backend.alarms.list().filter(({ name }) => name === 'functionLoop');
     assert.deepEqual(
-      backend.alarms.list().map(({ name, subject }) => [name, subject]),
-      [
-        ['functionLoop', 'echo'],
-        ['deadLettersGrowing', 'echo'],
-      ].slice(0, backend.alarms.list().length),
+      alarms.map(({ subject }) => subject),
+      ['echo'],
     );
   });
 });

@@ -142,6 +142,12 @@ export class ConsumerBook {
     this.#passedBy.delete(shardId);
   }
 
+  /** Nothing up to now is compared any more: it will be counted again. */
+  async startOver(): Promise<void> {
+    const minute = minuteOf(this.#options.clock.nowMs());
+    await this.noteChecked({ Since: minute, UpTo: minute });
+  }
+
   /** Of accounts that have something to store; undefined: none has. */
   get storedUpTo(): SequenceNumber | undefined {
     let least: SequenceNumber | undefined;

@@ -137,6 +137,11 @@ export class Ledger {
     await this.books.get(consumer)?.forget(shardId);
   }
 
+  /** It sees its stream again: what it counts twice from here on is compared no more. */
+  async startOver(consumer: string): Promise<void> {
+    await this.#inTurn(async () => this.books.get(consumer)?.startOver());
+  }
+
   /** The log is needed behind it: what was settled there is not stored yet. Undefined: all is. */
   storedUpTo(consumer: string): bigint | undefined {
     return this.books.get(consumer)?.storedUpTo;
