@@ -33,7 +33,6 @@ export {
   type BackfillProgress,
   BatchIncompleteError,
   defineEntity,
-  derivedKey,
   type EntityDefinition,
   type EntityMap,
   entityIsThere,

@@ -1,9 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command } from 'commander';
-import { type AlarmsAnswer, alarmsPath } from '../http/index.ts';
+import type { AlarmsAnswer } from '../http/index.ts';
+import { alarmsPath } from '../http/operator/paths.ts';
 import { systemAppendFiles } from '../kernel/append-files.ts';
 import { codeOf } from '../kernel/errors.ts';
-import { type AlarmState, readAlarms } from '../ops/index.ts';
+import { readAlarms } from '../ops/alarms/alarm-book.ts';
+import type { AlarmState } from '../ops/index.ts';
 import { askOperator, type OperatorTarget, urlOption } from './operator.ts';
 import { dataOption, givenOptions, jsonOption } from './options.ts';
 import { endWithReader, hasColors, print } from './output.ts';

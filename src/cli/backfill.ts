@@ -3,7 +3,8 @@ import { appTable, Backfill, type BackfillProgress, type EntityMap } from '../ap
 import { systemClock } from '../kernel/clock.ts';
 import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { findAppModule, loadApp, withStoppedTable } from '../local/index.ts';
+import { findAppModule, loadApp } from '../local/app-module.ts';
+import { withStoppedTable } from '../local/stopped-table.ts';
 import { dataOption, jsonOption } from './options.ts';
 import { progressFor } from './progress.ts';
 import { stopOnSignal } from './signals.ts';

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { CapacityReport } from '../app/index.ts';
-import { capacityPath } from '../http/index.ts';
+import { capacityPath } from '../http/operator/paths.ts';
 import { capacityText } from './capacity-table.ts';
 import { askOperator, urlOption } from './operator.ts';
 import { dataOption, jsonOption, positive } from './options.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Command } from 'commander';
 import { MimamoriError } from '../kernel/errors.ts';
-import { checkStopped } from '../local/index.ts';
+import { checkStopped } from '../local/table-check.ts';
 import { dataOption, jsonOption } from './options.ts';
 import { whole } from './progress.ts';
 

@@ -1,6 +1,7 @@
 /** How far the functions of a running app are with their streams; lets one see its stream again. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { consumersPath, type ReplayBody, type ShownConsumer } from '../http/index.ts';
+import type { ReplayBody, ShownConsumer } from '../http/index.ts';
+import { consumersPath } from '../http/operator/paths.ts';
 import { askOperator, type OperatorTarget, urlOption } from './operator.ts';
 import { dataOption, givenOptions, jsonOption, momentMs } from './options.ts';
 import { endWithReader, print } from './output.ts';

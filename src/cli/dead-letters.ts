@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { LetterCount } from '../app/index.ts';
-import { deadLettersPath, type ShownLetter } from '../http/index.ts';
+import type { ShownLetter } from '../http/index.ts';
+import { deadLettersPath } from '../http/operator/paths.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { untilStopped } from './aborting.ts';
 import { countsText, letterLine, letterText } from './dead-letters-text.ts';

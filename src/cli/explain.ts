@@ -1,7 +1,7 @@
 /** Tells what became of one message. Asks a running backend. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { Explanation } from '../app/index.ts';
-import { explainPath } from '../http/index.ts';
+import { explainPath } from '../http/operator/paths.ts';
 import { explanationText } from './explain-text.ts';
 import { askOperator, type OperatorTarget, urlOption } from './operator.ts';
 import { dataOption, jsonOption, momentMs } from './options.ts';

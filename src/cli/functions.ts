@@ -1,6 +1,7 @@
 /** What the functions of a running app do and use; starts a stopped one again, and calls one. */
 import { Command, Option } from 'commander';
-import { type FunctionsAnswer, functionsPath, type InvokeAnswer } from '../http/index.ts';
+import type { FunctionsAnswer, InvokeAnswer } from '../http/index.ts';
+import { functionsPath } from '../http/operator/paths.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { functionLimits } from '../platform/functions/index.ts';
 import { functionsText } from './functions-text.ts';

@@ -1,7 +1,7 @@
 /** Shows the ledger of a running backend: what was received, and what became of it. */
 import { Command, Option } from 'commander';
 import type { AuditProgress, AuditResult, LedgerRow, LedgerTotals, ShownImbalance } from '../app/index.ts';
-import { ledgerPath } from '../http/index.ts';
+import { ledgerPath } from '../http/operator/paths.ts';
 import { untilStopped } from './aborting.ts';
 import { imbalanceText, rowsText, totalsText } from './ledger-text.ts';
 import { askOperator, followOperator, type OperatorTarget, urlOption } from './operator.ts';

@@ -2,7 +2,8 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import type { LetterFilter, LetterPage, LetterSummary } from '../app/index.ts';
-import { deadLettersPath, type ShownLetter } from '../http/index.ts';
+import type { ShownLetter } from '../http/index.ts';
+import { deadLettersPath } from '../http/operator/paths.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import { letterLine } from './dead-letters-text.ts';
 import { askOperator, type OperatorTarget, urlOption } from './operator.ts';

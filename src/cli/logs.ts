@@ -1,19 +1,16 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type LogHead, levelsPath, logsPath } from '../http/index.ts';
+import type { LogHead } from '../http/index.ts';
+import { levelsPath, logsPath } from '../http/operator/paths.ts';
 import { systemAppendFiles } from '../kernel/append-files.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { codeOf } from '../kernel/errors.ts';
 import { joinPath } from '../kernel/files.ts';
 import { type LogLevel, logLevels } from '../kernel/log.ts';
-import { logsDirectory } from '../local/index.ts';
-import {
-  type LevelRule,
-  type LogLine,
-  type LogQuestion,
-  LogReader,
-  logLimits,
-  questionParameters,
-} from '../ops/index.ts';
+import { logsDirectory } from '../local/directories.ts';
+import type { LevelRule, LogLine, LogQuestion } from '../ops/index.ts';
+import { logLimits } from '../ops/limits.ts';
+import { LogReader } from '../ops/logs/log-reader.ts';
+import { questionParameters } from '../ops/logs/question.ts';
 import { logText } from './log-text.ts';
 import { askOperator, followOperator, type OperatorTarget, urlOption } from './operator.ts';
 import { dataOption, durationMs, givenOptions, jsonOption, momentMs } from './options.ts';

@@ -1,58 +1,47 @@
-/** The mimamori command. Each subcommand is a file; this one only lists them and says how errors are shown. */
+/**
+ * The mimamori command. Each subcommand is a file; this one only lists them and says how errors are shown. Only the one that
+ * is asked for is loaded: all of them together are most of the program.
+ */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { factsOf } from '../local/iot-bridge.ts';
-import { alarmsCommand } from './alarms.ts';
-import { backfillCommand } from './backfill.ts';
-import { brokerCommand } from './broker.ts';
-import { capacityCommand } from './capacity.ts';
-import { checkCommand } from './check.ts';
-import { consumersCommand } from './consumers.ts';
-import { deadLettersCommand } from './dead-letters.ts';
-import { dynamoDbCommand } from './dynamodb.ts';
-import { explainCommand } from './explain.ts';
-import { exportCommand } from './export.ts';
-import { functionsCommand } from './functions.ts';
-import { importCommand } from './import.ts';
-import { kinesisCommand } from './kinesis.ts';
-import { ledgerCommand } from './ledger.ts';
-import { logsCommand } from './logs.ts';
-import { metricsCommand } from './metrics.ts';
-import { passwdCommand } from './passwd.ts';
-import { recordCommand } from './record.ts';
-import { schemaCommand } from './schema.ts';
-import { startCommand } from './start.ts';
-import { thingsCommand } from './things.ts';
-import { tokenCommand } from './token.ts';
+import { factsOf } from '../kernel/errors.ts';
+
+/** In the order of the help. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./start.ts')).startCommand(),
+  broker: async () => (await import('./broker.ts')).brokerCommand(),
+  dynamodb: async () => (await import('./dynamodb.ts')).dynamoDbCommand(),
+  kinesis: async () => (await import('./kinesis.ts')).kinesisCommand(),
+  check: async () => (await import('./check.ts')).checkCommand(),
+  export: async () => (await import('./export.ts')).exportCommand(),
+  import: async () => (await import('./import.ts')).importCommand(),
+  passwd: async () => (await import('./passwd.ts')).passwdCommand(),
+  token: async () => (await import('./token.ts')).tokenCommand(),
+  things: async () => (await import('./things.ts')).thingsCommand(),
+  schema: async () => (await import('./schema.ts')).schemaCommand(),
+  backfill: async () => (await import('./backfill.ts')).backfillCommand(),
+  capacity: async () => (await import('./capacity.ts')).capacityCommand(),
+  functions: async () => (await import('./functions.ts')).functionsCommand(),
+  consumers: async () => (await import('./consumers.ts')).consumersCommand(),
+  'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand(),
+  ledger: async () => (await import('./ledger.ts')).ledgerCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
+  logs: async () => (await import('./logs.ts')).logsCommand(),
+  metrics: async () => (await import('./metrics.ts')).metricsCommand(),
+  alarms: async () => (await import('./alarms.ts')).alarmsCommand(),
+  record: async () => (await import('./record.ts')).recordCommand(),
+};
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 const program = new Command('mimamori')
   .description('An IoT backend for the engineer who builds one alone.')
   .version(version)
-  .addCommand(startCommand())
-  .addCommand(brokerCommand())
-  .addCommand(dynamoDbCommand())
-  .addCommand(kinesisCommand())
-  .addCommand(checkCommand())
-  .addCommand(exportCommand())
-  .addCommand(importCommand())
-  .addCommand(passwdCommand())
-  .addCommand(tokenCommand())
-  .addCommand(thingsCommand())
-  .addCommand(schemaCommand())
-  .addCommand(backfillCommand())
-  .addCommand(capacityCommand())
-  .addCommand(functionsCommand())
-  .addCommand(consumersCommand())
-  .addCommand(deadLettersCommand())
-  .addCommand(ledgerCommand())
-  .addCommand(explainCommand())
-  .addCommand(logsCommand())
-  .addCommand(metricsCommand())
-  .addCommand(alarmsCommand())
-  .addCommand(recordCommand())
   .addHelpText('after', '\nEvery command has --help and --json.');
+
+const [asked = ''] = process.argv.slice(2);
+const isOne = Object.hasOwn(commands, asked);
+for (const [name, load] of Object.entries(commands)) if (!isOne || name === asked) program.addCommand(await load());
 
 try {
   await program.parseAsync();

@@ -1,6 +1,8 @@
 import { Command } from 'commander';
-import { type MetricsAnswer, metricsPath } from '../http/index.ts';
-import { prometheusText, quantile, type Sample } from '../ops/index.ts';
+import type { MetricsAnswer } from '../http/index.ts';
+import { metricsPath } from '../http/operator/paths.ts';
+import type { Sample } from '../ops/index.ts';
+import { prometheusText, quantile } from '../ops/metrics/index.ts';
 import { askOperator, type OperatorTarget, urlOption } from './operator.ts';
 import { dataOption, jsonOption } from './options.ts';
 import { endWithReader, print } from './output.ts';

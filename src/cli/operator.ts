@@ -1,11 +1,12 @@
 /** How commands ask a running backend. Who can read its data directory is its operator. */
 import { Option } from 'commander';
-import { loadSigningKey, OperatorTokens } from '../http/index.ts';
+import { OperatorTokens } from '../http/operator/operator.ts';
+import { loadSigningKey } from '../http/tokens.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { MimamoriError, messageOf } from '../kernel/errors.ts';
 import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { readAddress } from '../local/index.ts';
+import { readAddress } from '../local/address-file.ts';
 
 export interface OperatorTarget {
   readonly data: string;

@@ -10,7 +10,7 @@ import { systemClock } from '../kernel/clock.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { type DataLock, lockDataDirectory } from '../local/index.ts';
+import { type DataLock, lockDataDirectory } from '../local/data-lock.ts';
 import { jsonOption } from './options.ts';
 
 interface Options {

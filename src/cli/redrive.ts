@@ -1,7 +1,7 @@
 /** Gives dead letters to their functions again, and shows how far that is. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RedriveState } from '../app/index.ts';
-import { redrivesPath } from '../http/index.ts';
+import { redrivesPath } from '../http/operator/paths.ts';
 import { redriveText } from './dead-letters-text.ts';
 import { type BulkOptions, checkChosen, choosing, confirm, dryRun, filtering, filterOf } from './letter-options.ts';
 import { askOperator } from './operator.ts';

@@ -1,6 +1,7 @@
 import type { Announcement } from '../app/index.ts';
-import { factsOf } from '../local/iot-bridge.ts';
-import { type AlarmChange, sentenceOf } from '../ops/index.ts';
+import { factsOf } from '../kernel/errors.ts';
+import { sentenceOf } from '../ops/alarms/notifier.ts';
+import type { AlarmChange } from '../ops/index.ts';
 
 /** What `start` tells its reader, in lines for a person or in JSON for a program. */
 export interface Reporter {

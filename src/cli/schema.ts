@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { schemaDocument, schemaReport } from '../app/index.ts';
 import { MimamoriError, messageOf } from '../kernel/errors.ts';
-import { findAppModule, loadApp } from '../local/index.ts';
+import { findAppModule, loadApp } from '../local/app-module.ts';
 import { jsonOption } from './options.ts';
 
 /** Prints what an app stores and what can be asked of it, or says whether a committed copy of that is stale. */

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { Command, Option } from 'commander';
 import type { Announcement } from '../app/index.ts';
-import { httpLimits, loadSigningKey, TokenIssuer } from '../http/index.ts';
+import { httpLimits } from '../http/limits.ts';
+import { loadSigningKey, TokenIssuer } from '../http/tokens.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { codeOf, messageOf } from '../kernel/errors.ts';
 import { systemFiles } from '../kernel/files.ts';

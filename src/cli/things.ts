@@ -3,7 +3,7 @@ import { ThingRegistry } from '../iot/things/index.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { lockDataDirectory } from '../local/index.ts';
+import { lockDataDirectory } from '../local/data-lock.ts';
 import { appOption, dataOption, jsonOption, positive } from './options.ts';
 
 /** Registers things while the backend is stopped, e.g. at a factory or for a benchmark. */

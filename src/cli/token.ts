@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander';
-import { httpLimits, loadSigningKey, TokenIssuer } from '../http/index.ts';
+import { httpLimits } from '../http/limits.ts';
+import { loadSigningKey, TokenIssuer } from '../http/tokens.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { systemFiles } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { findAppModule, loadApp } from '../local/index.ts';
+import { findAppModule, loadApp } from '../local/app-module.ts';
 import { appOption, dataOption, jsonOption, positive } from './options.ts';
 
 /** Prints a bearer token of the local issuer. Works whether or not the backend is running. */

@@ -1,4 +1,5 @@
-import { jwtVerify, SignJWT } from 'jose';
+import { SignJWT } from 'jose/jwt/sign';
+import { jwtVerify } from 'jose/jwt/verify';
 import type { Clock } from '../kernel/clock.ts';
 import { type Files, joinPath } from '../kernel/files.ts';
 import type { Random } from '../kernel/random.ts';

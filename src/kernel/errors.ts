@@ -36,3 +36,19 @@ export function codeOf(thrown: unknown): string {
   const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'string' ? code : 'internal';
 }
+
+/** An error as it crosses threads and is printed: what a caller may match on and show. */
+export interface ErrorFacts {
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+  readonly retryable: boolean;
+}
+
+export function factsOf(error: unknown): ErrorFacts {
+  if (error instanceof MimamoriError) {
+    const { code, message, fix, retryable } = error;
+    return { code, message, fix, retryable };
+  }
+  return { code: codeOf(error), message: messageOf(error), fix: 'See the log for what led to it.', retryable: false };
+}

@@ -32,9 +32,7 @@ import {
   processSource,
 } from '../ops/index.ts';
 import type { InvocationReport } from '../platform/functions/index.ts';
-
-/** The logs of a data directory. */
-export const logsDirectory = 'logs';
+import { logsDirectory } from './directories.ts';
 
 export interface AppOperationsOptions extends Pick<LogStoreOptions, 'show' | 'redactKeys'> {
   readonly files: AppendFiles;

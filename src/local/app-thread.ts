@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { appTable, consumerNames, derivedKey, devicePolicy, type Ledger, Runtime, tablesOf } from '../app/index.ts';
+import { appTable, consumerNames, devicePolicy, type Ledger, Runtime, tablesOf } from '../app/index.ts';
 import { type EndpointListener, listenDynamoDb, tableService } from '../http/dynamodb/index.ts';
 import {
   ApiCalls,
@@ -24,8 +24,9 @@ import {
 } from '../http/index.ts';
 import { systemAppendFiles } from '../kernel/append-files.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { derivedKey } from '../kernel/derived-key.ts';
 import { connectionShares, descriptorLimit } from '../kernel/descriptors.ts';
-import { codeOf } from '../kernel/errors.ts';
+import { codeOf, factsOf } from '../kernel/errors.ts';
 import { joinPath, systemFiles } from '../kernel/files.ts';
 import { openLmdbStore } from '../kernel/lmdb-store.ts';
 import type { Log } from '../kernel/log.ts';
@@ -40,7 +41,7 @@ import { AppOperations } from './app-operations.ts';
 import { declaredStreamDirectory, declaredStreams } from './declared-streams.ts';
 import { showFrom } from './gateway-operations.ts';
 import { healthOf } from './health.ts';
-import { factsOf, IotClient } from './iot-bridge.ts';
+import { IotClient } from './iot-bridge.ts';
 import { IsolatedPool } from './isolated-pool.ts';
 import type { AppThreadData, TableEndpointOptions, ToApp, ToGateway } from './messages.ts';
 import { AppView } from './shared-state.ts';

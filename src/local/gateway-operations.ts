@@ -19,7 +19,7 @@ import {
   quietMs,
   webhook,
 } from '../ops/index.ts';
-import { logsDirectory } from './app-operations.ts';
+import { logsDirectory } from './directories.ts';
 
 export interface GatewayOperationsOptions {
   readonly dataDirectory: string;

@@ -1,6 +1,6 @@
 import type { ConnectionState, Iot, OutgoingMessage, PublishReceipt, ThingCredentials } from '../iot/port.ts';
-import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
-import type { ErrorFacts, IotMethod, ToApp, ToGateway } from './messages.ts';
+import { factsOf, MimamoriError } from '../kernel/errors.ts';
+import type { IotMethod, ToApp, ToGateway } from './messages.ts';
 
 const callsMax = 10_000; // ours: answers awaited at once; the gateway answers within microseconds
 
@@ -65,14 +65,6 @@ export async function answerIotCall(
   } catch (error) {
     post({ type: 'iotRefusal', id, error: factsOf(error) });
   }
-}
-
-export function factsOf(error: unknown): ErrorFacts {
-  if (error instanceof MimamoriError) {
-    const { code, message, fix, retryable } = error;
-    return { code, message, fix, retryable };
-  }
-  return { code: codeOf(error), message: messageOf(error), fix: 'See the log for what led to it.', retryable: false };
 }
 
 const tooManyCalls = () =>

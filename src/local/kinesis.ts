@@ -1,9 +1,10 @@
 /** Streams behind their Kinesis endpoint: alone, in place of kinesalite, or beside an app with what its devices send. */
-import { derivedKey } from '../app/index.ts';
+
 import { loadSigningKey } from '../http/index.ts';
 import { listenKinesis } from '../http/kinesis/index.ts';
 import { readEnvelope } from '../iot/rules/index.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { derivedKey } from '../kernel/derived-key.ts';
 import { connectionShares, descriptorLimit, descriptorsReserved } from '../kernel/descriptors.ts';
 import { codeOf, MimamoriError, messageOf } from '../kernel/errors.ts';
 import { type Files, systemFiles } from '../kernel/files.ts';

@@ -1,6 +1,7 @@
 import type { Announcement } from '../app/index.ts';
 import type { DevicePolicy, Iot, PartitionKeyStrategy } from '../iot/port.ts';
 import type { ReceivedCounts } from '../iot/rules/index.ts';
+import type { ErrorFacts } from '../kernel/errors.ts';
 import type { AlarmMessage } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 
@@ -101,11 +102,3 @@ export type ToGateway =
   | { readonly type: 'alarm'; readonly message: AlarmMessage }
   | { readonly type: 'announced'; readonly audience: string; readonly announcement: Announcement }
   | { readonly type: 'iotCall'; readonly id: number; readonly method: IotMethod; readonly args: readonly unknown[] };
-
-/** An error as it crosses threads: what a caller may match on and show. */
-export interface ErrorFacts {
-  readonly code: string;
-  readonly message: string;
-  readonly fix: string;
-  readonly retryable: boolean;
-}

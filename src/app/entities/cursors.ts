@@ -2,7 +2,8 @@
  * Where a page ended, as text that says nothing and cannot be made up: encrypted and authenticated (AES-256-GCM), and
  * bound to the list it came from. The nonce is made of the contents, so the same page has the same cursor.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
+import { derivedKey } from '../../kernel/derived-key.ts';
 import { cursorNotValid } from './errors.ts';
 
 const nonceBytes = 12; // NIST SP 800-38D, 8.2
@@ -47,9 +48,4 @@ export class Cursors {
       throw cursorNotValid(); // Whatever is wrong with it, the caller learns only that it is not valid.
     }
   }
-}
-
-/** One secret serves several purposes, each with a key of its own. */
-export function derivedKey(secret: Uint8Array, purpose: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), purpose, 32));
 }

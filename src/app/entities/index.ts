@@ -2,7 +2,6 @@ export { allEntities, type WholeEntity } from './all-entities.ts';
 export { appTable, expiryAttribute, indexName } from './app-table.ts';
 export { Backfill, type BackfillProgress } from './backfill.ts';
 export { calling } from './calling.ts';
-export { derivedKey } from './cursors.ts';
 export {
   type AccessPattern,
   type AttributesOf,

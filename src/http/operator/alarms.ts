@@ -4,8 +4,7 @@ import { problemsOf } from '../../app/index.ts';
 import { type AlarmControl, type AlarmState, opsProblems } from '../../ops/index.ts';
 import { inputNotValid } from '../problems.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const alarmsPath = '/operator/alarms';
+import { alarmsPath } from './paths.ts';
 
 export interface AlarmsAnswer {
   /** Those that last, the newest first, then those that are over. */

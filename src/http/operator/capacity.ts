@@ -1,8 +1,7 @@
 import type { CapacityReport } from '../../app/index.ts';
 import { capacityOff } from '../problems.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const capacityPath = '/operator/capacity';
+import { capacityPath } from './paths.ts';
 
 /** @param capacity  undefined: nothing is accounted for */
 export function capacityRoutes(

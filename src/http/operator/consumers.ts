@@ -4,8 +4,7 @@ import { problemsOf, type Runtime } from '../../app/index.ts';
 import type { ConsumerStart } from '../../platform/stream/index.ts';
 import { inputNotValid } from '../problems.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const consumersPath = '/operator/consumers';
+import { consumersPath } from './paths.ts';
 
 /** One shard of one consumer, as JSON can say it. */
 export interface ShownConsumer {

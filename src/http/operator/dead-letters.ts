@@ -15,9 +15,7 @@ import { codeOf } from '../../kernel/errors.ts';
 import { inputNotValid } from '../problems.ts';
 import { lineStream } from './line-stream.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const deadLettersPath = '/operator/dead-letters';
-export const redrivesPath = '/operator/redrives';
+import { deadLettersPath, redrivesPath } from './paths.ts';
 
 /** Text as it is; bytes that are none as base64. */
 export interface ShownPayload {

@@ -6,8 +6,7 @@ import { codeOf, MimamoriError, messageOf } from '../../kernel/errors.ts';
 import { lambdaPrices } from '../../platform/functions/index.ts';
 import { inputNotValid, problemOf } from '../problems.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const functionsPath = '/operator/functions';
+import { functionsPath } from './paths.ts';
 
 export interface FunctionsAnswer {
   readonly functions: readonly AppFunctionReport[];

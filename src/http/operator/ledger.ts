@@ -13,9 +13,7 @@ import {
 import { inputNotValid } from '../problems.ts';
 import { lineStream } from './line-stream.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const ledgerPath = '/operator/ledger';
-export const explainPath = '/operator/explain';
+import { explainPath, ledgerPath } from './paths.ts';
 
 export function ledgerRoutes({ ledger, explainer }: { ledger: Ledger; explainer: Explainer }): OperatorRoute[] {
   return [

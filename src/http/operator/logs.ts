@@ -14,9 +14,7 @@ import {
 import { inputNotValid } from '../problems.ts';
 import { lineStream } from './line-stream.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const logsPath = '/operator/logs';
-export const levelsPath = '/operator/logs/levels';
+import { levelsPath, logsPath } from './paths.ts';
 
 /** Sets levels; those of the app thread, for its handlers write the lines that are debugged. */
 export interface LevelSwitch {

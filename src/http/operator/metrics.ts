@@ -3,9 +3,7 @@ import type { Context, Hono } from 'hono';
 import { type MetricCollector, prometheusContentType, prometheusText, type Sample } from '../../ops/index.ts';
 import { noSuchRoute } from '../problems.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const metricsPath = '/operator/metrics';
-export const openMetricsPath = '/metrics';
+import { metricsPath, openMetricsPath } from './paths.ts';
 
 export interface MetricsAnswer {
   readonly samples: readonly Sample[];

@@ -3,9 +3,10 @@
  * are signed with a key of their own, so no token of a user is one, whatever name or application it is made for.
  */
 import type { Context, Hono } from 'hono';
-import { jwtVerify, SignJWT } from 'jose';
-import { derivedKey } from '../../app/index.ts';
+import { SignJWT } from 'jose/jwt/sign';
+import { jwtVerify } from 'jose/jwt/verify';
 import type { Clock } from '../../kernel/clock.ts';
+import { derivedKey } from '../../kernel/derived-key.ts';
 import { httpLimits } from '../limits.ts';
 import { notOperator } from '../problems.ts';
 

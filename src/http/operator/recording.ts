@@ -7,8 +7,7 @@ import type { ApiCall, ApiCalls, FollowedCalls } from '../api-calls.ts';
 import { inputNotValid, tooManyWatchers } from '../problems.ts';
 import { lineStream } from './line-stream.ts';
 import type { OperatorRoute } from './operator.ts';
-
-export const recordingPath = '/operator/recording';
+import { recordingPath } from './paths.ts';
 
 /** One line of the answer, secrets and all: it is for the operator. */
 export type RecordedEvent =
