@@ -84,8 +84,8 @@ export class Intake<Event> {
   }
 
   /**
-   * The newest number of the stream when the last read began: that found nothing, so up to it there is nothing. If the
-   * stream has grown since, in other shards, it is looked at again, for the next who asks.
+   * The newest number of the stream when a read began that found nothing, of a shard that was open then: so up to it
+   * there is nothing. If the stream has grown since, in other shards, it is looked at again, for the next who asks.
    */
   get emptyUpTo(): SequenceNumber | undefined {
     const newest = this.#options.newest?.();
@@ -123,7 +123,8 @@ export class Intake<Event> {
       const records = await this.#read(consumerDefaults.readBytesMax, signal);
       if (records === undefined) return;
       if (records === 'gone') return this.#end();
-      this.#newestBefore = newestBefore;
+      // What came behind the end of a closed shard went to its children, who have still to do it.
+      if (records.length === 0 && newest && (await this.#isOpen(signal))) this.#newestBefore = newestBefore;
       this.#isCaughtUp = records.length === 0;
       if (records.length > 0) {
         mayBeClosed = false;
@@ -174,10 +175,14 @@ export class Intake<Event> {
   }
 
   async #isClosed(signal: AbortSignal): Promise<boolean> {
+    return (await this.#isOpen(signal)) === false;
+  }
+
+  /** Undefined: it was stopped. */
+  async #isOpen(signal: AbortSignal): Promise<boolean | undefined> {
     const { reader, shardId } = this.#options;
     const shards = await untilAnswered({ ...this.#options, signal }, () => reader.shards());
-    const shard = shards?.find(other => other.shardId === shardId);
-    return shards !== undefined && (shard === undefined || shard.endingSequenceNumber !== undefined);
+    return shards?.some(other => other.shardId === shardId && other.endingSequenceNumber === undefined);
   }
 
   #end(): void {

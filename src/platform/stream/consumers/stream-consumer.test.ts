@@ -433,6 +433,59 @@ describe('consumer of a stream', () => {
     await life.stop();
   });
 
+  it('counts as consumed nothing that a shard has still to do when it is the first to stop', async () => {
+    const world = new ConsumersWorld(1, 2);
+    const failing = world.stream.put('a', 'never');
+    const isBeside = (key: string) => world.stream.put(key, 'well').shardId !== failing.shardId;
+    const beside = Array.from({ length: 30 }, (_, index) => `b${index}`).find(isBeside);
+    assert.ok(beside);
+    for (let count = 0; count < 10; count++) world.stream.put(beside, 'slow');
+    const handle: TextHandler = async batch => {
+      if (batch[0].event === 'never') throw new Error('not now');
+      if (batch[0].event === 'slow') await delay(world.clock, 10_000);
+    };
+    const newest = () => world.stream.last;
+    const life = world.start(handle, { newest, batchRecordsMax: 1, retryDelayMs: 60_000 });
+    await world.clock.advance(35_000);
+    life.kill(); // One shard has nothing to finish, the other is in the middle of a batch.
+    await world.clock.advance(10);
+    assert.equal(life.consumer.consumedUpTo, null);
+  });
+
+  it('counts as consumed nothing of the shards that follow one which is read to its end', async () => {
+    const world = new ConsumersWorld(1, 2);
+    const before = world.stream.put('a', 'a');
+    const newest = () => world.stream.last;
+    let slowMs = 0;
+    const handled = new Set<bigint>();
+    const handle: TextHandler = async batch => {
+      for (const { record } of batch) handled.add(record.sequenceNumber);
+    };
+    const life = world.start(handle, {
+      newest,
+      loadCheckpoint: async (_name, shardId) => {
+        await delay(world.clock, slowMs);
+        return world.checkpoints.get(shardId) ?? null;
+      },
+    });
+    await world.clock.advance(100);
+    slowMs = 1_000;
+    world.saveLatencyMs = 1_000;
+    world.stream.split(before.shardId);
+    const after = world.stream.put('a', 'a');
+    for (let count = 0; count < 100; count++) world.stream.put(`b${count}`, 'b');
+    for (let ms = 0; ms < 10_000; ms += 50) {
+      await world.clock.advance(50);
+      const { consumedUpTo } = life.consumer;
+      assert.ok(
+        handled.has(after.sequenceNumber) || (consumedUpTo ?? 0n) < after.sequenceNumber,
+        `${consumedUpTo} after ${ms} ms`,
+      );
+    }
+    assert.ok(handled.has(after.sequenceNumber));
+    await life.stop();
+  });
+
   it('lets several consumers read at their own pace (covers S1-36)', async () => {
     const world = new ConsumersWorld();
     const other = new Map<string, bigint>();

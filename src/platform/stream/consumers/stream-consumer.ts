@@ -49,6 +49,8 @@ export class StreamConsumer<Event> {
   readonly #looked = new Set<ShardId>();
   readonly #closed = new Set<ShardId>();
   readonly #running = new Map<ShardId, RunningShard<Event>>();
+  /** How far shards came that are not running any more, until what is to be read instead is running. */
+  readonly #left = new Map<ShardId, SequenceNumber | null>();
   #gates: SuspectGates | undefined;
   #processedBefore = 0;
   #hasChanged = false;
@@ -75,12 +77,15 @@ export class StreamConsumer<Event> {
    */
   get consumedUpTo(): SequenceNumber | null {
     let least: SequenceNumber | undefined;
-    for (const { consumer } of this.#running.values()) {
-      const reached = consumer.reached;
+    for (const reached of [...this.#reached(), ...this.#left.values()]) {
       if (reached === null) return null;
       if (least === undefined || reached < least) least = reached;
     }
     return least ?? null;
+  }
+
+  *#reached(): Iterable<SequenceNumber | null> {
+    for (const { consumer } of this.#running.values()) yield consumer.reached;
   }
 
   /** Whether a record is handled, or waits to be. */
@@ -127,10 +132,12 @@ export class StreamConsumer<Event> {
     if (startingPosition?.type === 'LATEST') await this.#markNewest(lister, stop.signal);
     while (!stop.signal.aborted) {
       this.#hasChanged = false;
+      const left = [...this.#left.keys()];
       const plan = new ShardPlan(await this.#look(lister, stop.signal), this.#progress);
       for (const { shardId } of plan.toForget) await this.#forget(shardId);
       this.#gates ??= new SuspectGates(plan.ready.map(({ shardId }) => shardId));
       for (const shard of plan.ready) if (!this.#running.has(shard.shardId)) this.#start(shard, stop);
+      for (const shardId of left) this.#left.delete(shardId);
       if (this.#hasChanged || stop.signal.aborted) continue;
       await this.#bell.wait(this.#running.size > 0 ? undefined : clock.monotonicMs() + shardsAgainMs);
     }
@@ -218,6 +225,7 @@ export class StreamConsumer<Event> {
       await consumer.run(signal);
       if (consumer.isAtEnd) await this.#finish(shardId, reader, signal);
     } finally {
+      this.#left.set(shardId, consumer.reached);
       this.#running.delete(shardId);
       this.#processedBefore += consumer.processed;
       this.#change();
