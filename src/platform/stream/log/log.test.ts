@@ -26,6 +26,10 @@ const failingOn =
     return {
       ...files,
       makeDirectory: async name => check('makeDirectory', name),
+      syncDirectory: async name => {
+        check('syncDirectory', name);
+        return files.syncDirectory(name);
+      },
       remove: async name => {
         check('remove', name);
         return files.remove(name);
@@ -375,6 +379,54 @@ describe('a disk that cannot be written', () => {
     isShort = false;
     await world.append(stream, 'a:4');
     assert.equal((await world.segments()).length, 2);
+    assert.deepEqual(await world.readAll(), ['a:1', 'a:2', 'a:3', 'a:4']);
+  });
+
+  it('leaves no segment behind that was begun in vain', async () => {
+    for (const code of ['EMFILE', 'ENOSPC']) {
+      const world = new EmbeddedWorld();
+      let isShort = false;
+      const spoil = failingOn(call => (isShort && call === 'syncDirectory' ? code : undefined));
+      const stream = await world.open({ retentionMs: 60_000 }, spoil);
+      await world.append(stream, 'a:1');
+      isShort = true;
+      await world.clock.advance(600_000); // All of it is too old, so that retention begins a segment.
+      stream.setRetentionMs(3_600_000_000); // And now none is, so that the old one goes on.
+      await world.clock.settle();
+      await world.append(stream, 'a:2');
+      isShort = false;
+      assert.equal((await world.segments()).length, 1, code);
+      world.disk.powerCut();
+      await world.open();
+      assert.deepEqual(await world.readAll(), ['a:1', 'a:2'], code);
+    }
+  });
+
+  it('passes over a segment begun in vain that a power cut has brought back', async () => {
+    const world = new EmbeddedWorld();
+    const stream = await world.open();
+    await world.append(stream, 'a:1', 'a:2');
+    const vain = `${(await world.newest()).slice(0, -'1.log'.length)}2.log`;
+    await world.replace(vain, Buffer.alloc(0));
+    const reopened = await world.open();
+    await world.append(reopened, 'a:3');
+    assert.deepEqual(await world.readAll(), ['a:1', 'a:2', 'a:3']);
+    assert.equal((await world.segments()).length, 1);
+  });
+
+  it('goes on when the last descriptor went to the new segment', async () => {
+    const world = new EmbeddedWorld();
+    let isShort = false;
+    const spoil = failingOn(call => (isShort && call === 'syncDirectory' ? 'EMFILE' : undefined));
+    const stream = await world.open({ segmentBytesMax: 1 }, spoil);
+    await world.append(stream, 'a:1');
+    isShort = true;
+    await world.append(stream, 'a:2');
+    await world.append(stream, 'a:3');
+    isShort = false;
+    await world.append(stream, 'a:4');
+    world.disk.powerCut();
+    await world.open();
     assert.deepEqual(await world.readAll(), ['a:1', 'a:2', 'a:3', 'a:4']);
   });
 });

@@ -11,6 +11,7 @@ import {
   rejectDamage,
   type Segment,
   segmentPath,
+  sizeOf,
   walkBlocks,
 } from './segment.ts';
 import type { LogOptions } from './segmented-log.ts';
@@ -47,6 +48,8 @@ export interface Recovered {
 export async function recoverLog(options: LogOptions, random: Random): Promise<Recovered> {
   const { files, directory } = options;
   const segments = await listSegments(files, directory);
+  const vain = (await isBegunInVain(files, segments)) && segments.pop();
+  if (vain) await files.remove(vain.path);
   if (segments.length === 0) segments.push({ firstSequenceNumber: 1n, path: segmentPath(directory, 1n) });
   const file = await files.open(segments[segments.length - 1].path, { create: true });
   try {
@@ -88,20 +91,31 @@ async function recover(options: LogOptions, segments: Segment[], file: File, ran
   };
 }
 
+/** Nothing came into the newest segment, and the one before went on beyond its number: the disk refused to keep its name. */
+async function isBegunInVain(files: Files, segments: readonly Segment[]): Promise<boolean> {
+  const [segment, newest] = segments.slice(-2);
+  if (!newest || (await sizeOf(files, newest)) > 0) return false;
+  return walkBlocks(await readSegment(files, segment), segment).nextSequenceNumber > newest.firstSequenceNumber;
+}
+
+async function readSegment(files: Files, { path }: Segment): Promise<Buffer> {
+  const file = await files.open(path, { readOnly: true });
+  try {
+    return await readWhole(file);
+  } finally {
+    await file.close();
+  }
+}
+
 /** The block the first one of the newest segment follows; undefined when there is none. */
 async function lastBlockBefore(files: Files, segments: Segment[]): Promise<BlockHeader | undefined> {
   const [segment, newest] = segments.slice(-2);
   if (!newest) return undefined;
-  const file = await files.open(segment.path, { readOnly: true });
-  try {
-    const bytes = await readWhole(file);
-    const intact = walkBlocks(bytes, segment);
-    const isWhole = bytesWithoutPadding(bytes, intact.bytes) === 0;
-    if (!isWhole || intact.nextSequenceNumber !== newest.firstSequenceNumber) {
-      throw streamCorrupt(segment.path, intact.bytes, `record ${newest.firstSequenceNumber - 1n} should be its last`);
-    }
-    return intact.last;
-  } finally {
-    await file.close();
+  const bytes = await readSegment(files, segment);
+  const intact = walkBlocks(bytes, segment);
+  const isWhole = bytesWithoutPadding(bytes, intact.bytes) === 0;
+  if (!isWhole || intact.nextSequenceNumber !== newest.firstSequenceNumber) {
+    throw streamCorrupt(segment.path, intact.bytes, `record ${newest.firstSequenceNumber - 1n} should be its last`);
   }
+  return intact.last;
 }

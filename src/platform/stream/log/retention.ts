@@ -2,7 +2,7 @@ import type { Files } from '../../../kernel/files.ts';
 import type { SequenceNumber } from '../port.ts';
 import { blockHeaderBytes, readBlockHeader } from './block.ts';
 import { indexPath } from './index-file.ts';
-import { listSegments, type Segment } from './segment.ts';
+import { listSegments, type Segment, sizeOf } from './segment.ts';
 
 export interface Retention {
   readonly bytesMax: number;
@@ -37,15 +37,6 @@ export async function retire(files: Files, directory: string, retention: Retenti
     total -= sizes[oldest];
   }
   return segments[oldest].firstSequenceNumber;
-}
-
-async function sizeOf(files: Files, segment: Segment): Promise<number> {
-  const file = await files.open(segment.path, { readOnly: true });
-  try {
-    return await file.size();
-  } finally {
-    await file.close();
-  }
 }
 
 /** When the segment before `next` had its last record, or soon after: when `next` got its first. */

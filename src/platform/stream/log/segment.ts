@@ -33,6 +33,15 @@ export async function listSegments(files: Files, logDirectory: string): Promise<
     }));
 }
 
+export async function sizeOf(files: Files, { path }: Segment): Promise<number> {
+  const file = await files.open(path, { readOnly: true });
+  try {
+    return await file.size();
+  } finally {
+    await file.close();
+  }
+}
+
 export async function readWhole(file: File): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(await file.size());
   return bytes.subarray(0, await file.read(bytes, 0));

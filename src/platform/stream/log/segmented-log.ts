@@ -178,15 +178,20 @@ export class SegmentedLog {
     try {
       next = await files.open(segment.path, { create: true });
     } catch (cause) {
-      // Sockets may have taken all descriptors. The file was not made, so the full one can go on for a while.
-      if (['EMFILE', 'ENFILE'].includes(codeOf(cause))) return;
+      if (isShortOfDescriptors(cause)) return; // The file was not made, so the full one can go on for a while.
       throw isFull(cause) ? streamFull(cause) : streamFailed(cause);
     }
     try {
       await files.syncDirectory(directory);
     } catch (cause) {
       await next.close();
-      throw isFull(cause) ? streamFull(cause) : streamFailed(cause);
+      if (!isFull(cause) && !isShortOfDescriptors(cause)) throw streamFailed(cause);
+      // The old one may go on beyond its number. If a power cut brings it back, recovery sees that it was begun in vain.
+      await files.remove(segment.path).catch(notRemoved => {
+        throw streamFailed(notRemoved);
+      });
+      if (isFull(cause)) throw streamFull(cause);
+      return;
     }
     await this.close().catch(() => {}); // Whatever it is: all of it is durable.
     this.#file = next;
@@ -212,6 +217,11 @@ export class SegmentedLog {
 
 /** Written by every log, changed by none. */
 let zeros: Buffer | undefined;
+
+/** Sockets may have taken all of them. */
+function isShortOfDescriptors(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE'].includes(codeOf(error));
+}
 
 function isFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
