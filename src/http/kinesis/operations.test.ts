@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { GetRecordsOutput, Kinesis, PutRecordsCommandInput, SequenceNumberRange } from '@aws-sdk/client-kinesis';
 import { MimamoriError } from '../../kernel/errors.ts';
+import { silentLog } from '../../kernel/log.ts';
 import type { RecordBatch } from '../../platform/stream/index.ts';
 import { openTestKinesis } from './test-endpoint.ts';
 
@@ -111,6 +112,21 @@ describe('records of a stream', () => {
     const refused = { name: 'InternalFailureException', message: 'The disk has no room.' };
     await assert.rejects(client.putRecords({ StreamName: 's', Records }), refused);
     await assert.rejects(client.putRecord({ StreamName: 's', ...Records[0] }), refused);
+  });
+
+  it('fail with words in the log on what to do, and shards that found no room, too, with an error that says so', async t => {
+    const logged: object[] = [];
+    const log = { ...silentLog, error: (facts: object) => void logged.push(facts) };
+    const { client, catalog } = await open(t, { log });
+    const shards = await catalog.get('s').shards();
+    const cause = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    const notStored = new MimamoriError({ code: 'stream.shardsNotChanged', message: 'no', fix: 'Free disk.', cause });
+    t.mock.method(catalog.get('s'), 'reshard', () => Promise.reject(notStored));
+    await assert.rejects(
+      client.splitShard({ StreamName: 's', ShardToSplit: shards[0].shardId, NewStartingHashKey: '5' }),
+      { name: 'InternalFailureException', message: 'The disk has no room.' },
+    );
+    assert.partialDeepStrictEqual(logged, [{ code: 'stream.shardsNotChanged', fix: 'Free disk.' }]);
   });
 
   it('may be as large as their stream says, and 10 MiB together', async t => {

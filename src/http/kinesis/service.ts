@@ -1,5 +1,5 @@
 /** A catalog of streams as what the endpoint serves: operations by name, and what their errors are called. */
-import { codeOf, messageOf } from '../../kernel/errors.ts';
+import { codeOf, MimamoriError, messageOf } from '../../kernel/errors.ts';
 import { ShardsTooManyError, StreamInUseError } from '../../platform/stream/index.ts';
 import type { WireBody } from '../aws-json/protocol.ts';
 import { Refusal } from '../aws-json/refusal.ts';
@@ -112,10 +112,15 @@ function toldOf(context: Context, input: Input, error: unknown, requestId: strin
 
 /** The client is told nothing but that a disk is full: what went wrong on our side is in the log, under the request's id. */
 function failureOf({ log }: Context, error: unknown, requestId: string): KinesisError {
-  const code = codeOf(error);
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  log.error({ requestId, code, error: stack }, 'A request to a stream failed.');
-  return internalFailure(['stream.full', 'ENOSPC', 'EDQUOT'].includes(code) ? 'The disk has no room.' : undefined);
+  const fix = error instanceof MimamoriError ? { fix: error.fix } : {};
+  log.error({ requestId, code: codeOf(error), error: stack, ...fix }, 'A request to a stream failed.');
+  const cause = error instanceof Error ? error.cause : undefined;
+  return internalFailure(isFull(error) || isFull(cause) ? 'The disk has no room.' : undefined);
+}
+
+function isFull(error: unknown): boolean {
+  return ['stream.full', 'ENOSPC', 'EDQUOT'].includes(codeOf(error));
 }
 
 function streamNamedIn(input: Input): string {
