@@ -77,7 +77,7 @@ class KinesisProcess {
   }
 }
 
-describe('mimamori kinesis', { timeout: 120_000 }, () => {
+describe('mimamori kinesis', { timeout: testScale(120_000, 600_000) }, () => {
   it('keeps streams and what they acknowledged, when it is stopped or killed in the middle of making more', async t => {
     const seed = 20_261_121;
     t.diagnostic(`seed ${seed}`);
