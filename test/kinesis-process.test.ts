@@ -229,6 +229,25 @@ describe('streams beside an app', { timeout: 60_000 }, () => {
     assert.deepEqual((await client.listStreams({})).StreamNames, ['funnel', 'speaker-app']);
   });
 
+  it('feed the functions of an app that declares them, also after a restart', async t => {
+    const counted: unknown[] = [];
+    const options: Partial<BackendOptions> = {
+      appUrl: pathToFileURL('test/apps/funnel.ts'),
+      dataDirectory: temporaryFolder(),
+      onAnnounced: (_audience, { name }) => void counted.push(name),
+    };
+    const put = async (url: string, simId: string) => {
+      const Data = Buffer.from(JSON.stringify({ simId, bytes: 5 }));
+      await clientOf(t, url).putRecord({ StreamName: 'funnel', PartitionKey: simId, Data });
+      await eventually(`${simId} is counted`, async () => counted.includes(simId) || undefined);
+    };
+    const { backend, url } = await start(t, options);
+    await put(url, 'sim-1');
+    await backend.close();
+    await put((await start(t, options)).url, 'sim-2');
+    assert.deepEqual(counted, ['sim-1', 'sim-2']);
+  });
+
   it('ask for a signature when there are credentials', async t => {
     const credentials = { accessKeyId: 'test', secretAccessKey: 'secret' };
     const { url } = await start(t, { kinesis: { host: '0.0.0.0', port: 0, credentials } });

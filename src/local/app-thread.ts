@@ -38,7 +38,7 @@ import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
 import { accountingFor } from './accounting.ts';
 import { loadApp } from './app-module.ts';
 import { AppOperations } from './app-operations.ts';
-import { declaredStreamDirectory, declaredStreams } from './declared-streams.ts';
+import { declaredLogDirectory, declaredStreams } from './declared-streams.ts';
 import { showFrom } from './gateway-operations.ts';
 import { healthOf } from './health.ts';
 import { IotClient } from './iot-bridge.ts';
@@ -119,7 +119,7 @@ async function start(): Promise<void> {
     newest: () => view.tail.lastSequenceNumber(),
     openStream: name => {
       const tail = view.streamTail(Object.keys(app.model.streams).indexOf(name));
-      const directory = declaredStreamDirectory(dataDirectory, name);
+      const directory = declaredLogDirectory(dataDirectory, name);
       return {
         openReader: () => new EmbeddedStreamReader({ files: systemFiles, directory, tail }),
         newest: () => tail.lastSequenceNumber(),

@@ -19,7 +19,7 @@ import { removeAddress, writeAddress } from './address-file.ts';
 import { AppSupervisor } from './app-supervisor.ts';
 import { type CredentialSources, readCredentials } from './credentials.ts';
 import { lockDataDirectory } from './data-lock.ts';
-import { declaredStreamDirectory, openDeclared } from './declared-streams.ts';
+import { declaredLogDirectory, openDeclared } from './declared-streams.ts';
 import { GatewayOperations } from './gateway-operations.ts';
 import {
   deviceMessages,
@@ -138,7 +138,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   const streamsOptions = { files: systemFiles, directory: dataDirectory, limits: options.limits ?? 'generous', log };
   let declared: readonly DeclaredStream[] = [];
   const onDurable = (directory: string, last: bigint, generation: number) => {
-    const index = declared.findIndex(({ name }) => declaredStreamDirectory(dataDirectory, name) === directory);
+    const index = declared.findIndex(({ name }) => declaredLogDirectory(dataDirectory, name) === directory);
     if (index >= 0 && view.setStreamDurable(index, last, generation)) supervisor.streamMoved();
   };
   const streams = await openStreams({ ...streamsOptions, engines: { onDurable } });

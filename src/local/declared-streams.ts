@@ -3,7 +3,7 @@ import type { App } from '../app/index.ts';
 import { partitionKeyOf } from '../iot/rules/index.ts';
 import { joinPath } from '../kernel/files.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { type StreamCatalog, streamDirectoryOf } from '../platform/stream/index.ts';
+import { type StreamCatalog, streamDirectoryOf, streamLogDirectoryOf } from '../platform/stream/index.ts';
 import type { DeclaredStream } from './messages.ts';
 
 /** Where streams other than that of the devices lie in a data directory. */
@@ -11,8 +11,9 @@ export function catalogDirectory(dataDirectory: string): string {
   return joinPath(dataDirectory, 'kinesis');
 }
 
-export function declaredStreamDirectory(dataDirectory: string, name: string): string {
-  return joinPath(catalogDirectory(dataDirectory), streamDirectoryOf(name));
+/** Where its log lies: both threads must mean the same place. */
+export function declaredLogDirectory(dataDirectory: string, name: string): string {
+  return streamLogDirectoryOf(joinPath(catalogDirectory(dataDirectory), streamDirectoryOf(name)));
 }
 
 export function declaredStreams(streams: App['model']['streams']): DeclaredStream[] {

@@ -5,7 +5,7 @@ import { type Files, joinPath } from '../../../kernel/files.ts';
 import type { Log } from '../../../kernel/log.ts';
 import { CatalogStream } from './catalog-stream.ts';
 import { Cursors } from './cursors.ts';
-import { directoryOf } from './directories.ts';
+import { directoryOf, logDirectoryOf } from './directories.ts';
 import type { CatalogEngine } from './engine.ts';
 import {
   ShardsTooManyError,
@@ -177,7 +177,7 @@ export class StreamCatalog {
     const found = await readSettings(files, directory);
     const settings = found && found !== 'damaged' ? settingsOf(found.value, directoryName) : undefined;
     if (found === undefined || found === 'damaged' || settings === undefined) {
-      const isEmpty = (await files.list(joinPath(directory, logName))).length === 0;
+      const isEmpty = (await files.list(logDirectoryOf(directory))).length === 0;
       // Settings are written before there is a log: whoever was making it died first, and told nobody that it is there.
       if (isEmpty && !settings) return files.removeDirectory(directory);
       throw settingsDamaged(directory);
@@ -208,7 +208,7 @@ export class StreamCatalog {
   async #remove(directoryName: string): Promise<void> {
     const { files } = this.#options;
     const directory = this.#pathOf(directoryName);
-    await files.removeDirectory(joinPath(directory, logName));
+    await files.removeDirectory(logDirectoryOf(directory));
     await files.removeDirectory(directory);
   }
 
@@ -244,7 +244,7 @@ export class StreamCatalog {
       written,
       transitionMs,
       signal: this.#closing.signal,
-      openEngine: async settings => engine ?? openEngine(joinPath(directory ?? '', logName), settings),
+      openEngine: async settings => engine ?? openEngine(logDirectoryOf(directory ?? ''), settings),
     });
   }
 
@@ -252,8 +252,6 @@ export class StreamCatalog {
     return joinPath(this.#options.directory, directoryName);
   }
 }
-
-const logName = 'log';
 
 /** As Kinesis takes them. */
 export function isStreamName(name: string): boolean {

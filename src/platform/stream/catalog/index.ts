@@ -1,7 +1,7 @@
 export { type CatalogOptions, isStreamName, type NewStream, StreamCatalog } from './catalog.ts';
 export type { CatalogStream } from './catalog-stream.ts';
 export { bytesOf } from './cursors.ts';
-export { directoryOf as streamDirectoryOf } from './directories.ts';
+export { directoryOf as streamDirectoryOf, logDirectoryOf as streamLogDirectoryOf } from './directories.ts';
 export { type EmbeddedEngineOptions, embeddedEngines } from './embedded-engine.ts';
 export type { CatalogEngine } from './engine.ts';
 export { ShardsTooManyError, StreamInUseError } from './errors.ts';
