@@ -18,7 +18,7 @@ export function letterLine(letter: LetterSummary): string {
     ...(redrives > 0 ? [`redriven ${redrives}×`] : []),
     ...(editedAtMs === undefined ? [] : ['edited']),
   ];
-  const about = [thingName, topic ?? kind].filter(part => part !== undefined).map(printable);
+  const about = [thingName, topic ?? kind].filter(part => part !== undefined).map(part => printable(part));
   return [
     `${timeText(receivedAtMs)}  ${id}  ${printable(consumer)}  ${about.join('  ')}  (${notes.join(', ')})`,
     `    ${printable(error.code)}: ${printable(error.message)}`,

@@ -42,7 +42,7 @@ function messageLines(message: ExplainedMessage): string[] {
     `  stored as ${id}${key}; ${whole(payloadBytes)} bytes: ${printable(payload)}`,
     ...(cause === undefined
       ? []
-      : [`  made by functions: ${[cause.originId, ...cause.path].map(printable).join(' → ')}`]),
+      : [`  made by functions: ${[cause.originId, ...cause.path].map(part => printable(part)).join(' → ')}`]),
     ...(receivedInMinute === undefined ? [] : [`  one of ${whole(receivedInMinute)} of the thing in that minute`]),
   ];
 }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LogLine } from '../ops/index.ts';
 import { alarmText } from './alarms.ts';
+import { letterLine } from './dead-letters-text.ts';
+import { explanationText } from './explain-text.ts';
 import { logText } from './log-text.ts';
 import { metricsText } from './metrics.ts';
 import { durationMs, momentMs } from './options.ts';
@@ -66,6 +68,43 @@ describe('metrics and alarms on a terminal', () => {
       text,
       /^RAISED {2}a {2}s·\[0m {2}\(since 1970-01-01 [\d:]+, 3 times\)\n {4}It happened\.\n {4}Mend it\.$/,
     );
+  });
+});
+
+describe('a dead letter and a message on a terminal', () => {
+  it('name the thing and its topic in full', () => {
+    const letter = {
+      id: 'l1',
+      kind: 'message',
+      consumer: 'onReading',
+      eventId: 'shardId-000000000000:3',
+      receivedAtMs: 0,
+      storedAtMs: 0,
+      thingName: 'spk-1',
+      topic: 'dt/app/reading/spk-1/temperature',
+      error: { code: 'internal', message: 'no' },
+      attempts: 3,
+      firstAttemptAtMs: 0,
+      lastAttemptAtMs: 0,
+      payloadBytes: 2,
+      redrives: 0,
+    } as const;
+    assert.match(
+      letterLine(letter),
+      / {2}l1 {2}onReading {2}spk-1 {2}dt\/app\/reading\/spk-1\/temperature {2}\(3×\)\n/,
+    );
+    assert.match(
+      letterLine({ ...letter, thingName: undefined, topic: undefined, kind: 'change' }),
+      / {2}change {2}\(3×\)/,
+    );
+  });
+
+  it('name all functions that led to it', () => {
+    const cause = { depth: 2, originId: 'r1', path: ['POST /v1/rooms', 'onRoom'] };
+    const place = { id: 'shardId-000000000000:3', shardId: 'shardId-000000000000', sequenceNumber: '3' };
+    const about = { thingName: 'spk-1', partitionKey: 'spk-1', receivedAtMs: 0, payloadBytes: 2, payload: '{}', cause };
+    const text = explanationText({ message: { ...place, ...about }, consumers: [], neighbours: [] });
+    assert.match(text, /made by functions: r1 → POST \/v1\/rooms → onRoom\n/);
   });
 });
 
