@@ -65,6 +65,8 @@ export interface RuntimeOptions {
   readonly openReader: () => StreamReader;
   /** The newest record of the stream, where one counter counts all of them. */
   readonly newest?: () => SequenceNumber;
+  /** Lets the gateway tell the ledger now what it has counted until now; resolves when it has. */
+  readonly askReceived?: () => Promise<void>;
   /** Needed only by an app that declares streams. */
   readonly openStream?: (name: string) => StreamSource;
   /** A channel of the logs. Needed only by an app that listens to one. */

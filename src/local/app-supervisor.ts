@@ -22,6 +22,8 @@ export interface SupervisorOptions {
   /** Called once per thread before it may start; resolves with what it may call. */
   readonly onLoaded: (app: LoadedApp) => Promise<Iot>;
   readonly onAnnounced: (audience: string, announcement: Announcement) => void;
+  /** The app thread wants to be told what was received, now. */
+  readonly onReceivedAsked: () => void;
   /** The app thread raises or clears an alarm. */
   readonly onAlarm: (message: AlarmMessage) => void;
   /** An app thread that does not answer for this long is ended. */
@@ -152,6 +154,8 @@ export class AppSupervisor {
       case 'iotCall':
         if (this.#iot) void answerIotCall(this.#iot, message, answer);
         return;
+      case 'receivedAsked':
+        return this.#options.onReceivedAsked();
       case 'alarm':
         return this.#options.onAlarm(message.message);
       case 'announced':

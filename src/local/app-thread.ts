@@ -117,6 +117,10 @@ async function start(): Promise<void> {
     changes: table.changesOf(appTable.tableName),
     openReader: () => operations.skew.watching(openReader()),
     newest: () => view.tail.lastSequenceNumber(),
+    askReceived: async () => {
+      post({ type: 'receivedAsked' });
+      await iot.counters(); // Messages keep their order: what was received comes before this answer.
+    },
     openStream: name => {
       const tail = view.streamTail(Object.keys(app.model.streams).indexOf(name));
       const directory = declaredLogDirectory(dataDirectory, name);

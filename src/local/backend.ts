@@ -189,6 +189,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     log,
     counters,
     onLoaded,
+    onReceivedAsked: () => teller.tellNow(),
     onAnnounced: options.onAnnounced ?? (() => {}),
     onAlarm: message => operations.receive(message),
     hangMs: options.hangMs,

@@ -99,6 +99,8 @@ export type ToGateway =
   | ({ readonly type: 'ready' } & AppAddresses)
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorFacts }
+  /** The ledger wants what the gateway has counted until now. */
+  | { readonly type: 'receivedAsked' }
   | { readonly type: 'alarm'; readonly message: AlarmMessage }
   | { readonly type: 'announced'; readonly audience: string; readonly announcement: Announcement }
   | { readonly type: 'iotCall'; readonly id: number; readonly method: IotMethod; readonly args: readonly unknown[] };

@@ -422,6 +422,7 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     changes: seams.changes?.(changes) ?? changes,
     openReader: () => seams.reader?.(openReader()) ?? openReader(),
     newest: () => tail.lastSequenceNumber(),
+    askReceived: async () => teller.tellNow(),
     openStream: name => declared.get(name) ?? assert.fail(`${name} is a stream of the model`),
     iot: seams.iot?.(gateway) ?? gateway,
     clock,

@@ -19,10 +19,11 @@ export class ReceivedTeller {
   /** Tells what there is: nothing more comes. */
   close(): void {
     this.#timer?.cancel();
-    this.#tellNow();
+    this.tellNow();
   }
 
-  #tellNow(): void {
+  /** Who shows the ledger asks for it. */
+  tellNow(): void {
     const received = this.tally.take();
     if (received) this.#tell(received);
   }
@@ -30,7 +31,7 @@ export class ReceivedTeller {
   #arm(): void {
     this.#timer ??= this.#clock.setTimer(tellEveryMs, () => {
       this.#timer = undefined;
-      this.#tellNow();
+      this.tellNow();
     });
   }
 }

@@ -27,6 +27,8 @@ export interface LedgerOptions {
   readonly log: Log;
   readonly alarms: Alarms;
   readonly openReader: () => StreamReader;
+  /** Lets the gateway tell now what it has counted until now; resolves when it has. Default: it tells when it tells. */
+  readonly askReceived?: () => Promise<void>;
   /** Some telemetry is not keyed by its thing. */
   readonly namesLieInTopics: boolean;
 }
@@ -51,6 +53,7 @@ export class Ledger {
   #receivedBefore = -1n;
   #ticking: Promise<void> = Promise.resolve();
   #opening: Promise<void> | undefined;
+  #accepting: Promise<void> = Promise.resolve();
 
   constructor(options: LedgerOptions) {
     const { table, clock, log, alarms, openReader } = options;
@@ -114,7 +117,18 @@ export class Ledger {
   accept(received: ReceivedCounts): void {
     this.#arm();
     const accepting = this.start().then(() => this.received.accept(received));
-    accepting.catch(error => this.#failed(error));
+    this.#accepting = accepting.catch(error => this.#failed(error));
+  }
+
+  /** The gateway tells seldom. Whoever is shown what was received must not see less of it than of what was done with it. */
+  async hearLatest(): Promise<void> {
+    await this.#options.askReceived?.();
+    await this.#accepting;
+  }
+
+  /** Of a minute that is over, the gateway has told everything. */
+  isOver(minute: number): boolean {
+    return minute < minuteOf(this.#options.clock.nowMs() - ledgerLimits.closedAfterMs);
   }
 
   /** The account of a shard, with what a kill left uncounted. Undefined when nobody counts for this consumer. */

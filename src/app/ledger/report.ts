@@ -96,16 +96,20 @@ async function* minutesOf(
 ): AsyncGenerator<MinuteOfBook> {
   const last = untilMs === undefined ? Number.MAX_SAFE_INTEGER : minuteOf(untilMs - 1);
   const books = [...ledger.books.values()].filter(book => consumer === undefined || book.consumer === consumer);
+  await ledger.hearLatest(); // Of what nobody has handled yet, only the gateway knows.
   const minutes = new Set<number>();
   for (const book of books)
     for (const minute of await ledger.checker.minutes(book, minuteOf(sinceMs) - 1, last)) minutes.add(minute);
   for (const minute of [...minutes].sort((left, right) => left - right)) {
-    const received = await ledger.received.countsOf(minute);
+    const counted: [ConsumerBook, Counts][] = [];
     for (const book of books) {
       const isBefore = minute <= (book.checked?.Since ?? -1) || minute <= ledger.received.since;
       // What came before one of the two ends began to count cannot be set against the other.
-      if (!isBefore) yield { minute, book, received, settled: await book.countsOf(minute) };
+      if (!isBefore) counted.push([book, await book.countsOf(minute)]);
     }
+    if (!ledger.isOver(minute)) await ledger.hearLatest(); // After them: nothing is settled that was not received.
+    const received = await ledger.received.countsOf(minute);
+    for (const [book, settled] of counted) yield { minute, book, received, settled };
   }
 }
 
@@ -117,7 +121,7 @@ function of(thingName: string | undefined, received: Counts, settled: Counts): [
 function sumsOf(received: number, settled: readonly number[], isChecked: boolean): LedgerSums {
   const [handled, filtered, deadLettered, expired] = settled;
   const rest = received - sumOf(settled);
-  // What the gateway has counted comes a few seconds late; until then more may be settled than was received.
+  // Where the gateway is not asked, what it has counted comes a few seconds late.
   return {
     received,
     handled,

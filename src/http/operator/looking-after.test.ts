@@ -122,6 +122,31 @@ describe('the operator of an app', () => {
     await backend.stop();
   });
 
+  it('never sees less received than there was done with it, although the gateway tells seldom', async () => {
+    const { ask, clock, backend } = await startWith(2);
+    const publish = () =>
+      backend.runtime.context.iot.publish({
+        topic: telemetryTopic('homes', 'lights', 'lamp', 'state'),
+        payload: Buffer.from('{"on":true}'),
+        qos: 1,
+      });
+    await clock.until(publish());
+    await clock.advance(200); // Handled by now, and not told: that takes 5 s.
+    const { json } = await ask('GET', '/operator/ledger');
+    assert.deepEqual(
+      json.totals.map((row: Record<string, number>) => [row.received, row.handled, row.filtered, row.inFlight]),
+      [
+        [4, 0, 4, 0],
+        [4, 2, 0, 0],
+      ],
+    );
+    await clock.until(publish());
+    await clock.advance(200);
+    const { json: rows } = await ask('GET', '/operator/ledger/rows?consumer=onLight');
+    assert.deepEqual([rows.received, rows.handled, rows.inFlight], [5, 3, 0]);
+    await backend.stop();
+  });
+
   it('is refused what makes no sense, in words and with a status that say so', async () => {
     const { ask, backend } = await startWith(1);
     const { json } = await ask('GET', '/operator/dead-letters');
