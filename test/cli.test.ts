@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -27,6 +27,11 @@ describe('the mimamori command', () => {
     assert.match(text.complaint, /There is no app at \/nowhere\.\n {2}Give the folder/);
     const json = mimamori('start', '/nowhere', '--json');
     assert.equal(JSON.parse(json.out).code, 'app.notFound');
+    const app = path.join(temporaryFolder(), 'app.mjs');
+    const source = JSON.stringify(path.resolve('src/app/index.ts'));
+    const definition = "defineModel('a b', { telemetry: {}, commands: {}, entities: {} })";
+    writeFileSync(app, `import { defineModel } from ${source};\nexport default ${definition};\n`);
+    assert.match(mimamori('start', app).complaint, /"a b" cannot be a topic level\.\n {2}Use 1–64 .*\[app\.notValid\]/);
     assert.match(mimamori('start', '--http-port', '99999').complaint, /from 0 to 65535/);
     assert.match(mimamori('token').complaint, /--user/);
   });

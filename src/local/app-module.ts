@@ -20,12 +20,13 @@ export function findSimulation(appUrl: URL): URL | undefined {
   return existsSync(fileURLToPath(url)) ? url : undefined;
 }
 
-/** Throws `app.notLoadable`. */
+/** Throws `app.notLoadable`, and what the app's definition is refused with. */
 export async function loadApp(appUrl: string): Promise<App> {
   let module: { default?: App };
   try {
     module = await import(appUrl);
   } catch (cause) {
+    if (cause instanceof MimamoriError) throw cause; // It says what is wrong with the app, and what to do, better than we can.
     throw appNotLoadable(appUrl, messageOf(cause), cause);
   }
   if (!module.default?.model) throw appNotLoadable(appUrl, 'its default export is not made with defineApp', undefined);

@@ -80,6 +80,7 @@ export class Explainer {
     const message = readEnvelope(record.data);
     const payload = message?.payload ?? record.data;
     const thingName = this.#thingOf(record);
+    await ledger.hearLatest();
     const received = (await ledger.received.countsOf(minuteOf(record))).get(thingName)?.[0];
     return {
       id: recordEventId(shardId, record),
