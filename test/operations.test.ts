@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -148,6 +149,16 @@ describe('a running backend', () => {
     const handedOn = await fetch(`${backend.httpUrl}/metrics`, { headers: { 'X-Forwarded-For': '10.0.0.1' } });
     const foreign = await fetch(`${backend.httpUrl}/operator/metrics`);
     assert.deepEqual([handedOn.status, foreign.status], [404, 401]);
+  });
+
+  it('shows its alarms also when the disk does not take them', async () => {
+    const written = path.join(dataDirectory, '.alarms.json.new');
+    mkdirSync(written); // No file can be written in its place.
+    await order('a mistake on a bad day', 'throw');
+    await raised('functionError');
+    const { out } = await mimamori('alarms');
+    rmdirSync(written);
+    assert.match(out, /RAISED {2}functionError {2}obey/);
   });
 
   it('says at once what fails, once, and what led to it (covers S0-38)', async () => {

@@ -40,8 +40,10 @@ export interface AppOperationsOptions extends Pick<LogStoreOptions, 'show' | 're
   readonly clock: Clock;
   readonly alarms: Alarms;
   readonly control: AlarmControl;
-  /** Those that are known now. */
+  /** Those that were known when they were saved last. */
   readonly listAlarms: () => readonly AlarmState[];
+  /** Those that are known now, from who keeps them. Default: what was saved. */
+  readonly askAlarms?: () => Promise<readonly AlarmState[]>;
 }
 
 export class AppOperations {
@@ -107,11 +109,11 @@ export class AppOperations {
   }
 
   routes(): OperatorRoute[] {
-    const { clock, control, listAlarms } = this.#options;
+    const { clock, control, listAlarms, askAlarms = listAlarms } = this.#options;
     return [
       ...logRoutes({ reader: this.reader, levels: this.logs.levels, nowMs: () => clock.nowMs() }),
       ...metricRoutes(this.collector),
-      ...alarmRoutes({ list: listAlarms, control }),
+      ...alarmRoutes({ list: askAlarms, control }),
     ];
   }
 

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../kernel/clock.ts';
 import type { Counters } from '../kernel/counters.ts';
 import { MimamoriError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import type { AlarmMessage } from '../ops/index.ts';
+import type { AlarmMessage, AlarmState } from '../ops/index.ts';
 import { answerIotCall } from './iot-bridge.ts';
 import type { AppAddresses, AppThreadData, LoadedApp, SuspectRange, ToApp, ToGateway } from './messages.ts';
 import type { GatewayView } from './shared-state.ts';
@@ -24,6 +24,7 @@ export interface SupervisorOptions {
   readonly onAnnounced: (audience: string, announcement: Announcement) => void;
   /** The app thread wants to be told what was received, now. */
   readonly onReceivedAsked: () => void;
+  readonly listAlarms: () => readonly AlarmState[];
   /** The app thread raises or clears an alarm. */
   readonly onAlarm: (message: AlarmMessage) => void;
   /** An app thread that does not answer for this long is ended. */
@@ -156,6 +157,8 @@ export class AppSupervisor {
         return;
       case 'receivedAsked':
         return this.#options.onReceivedAsked();
+      case 'alarmsAsked':
+        return answer({ type: 'alarms', alarms: this.#options.listAlarms() });
       case 'alarm':
         return this.#options.onAlarm(message.message);
       case 'announced':

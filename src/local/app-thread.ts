@@ -32,7 +32,7 @@ import { openLmdbStore } from '../kernel/lmdb-store.ts';
 import type { Log } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { systemUsage } from '../kernel/usage.ts';
-import { AlarmRelay, readAlarms } from '../ops/index.ts';
+import { AlarmRelay, type AlarmState, readAlarms } from '../ops/index.ts';
 import { EmbeddedStreamReader, type Suspects } from '../platform/stream/index.ts';
 import { type Engine, openEngine, tableOn } from '../platform/table/index.ts';
 import { accountingFor } from './accounting.ts';
@@ -59,11 +59,13 @@ const iot = new IotClient(post);
 let stop: (() => Promise<void>) | undefined;
 /** Until there is a ledger, what is told is let go: it will be counted from the log. */
 let accept: Ledger['accept'] = () => {};
+let alarmsTold: readonly AlarmState[] = [];
 
 port.on('message', (message: ToApp) => {
   if (message.type === 'moved') view.moved();
   else if (message.type === 'start') start().catch(fail);
   else if (message.type === 'received') accept(message.received);
+  else if (message.type === 'alarms') alarmsTold = message.alarms;
   else if (message.type === 'stop') stopAll();
   else iot.settle(message);
 });
@@ -73,6 +75,12 @@ if (app) {
   const consumers = consumerNames(app);
   const { application, streams } = app.model;
   post({ type: 'loaded', application, policy: devicePolicy(app.model), consumers, streams: declaredStreams(streams) });
+}
+
+/** Resolves when the gateway has told it: messages keep their order, and the answer to a call comes after it. */
+async function askGateway(type: 'receivedAsked' | 'alarmsAsked'): Promise<void> {
+  post({ type });
+  await iot.counters();
 }
 
 async function start(): Promise<void> {
@@ -87,6 +95,10 @@ async function start(): Promise<void> {
     alarms,
     control: alarms,
     listAlarms: () => readAlarms({ files: systemAppendFiles, directory: dataDirectory }),
+    askAlarms: async () => {
+      await askGateway('alarmsAsked');
+      return alarmsTold;
+    },
     redactKeys,
     show: showFrom(data.traces && data.logLevel === 'warn' ? 'info' : data.logLevel),
   });
@@ -117,10 +129,7 @@ async function start(): Promise<void> {
     changes: table.changesOf(appTable.tableName),
     openReader: () => operations.skew.watching(openReader()),
     newest: () => view.tail.lastSequenceNumber(),
-    askReceived: async () => {
-      post({ type: 'receivedAsked' });
-      await iot.counters(); // Messages keep their order: what was received comes before this answer.
-    },
+    askReceived: () => askGateway('receivedAsked'),
     openStream: name => {
       const tail = view.streamTail(Object.keys(app.model.streams).indexOf(name));
       const directory = declaredLogDirectory(dataDirectory, name);

@@ -191,6 +191,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     onLoaded,
     onReceivedAsked: () => teller.tellNow(),
     onAnnounced: options.onAnnounced ?? (() => {}),
+    listAlarms: () => operations.book.list(),
     onAlarm: message => operations.receive(message),
     hangMs: options.hangMs,
     heapMegabytesMax: options.heapMegabytesMax,

@@ -2,7 +2,7 @@ import type { Announcement } from '../app/index.ts';
 import type { DevicePolicy, Iot, PartitionKeyStrategy } from '../iot/port.ts';
 import type { ReceivedCounts } from '../iot/rules/index.ts';
 import type { ErrorFacts } from '../kernel/errors.ts';
-import type { AlarmMessage } from '../ops/index.ts';
+import type { AlarmMessage, AlarmState } from '../ops/index.ts';
 import type { SequenceNumber } from '../platform/stream/index.ts';
 
 /** A stream of the app's model, as the gateway thread makes it. */
@@ -73,6 +73,7 @@ export type ToApp =
   | { readonly type: 'moved' }
   | { readonly type: 'stop' }
   | { readonly type: 'received'; readonly received: ReceivedCounts }
+  | { readonly type: 'alarms'; readonly alarms: readonly AlarmState[] }
   | { readonly type: 'iotAnswer'; readonly id: number; readonly value: unknown }
   | { readonly type: 'iotRefusal'; readonly id: number; readonly error: ErrorFacts };
 
@@ -101,6 +102,8 @@ export type ToGateway =
   | { readonly type: 'failed'; readonly error: ErrorFacts }
   /** The ledger wants what the gateway has counted until now. */
   | { readonly type: 'receivedAsked' }
+  /** An operator wants to see the alarms: the file may be behind, on a full disk by far. */
+  | { readonly type: 'alarmsAsked' }
   | { readonly type: 'alarm'; readonly message: AlarmMessage }
   | { readonly type: 'announced'; readonly audience: string; readonly announcement: Announcement }
   | { readonly type: 'iotCall'; readonly id: number; readonly method: IotMethod; readonly args: readonly unknown[] };

@@ -12,7 +12,7 @@ export interface AlarmsAnswer {
 }
 
 export interface AlarmRoutesOptions {
-  readonly list: () => readonly AlarmState[];
+  readonly list: () => readonly AlarmState[] | Promise<readonly AlarmState[]>;
   /** Does what it is asked soon, perhaps on another thread. */
   readonly control: AlarmControl;
 }
@@ -24,7 +24,7 @@ export function alarmRoutes({ list, control }: AlarmRoutesOptions): OperatorRout
     const parsed = alarmBody.safeParse(await c.req.json().catch(() => undefined));
     if (!parsed.success) throw inputNotValid('body', problemsOf(parsed.error));
     const { name, subject } = parsed.data;
-    const isActive = list().some(
+    const isActive = (await list()).some(
       alarm => alarm.name === name && alarm.subject === subject && alarm.state !== 'cleared',
     );
     if (!isActive) throw opsProblems.alarmNotFound(name, subject);
@@ -32,7 +32,7 @@ export function alarmRoutes({ list, control }: AlarmRoutesOptions): OperatorRout
     return c.json({ name, subject });
   };
   return [
-    { method: 'GET', path: alarmsPath, answer: c => c.json({ alarms: list() } satisfies AlarmsAnswer) },
+    { method: 'GET', path: alarmsPath, answer: async c => c.json({ alarms: await list() } satisfies AlarmsAnswer) },
     { method: 'POST', path: `${alarmsPath}/ack`, answer: c => act(c, (...alarm) => control.acknowledge(...alarm)) },
     { method: 'POST', path: `${alarmsPath}/clear`, answer: c => act(c, (...alarm) => control.clear(...alarm)) },
   ];

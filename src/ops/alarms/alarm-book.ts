@@ -60,6 +60,7 @@ export class AlarmBook implements Alarms, AlarmControl {
   #saving: Timer | undefined;
   #savedAtMs = Number.NEGATIVE_INFINITY;
   #isChanged = false;
+  #closed = false;
   /** Those there was no room for. */
   dropped = 0;
 
@@ -134,6 +135,7 @@ export class AlarmBook implements Alarms, AlarmControl {
   }
 
   close(): void {
+    this.#closed = true;
     this.#saving?.cancel();
     if (this.#isChanged) this.#save();
   }
@@ -160,6 +162,10 @@ export class AlarmBook implements Alarms, AlarmControl {
     if (this.#saving !== undefined) return;
     const waitMs = this.#savedAtMs + alarmLimits.saveMs - this.#options.clock.monotonicMs();
     if (waitMs <= 0) return this.#save();
+    this.#saveLater(waitMs);
+  }
+
+  #saveLater(waitMs: number): void {
     this.#saving = this.#options.clock.setTimer(waitMs, () => {
       this.#saving = undefined;
       this.#save();
@@ -174,7 +180,9 @@ export class AlarmBook implements Alarms, AlarmControl {
       this.#options.files.makeDirectory(this.#options.directory);
       this.#options.files.replace(pathIn(this.#options.directory), Buffer.from(JSON.stringify(saved)));
     } catch {
-      // A full disk has an alarm of its own, and the alarms are known here and told all the same.
+      // A full disk has an alarm of its own, and the alarms are known here and told all the same; saved when it has room.
+      this.#isChanged = true;
+      if (!this.#closed) this.#saveLater(alarmLimits.saveMs);
     }
   }
 }

@@ -103,6 +103,9 @@ describe('an alarm', () => {
     assert(text.length < 12_000 && !text.includes('hunter2'), text.slice(0, 500));
     await clock.advance(60_000);
     assert.equal(readAlarms({ files, directory: '/data' }).length, 0);
+    files.roomBytes = Number.POSITIVE_INFINITY;
+    await clock.advance(alarmLimits.saveMs);
+    assert.equal(readAlarms({ files, directory: '/data' }).length, alarmLimits.clearedMax);
   });
 });
 
