@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ledgerAlarm } from '../../src/app/ledger/index.ts';
 import { seededRandom } from '../../src/kernel/random.ts';
 import { testScale } from '../../test/support.ts';
 import { household } from './household.ts';
@@ -37,7 +38,7 @@ async function scenario(seed: number): Promise<void> {
   app.faults.stopAll();
   await speaker.connect();
   await speaker.publish('detect-person', 'enter', { at: app.now().toISOString() });
-  await app.advance('1m'); // Every command has been answered or given up.
+  await app.advance('3m'); // The ledger is compared, and every command has been answered or given up.
   await expectTruth(home, told);
 }
 
@@ -102,6 +103,7 @@ async function expectTruth({ app, speakerId }: Home, told: Told): Promise<void> 
     else assert.equal(messages.one({ messageId }).status === 'waiting' ? 0 : 1, ends);
     assert(ends <= 1, `${messageId} ended ${ends} times`);
   }
+  app.alarms.none({ name: ledgerAlarm });
   (await app.commands()).none({ outcome: 'pending' });
   messages.none({ status: 'sending' });
 }

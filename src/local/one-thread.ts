@@ -197,14 +197,19 @@ export class OneThreadBackend {
   }
 
   /** What others put into a declared stream; each record is JSON. Time passes until they are durable. */
-  async putRecords(name: string, records: readonly { partitionKey: string; record: unknown }[]): Promise<void> {
+  putRecords(name: string, records: readonly { partitionKey: string; record: unknown }[]): Promise<void> {
+    return this.world.clock.until(this.appendRecords(name, records));
+  }
+
+  /** The same for whoever moves time. */
+  async appendRecords(name: string, records: readonly { partitionKey: string; record: unknown }[]): Promise<void> {
     const { stream, keyOf } = this.#declared.get(name) ?? assert.fail(`${name} is a stream of the model`);
     const batch = new RecordBatch();
     for (const { partitionKey, record } of records) {
       const data = Buffer.from(JSON.stringify(record));
       batch.add(keyOf(partitionKey, data), data);
     }
-    await this.world.clock.until(stream.append(batch));
+    await stream.append(batch);
   }
 
   /** A declared stream itself, e.g. to split a shard of it. */
@@ -423,7 +428,10 @@ async function startParts(app: App, world: TestWorld, options: OneThreadOptions)
     openReader: () => seams.reader?.(openReader()) ?? openReader(),
     newest: () => tail.lastSequenceNumber(),
     askReceived: async () => teller.tellNow(),
-    openStream: name => declared.get(name) ?? assert.fail(`${name} is a stream of the model`),
+    openStream: name => {
+      const source = declared.get(name) ?? assert.fail(`${name} is a stream of the model`);
+      return { ...source, openReader: () => seams.reader?.(source.openReader()) ?? source.openReader() };
+    },
     iot: seams.iot?.(gateway) ?? gateway,
     clock,
     random,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { model } from '../../test/apps/rooms.ts';
+import { ledgerAlarm } from '../app/ledger/index.ts';
 import { type StartOptions, startApp } from './index.ts';
 
 const rooms = new URL('../../test/apps/rooms.ts', import.meta.url);
@@ -82,6 +83,39 @@ describe('an app under test', () => {
     await app.runUntilIdle();
     app.invocations.one({ functionName: 'everyNight', trigger: 'schedule' });
     assert.equal((await app.entities.Room.get('attic')).celsius, 5);
+  });
+
+  it('puts records into a stream of the app, as others would', async () => {
+    await using app = await start();
+    await app.createMany('Room', 4);
+    for (let count = 0; count < 20; count++)
+      await app.putRecord('carrier', { roomId: `room-${1 + (count % 4)}`, celsius: count });
+    await assert.rejects(app.putRecord('carrier', JSON.parse('{ "roomId": 3 }')), { code: 'testing.payloadNotValid' });
+    await app.putInvalidRecord('carrier', { roomId: 3 });
+    await app.runUntilIdle();
+    (await app.items('Room')).count(4, { reports: 5 });
+    assert.equal((await app.entities.Room.get('room-4')).celsius, 19);
+    (await app.deadLetters()).one({ consumer: 'whenCarried', code: 'stream.recordNotValid' });
+  });
+
+  it('keeps a ledger that balances, whatever is doubled, lost or killed', async () => {
+    await using app = await start();
+    await app.create('Room', { roomId: 'attic' });
+    const attic = await app.device('attic');
+    app.faults.stream.duplicate({ topic: /climate/, times: 3 });
+    for (let celsius = 10; celsius < 20; celsius++) await attic.publish('climate', 'report', { celsius });
+    await attic.publishInvalid('climate', 'report', 'no report');
+    await app.runUntilIdle();
+    await app.kill();
+    await attic.connect();
+    await attic.publish('climate', 'report', { celsius: 20 });
+    await app.advance('5m');
+    const rows = await app.ledger({ consumer: 'whenReported' });
+    assert(rows.length > 0);
+    rows.none({ missing: missing => missing !== 0 });
+    const sum = (of: 'received' | 'handled' | 'deadLettered') => rows.all().reduce((total, row) => total + row[of], 0);
+    assert.deepEqual([sum('handled'), sum('deadLettered')], [14, 1]);
+    app.alarms.none({ name: ledgerAlarm });
   });
 
   it('shows what was logged, without secrets, and what is wrong', async () => {

@@ -1,34 +1,21 @@
 /** A running app in the hands of a test. */
 
 import type { Repositories } from '../app/entities/repository-types.ts';
-import type { CapacityReport } from '../app/index.ts';
+import { problemsOf } from '../app/index.ts';
 import { asCaller } from '../kernel/callers.ts';
 import { type ApiAnswer, TestWorld } from '../local/one-thread.ts';
-import { type AlarmState, type LogLine, type LogQuestion, logLimits } from '../ops/index.ts';
 import type { DevicePlace } from './devices/device-place.ts';
 import { Devices } from './devices/devices.ts';
 import type { PostingDevice } from './devices/posting-device.ts';
 import type { ConnectOptions, VirtualDevice } from './devices/virtual-device.ts';
-import { optionsNotValid } from './errors.ts';
-import { Evidence } from './evidence/evidence.ts';
-import type { SeenInvocation } from './evidence/invocations.ts';
-import type { SeenMessage } from './evidence/messages.ts';
-
-import {
-  commandsIn,
-  entitiesIn,
-  readDeadLetters,
-  readItems,
-  type SeenCommand,
-  type SeenDeadLetter,
-  type SeenItem,
-} from './evidence/stored.ts';
+import { optionsNotValid, payloadNotValid } from './errors.ts';
+import { Inspection } from './evidence/inspection.ts';
 import type { Faults } from './faults/faults.ts';
 import { completed, type EntityLists, readFixtureFile, type WholeEntities } from './fixtures/fixture-file.ts';
 import { type FixtureOptions, type Fixtures, fixtures } from './fixtures/fixtures.ts';
 import { inLoads, storeEntities } from './fixtures/store-entities.ts';
 import { testingLimits } from './limits.ts';
-import type { EntityName, EntityOf, ModelParts } from './model-types.ts';
+import type { EntityName, EntityOf, ModelParts, RecordOf, StreamName } from './model-types.ts';
 import type { Recording } from './recordings/recording.ts';
 import { type Replayed, replay } from './recordings/replay.ts';
 import { Snapshot } from './snapshot.ts';
@@ -51,7 +38,7 @@ export interface TestAppParts<M extends ModelParts> {
   readonly life: Life;
 }
 
-export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposable {
+export class TestApp<M extends ModelParts = ModelParts> extends Inspection<M> implements AsyncDisposable {
   readonly model: M;
   readonly faults: Faults;
   /** Valid entities and payloads that are not stored. */
@@ -62,6 +49,7 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
 
   /** By `startApp`. */
   constructor({ model, fixtures: fixtureOptions, life }: TestAppParts<M>) {
+    super(life);
     this.model = model;
     this.#fixtureOptions = fixtureOptions;
     this.make = fixtures(model, fixtureOptions);
@@ -118,7 +106,28 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     return new TestUser(name, (...request) => this.#ask(...request));
   }
 
-  // --- What is stored ---------------------------------------------------------------------------------------------
+  /** A record of others, into a stream that the app declares; all keys are one unless it is given. Resolves when it is durable. */
+  async putRecord<Name extends StreamName<M>>(
+    stream: Name,
+    record: RecordOf<M, Name>,
+    options?: { readonly partitionKey?: string },
+  ): Promise<void> {
+    const parsed = this.model.streams[stream].record.safeParse(record);
+    if (!parsed.success) throw payloadNotValid(`A record for ${stream}`, problemsOf(parsed.error));
+    await this.putInvalidRecord(stream, record, options);
+  }
+
+  /** The same for anything that is JSON: what a faulty producer sends. */
+  putInvalidRecord(
+    stream: StreamName<M>,
+    record: unknown,
+    { partitionKey = 'test' }: { readonly partitionKey?: string } = {},
+  ): Promise<void> {
+    const putting = this.#now.backend.appendRecords(stream, [{ partitionKey, record }]);
+    return this.#time.until(`a record is put into ${stream}`, putting);
+  }
+
+  // --- Storing ----------------------------------------------------------------------------------------------------
 
   /** The entities, as functions have them; time passes as far as each call needs. Nothing of it is accounted for. */
   get entities(): Repositories<M['entities']> {
@@ -157,62 +166,6 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     const entities = await readFixtureFile(this.model, file, this.#fixtureOptions);
     await this.#storeAll(entities);
     return entities;
-  }
-
-  /** What is stored of an entity. */
-  async items<Name extends EntityName<M>>(entity: Name): Promise<Evidence<EntityOf<M, Name>>> {
-    const found = entitiesIn(await this.#readItems(), entity);
-    return new Evidence(`items of ${entity}`, found as EntityOf<M, Name>[]); // As the repository put them there.
-  }
-
-  /** Everything in the table, as it lies there. */
-  async records(): Promise<Evidence<SeenItem>> {
-    return new Evidence('records', await this.#readItems());
-  }
-
-  async commands(): Promise<Evidence<SeenCommand>> {
-    return new Evidence('commands', commandsIn(await this.#readItems()));
-  }
-
-  /** What could not be handled. */
-  async deadLetters(): Promise<Evidence<SeenDeadLetter>> {
-    const { deadLetters } = this.#now.backend.runtime;
-    return new Evidence(
-      'dead letters',
-      await this.#asTest('the dead letters are read', () => readDeadLetters(deadLetters)),
-    );
-  }
-
-  // --- What has happened ------------------------------------------------------------------------------------------
-
-  get messages(): Evidence<SeenMessage> {
-    return this.#life.kept.messages.evidence();
-  }
-
-  /** Of functions and routes, ended ones, in the order they ended. */
-  get invocations(): Evidence<SeenInvocation> {
-    return new Evidence('invocations', this.#life.kept.invocations.all());
-  }
-
-  /** Those that last, and those that are over. */
-  get alarms(): Evidence<AlarmState> {
-    return new Evidence('alarms', this.#now.backend.alarms.list());
-  }
-
-  /** What was logged, by the app and by the platform; the newest lines that answer the question. */
-  async logs(question: LogQuestion = {}): Promise<Evidence<LogLine>> {
-    const lines = this.#now.backend.logs.lines(question, logLimits.linesMax);
-    return new Evidence('log lines', await this.#time.until('the log is read', lines));
-  }
-
-  /** What functions and routes have used of the table since the last start. */
-  capacity(): CapacityReport {
-    return this.#now.backend.capacity();
-  }
-
-  /** Why storage gave up, if it did. Whoever takes it is not told again. */
-  takeFailures(): unknown[] {
-    return this.#life.takeFailures();
   }
 
   /**
@@ -297,13 +250,5 @@ export class TestApp<M extends ModelParts = ModelParts> implements AsyncDisposab
     }
     await this.#time.advance(Math.max(0, activity.indexesLagUntilMs - this.#life.kept.world.clock.monotonicMs()));
     return list;
-  }
-
-  #readItems(): Promise<SeenItem[]> {
-    return this.#asTest('the table is read', () => readItems(this.#now.backend.table));
-  }
-
-  #asTest<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return asCaller({ functionName: testCaller }, () => this.#time.until(what, work()));
   }
 }

@@ -25,6 +25,13 @@ export const model = defineModel('rooms', {
       timeoutMs: 5_000,
     },
   },
+  streams: {
+    carrier: {
+      record: z.object({ roomId: z.string(), celsius: z.number() }),
+      shards: 2,
+      partitionKey: { field: 'roomId' },
+    },
+  },
   functions: { heat: { input: z.object({ roomId: z.string(), celsius: z.number() }) } },
   entities: {
     Room: { attributes: room, id: 'roomId', patterns: { byFloor: { by: ['floor'], order: 'roomId' } } },
@@ -79,6 +86,10 @@ const whenHeated = model.onInvoke('heat', async ({ roomId, celsius }, { entities
   await entities.Room.update(roomId, { celsius });
 });
 
+const whenCarried = model.onRecords('carrier', async ({ record }, { entities }) => {
+  await entities.Room.update(record.roomId, ({ reports }) => ({ celsius: record.celsius, reports: reports + 1 }));
+});
+
 const everyNight = model.onSchedule({ cron: '0 3 * * *' }, async ({ scheduledAtMs }, { functions }) => {
   await functions.heat.invokeLater({ roomId: 'attic', celsius: 5 }, { idempotencyKey: `night-${scheduledAtMs}` });
 });
@@ -86,7 +97,7 @@ const everyNight = model.onSchedule({ cron: '0 3 * * *' }, async ({ scheduledAtM
 const nothing = z.object({});
 
 export default defineApp(model, {
-  functions: { whenReported, whenLit, whenRoomChanges, whenPresent, whenHeated, everyNight },
+  functions: { whenReported, whenLit, whenRoomChanges, whenPresent, whenHeated, whenCarried, everyNight },
   routes: [
     model.route('GET /v1/count', { summary: 'Hidden state', answer: z.object({ count: z.int() }) }, async () => ({
       count: countUp(),

@@ -1,13 +1,7 @@
 /** Follows what becomes durable in the stream: notes it for the test, and puts some of it in a second time. */
 import { lifecycleTopics } from '../../iot/mqtt/index.ts';
-import { readEnvelope } from '../../iot/rules/index.ts';
-import {
-  RecordBatch,
-  type SequenceNumber,
-  type Stream,
-  type StreamReader,
-  type StreamRecord,
-} from '../../platform/stream/index.ts';
+import { type DeviceMessage, readEnvelope } from '../../iot/rules/index.ts';
+import type { SequenceNumber, StreamReader, StreamRecord } from '../../platform/stream/index.ts';
 import { testingLimits } from '../limits.ts';
 import type { Activity } from './activity.ts';
 import type { Kept } from './kept.ts';
@@ -19,7 +13,7 @@ export class FollowedStream {
   readonly #activity: Activity;
   readonly #repeatsPresence: boolean;
   readonly #reader: StreamReader;
-  readonly #stream: Stream;
+  readonly #offer: FollowedStreamParts['offer'];
   readonly #readUpTo = new Map<string, SequenceNumber | null>();
   /** Copies on their way, by their content: they are not copied again. */
   readonly #copies = new Map<string, number>();
@@ -30,7 +24,7 @@ export class FollowedStream {
     this.#activity = parts.activity;
     this.#repeatsPresence = parts.repeatsPresence;
     this.#reader = parts.reader;
-    this.#stream = parts.stream;
+    this.#offer = parts.offer;
   }
 
   /** From what comes next on. */
@@ -66,14 +60,14 @@ export class FollowedStream {
     if (message === undefined) return;
     const { topic, payload } = message;
     this.#kept.messages.note({ direction: 'up', topic, bytes: payload, atMs: record.arrivalAtMs });
-    if (this.#isCopy(record)) return;
+    if (this.#isCopy(message)) return;
     const isPresence = this.#repeatsPresence && presenceTopics.some(prefix => topic.startsWith(prefix));
-    if (isPresence) this.#repeatLater(record, topic);
-    if (this.#kept.faults.stream.repeats(topic)) this.#repeat(record, topic);
+    if (isPresence) this.#repeatLater(message);
+    if (this.#kept.faults.stream.repeats(topic)) this.#repeat(message);
   }
 
-  #isCopy(record: StreamRecord): boolean {
-    const content = contentOf(record);
+  #isCopy(message: DeviceMessage): boolean {
+    const content = contentOf(message);
     const copies = this.#copies.get(content);
     if (copies === undefined) return false;
     if (copies === 1) this.#copies.delete(content);
@@ -81,26 +75,22 @@ export class FollowedStream {
     return true;
   }
 
-  #repeatLater(record: StreamRecord, topic: string): void {
+  #repeatLater(message: DeviceMessage): void {
     const { presenceRepeatMsMin, presenceRepeatMsMax } = testingLimits;
     const delayMs = presenceRepeatMsMin + this.#kept.random.integer(presenceRepeatMsMax - presenceRepeatMsMin);
-    const end = this.#activity.begin(`${topic} is told again`);
+    const end = this.#activity.begin(`${message.topic} is told again`);
     this.#kept.world.clock.setTimer(delayMs, () => {
-      this.#repeat(record, topic);
+      this.#repeat(message);
       end();
     });
   }
 
-  #repeat(record: StreamRecord, topic: string): void {
-    const content = contentOf(record);
+  /** By the way that it came, so that everybody who counts counts it. */
+  #repeat(message: DeviceMessage): void {
+    const content = contentOf(message);
     this.#copies.set(content, (this.#copies.get(content) ?? 0) + 1);
-    const batch = new RecordBatch();
-    batch.add(record.partitionKey, record.data);
-    const copied = this.#activity.during(`${topic} is repeated`, this.#stream.append(batch));
-    copied.then(
-      () => this.pull(),
-      () => this.#isCopy(record), // Nobody was promised it; the stream is full or closed.
-    );
+    const offered = this.#activity.during(`${message.topic} is repeated`, this.#offer(message));
+    offered.catch(() => this.#isCopy(message)); // Nobody was promised it; the stream is full or closed.
   }
 }
 
@@ -109,11 +99,12 @@ export interface FollowedStreamParts {
   readonly activity: Activity;
   readonly repeatsPresence: boolean;
   readonly reader: StreamReader;
-  readonly stream: Stream;
+  /** Puts a message into the stream; resolves when it is durable. */
+  readonly offer: (message: DeviceMessage) => Promise<void>;
 }
 
 const readBytesMax = 1024 * 1024; // ours
 
-function contentOf({ partitionKey, data }: StreamRecord): string {
-  return `${partitionKey} ${data.toString('latin1')}`;
+function contentOf({ topic, payload }: DeviceMessage): string {
+  return `${topic} ${payload.toString('latin1')}`;
 }

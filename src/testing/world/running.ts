@@ -1,5 +1,7 @@
 /** One start of an app under test, until it is stopped, killed, or its power is cut. */
 import { type App, consumerNames } from '../../app/index.ts';
+import { meaningOfTopic } from '../../app/topics.ts';
+import type { DeviceMessage } from '../../iot/rules/index.ts';
 import { OneThreadBackend } from '../../local/one-thread.ts';
 import { testingLimits } from '../limits.ts';
 import { Activity } from './activity.ts';
@@ -43,6 +45,11 @@ export async function startRunning(copies: readonly App[], kept: Kept): Promise<
   const repeatsPresence =
     strictness.repeatedPresence && Object.values(functions).some(({ kind }) => kind === 'presence');
   const reader = backend.openReader();
-  followed = await FollowedStream.open({ kept, activity, repeatsPresence, reader, stream: backend.stream });
+  const { ingest } = backend.gateway;
+  const offer = ({ topic, payload, cause }: DeviceMessage) => {
+    const thingName = meaningOfTopic(application, topic)?.thingName ?? topic;
+    return ingest.offerOwn({ thingName }, topic, payload, cause);
+  };
+  followed = await FollowedStream.open({ kept, activity, repeatsPresence, reader, offer });
   return { app, backend, activity };
 }
