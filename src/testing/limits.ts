@@ -15,5 +15,4 @@ export const testingLimits = {
   loadedAtOnceMax: 1_000, // ours: entities written at the same time
   recordingLinesMax: 1_000_000, // ours: of one recording
   recordingLineBytesMax: 2 * 1024 * 1024, // ours: a record of the stream holds 1 MiB, in base64 a third more
-  recordedItemsMax: 10_000, // ours: items of the table that a recording begins with
 } as const;

@@ -1,6 +1,6 @@
 /** What a virtual device does with the requests it gets: keeps them for the test, and answers as it was told. */
 import { type Clock, delay } from '../../kernel/clock.ts';
-import { messageOf } from '../../kernel/errors.ts';
+import { codeOf, messageOf } from '../../kernel/errors.ts';
 import { answerFailed } from '../errors.ts';
 import type { Activity } from '../world/activity.ts';
 import { type Duration, durationMs } from '../world/durations.ts';
@@ -68,6 +68,7 @@ export class CommandAnswers {
       };
       await activity().during(`${thingName} answers ${command}`, work());
     } catch (error) {
+      if (codeOf(error) === 'testing.closed') return; // The test is over; nobody waits for the answer.
       onProblem(answerFailed(thingName, command, messageOf(error), error));
     }
   }

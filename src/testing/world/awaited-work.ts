@@ -68,8 +68,8 @@ export class AwaitedWork {
       this.#underWay.delete(entry);
       this.#options.running.waitingFor--;
     };
-    result.then(over, over);
-    return result;
+    // What nobody handles stays unhandled: only who awaits this has handled it.
+    return result.finally(over);
   }
 
   #complain(call: string, how: string): void {
