@@ -9,7 +9,7 @@ import { seededRandom } from '../../src/kernel/random.ts';
 import { testScale } from '../../test/support.ts';
 import { household } from './household.ts';
 
-const scenarios = testScale(20, 500);
+const scenarios = testScale(10, 500);
 const firstSeed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const stepsPerScenario = 6;
 
@@ -29,6 +29,8 @@ async function scenario(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const pick = <T>(choices: readonly T[]): T => choices[random.integer(choices.length)];
   const speaker = await home.speaker();
+  app.faults.stream.duplicate({ topic: /detect-person/, chance: 0.3 });
+  app.faults.down.duplicate({ chance: 0.2 });
   const told: Told = { detected: new Set(), registered: new Set(), deleted: new Set() };
   const steps = stepsOf(home, told, pick);
   for (let step = 0; step < stepsPerScenario; step++) {

@@ -54,13 +54,13 @@ describe('a fault', () => {
       const { app, report } = await room({ seed });
       await using _ = app;
       const fault = app.faults.table.delay(5, { chance: 0.5 });
-      for (let count = 0; count < 20; count++) await report(count);
+      for (let count = 0; count < 10; count++) await report(count);
       await app.runUntilIdle();
       return fault.hits;
     };
     const first = await hits(1);
     assert.equal(await hits(1), first);
-    assert(first > 5);
+    assert(first > 2);
     assert.notDeepEqual([first, first], [await hits(2), await hits(3)]);
   });
 });
