@@ -1,0 +1,3 @@
+import { households } from './scenarios.ts';
+
+households('rough');
