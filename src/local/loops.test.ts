@@ -115,6 +115,21 @@ describe('a chain of functions that does not end (covers S0-39, S0-40)', () => {
     assert.deepEqual(await deadOf('$commands'), ['function.loop']);
   });
 
+  it('is stopped long before the sixteenth in line when each makes two', async () => {
+    let calls = 0;
+    const twice = model.onTelemetryBatch('ping', async (events, context) => {
+      for (const { payload } of events) {
+        calls++;
+        await publishTick(context, 'ping', payload.count + 1);
+        await publishTick(context, 'ping', payload.count + 1);
+      }
+    });
+    const { alarms } = await afterOneMessage({ twice });
+    assert.ok(calls > 500 && calls < 5_000, `${calls}`);
+    assert.deepEqual([...new Set(alarms.map(({ subject }) => subject))], ['twice']);
+    assert.match(alarms[0].message, /more than a thousand times/);
+  });
+
   it('holds up nothing else, and a chain that ends by itself is none', async () => {
     const seen: number[] = [];
     const count = model.onTelemetry('ping', async ({ payload }, context) => {

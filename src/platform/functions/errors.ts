@@ -115,6 +115,14 @@ export const functionLoop = (functionName: string, { depth, originId, path }: Ca
     fix: 'Let what a function makes not lead back to it, or only under a condition that ends; then redrive the dead letter.',
   });
 
+/** The same refusal: who meets it need not know which of the two it is. */
+export const functionSpreads = (functionName: string, { depth, originId, path }: Cause) =>
+  new MimamoriError({
+    code: 'function.loop',
+    message: `${functionName} was not run: what began with ${originId} has come back to it more than a thousand times, ${depth} functions deep so far (${path.join(' → ')}).`,
+    fix: 'It makes more events for itself than it handles: let what it makes not lead back to it; then redrive the dead letters.',
+  });
+
 export const inputNotValid = (functionName: string, problems: string) =>
   new MimamoriError({
     code: 'function.inputNotValid',
