@@ -97,7 +97,7 @@ class KillStory {
 
 describe('a broker that is killed', () => {
   it('loses no acknowledged message, doubles none at QoS 2, and keeps order, sessions and retained messages (hostile S03)', async t => {
-    const rounds = testScale(6, 200);
+    const rounds = testScale(3, 200);
     const seed = Number(process.env.SEED ?? Date.now() % 100_000);
     t.diagnostic(`seed ${seed}, ${rounds} rounds`);
     const broker = await BrokerProcess.start({ dataDirectory: temporaryFolder(), args: settings });

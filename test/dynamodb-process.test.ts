@@ -88,7 +88,7 @@ describe('mimamori dynamodb', { timeout: 120_000 }, () => {
     const random = seededRandom(seed);
     const data = temporaryFolder();
     const acknowledged = new Map<string, number>();
-    const rounds = testScale(3, 50);
+    const rounds = testScale(1, 50);
     for (let round = 0; round <= rounds; round++) {
       const server = await DynamoDbProcess.start(t, ['--data', data]);
       const client = server.client(t);

@@ -18,7 +18,7 @@ interface Speaker {
 
 describe('a backend that is killed', () => {
   it('shows every acknowledged detection exactly once (hostile T01)', async t => {
-    const rounds = testScale(10, 200);
+    const rounds = testScale(6, 200);
     const seed = Number(process.env.SEED ?? Date.now() % 100_000);
     t.diagnostic(`seed ${seed}, ${rounds} rounds`);
     const random = seededRandom(seed);

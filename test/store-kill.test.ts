@@ -37,7 +37,7 @@ function stateAfter(count: number): Map<string, string> {
 
 describe('a store whose process is killed', () => {
   it('has everything acknowledged, and work as a whole or not at all', async t => {
-    const rounds = testScale(8, 200);
+    const rounds = testScale(4, 200);
     const seed = Number(process.env.SEED ?? Date.now() % 100_000);
     t.diagnostic(`seed ${seed}, ${rounds} rounds`);
     const random = seededRandom(seed);

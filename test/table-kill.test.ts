@@ -95,7 +95,7 @@ class Follower {
 
 describe('a table whose process is killed', () => {
   it('has everything acknowledged, nothing torn, indexes as rebuilt, and a stream without gap or repeat', async t => {
-    const rounds = testScale(4, 200);
+    const rounds = testScale(2, 200);
     const seed = Number(process.env.SEED ?? Date.now() % 100_000);
     t.diagnostic(`seed ${seed}, ${rounds} rounds`);
     const random = seededRandom(seed);

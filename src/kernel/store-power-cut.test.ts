@@ -231,7 +231,7 @@ function slowToRemove(files: Files, clock: VirtualClock, random: Random): Files 
 }
 
 describe('a journaled store whose power is cut', () => {
-  const rounds = testScale(200, 20_000);
+  const rounds = testScale(100, 20_000);
   it(`loses, tears, reorders and invents nothing in ${rounds} lives`, async () => {
     const firstSeed = Number(process.env.MIMAMORI_SEED ?? 1);
     let acknowledgements = 0;

@@ -103,7 +103,7 @@ describe('lookup records (covers S0-16)', () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async steps =>
         checkRecords(await run(steps, 1)),
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -112,7 +112,7 @@ describe('lookup records (covers S0-16)', () => {
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async steps =>
         checkRecords(await run(steps, 4)),
       ),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });

@@ -275,7 +275,7 @@ describe('retained messages', () => {
 
   const replayKeepsToTheWindow = async () => {
     const { world } = await openWorld();
-    const count = testScale(3_000, 100_000);
+    const count = testScale(1_000, 100_000);
     const sender = await world.connect('sender');
     for (let n = 0; n < count; n++) {
       sender.publish(`chat/${n}`, `${n}`, { qos: 1, retain: true, packetId: (n % 60_000) + 1 });

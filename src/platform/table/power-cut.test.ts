@@ -334,7 +334,7 @@ async function playLives(seed: number, spoil: (files: Files) => Files = files =>
 }
 
 describe('a table whose power is cut', () => {
-  const rounds = testScale(15, 2_000);
+  const rounds = testScale(8, 2_000);
   it(`keeps what it acknowledged, its indexes and its stream, in ${rounds} lives`, async () => {
     const firstSeed = Number(process.env.MIMAMORI_SEED ?? 1);
     const played: Witness['writes'][] = [];

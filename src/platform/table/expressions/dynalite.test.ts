@@ -27,7 +27,7 @@ interface Validations {
 // A cast: it has no types. This is the part of it that checks expressions.
 const dynalite = createRequire(import.meta.url)('dynalite/validations') as Validations;
 
-const numRuns = testScale(2_000, 20_000);
+const numRuns = testScale(800, 20_000);
 const names = { '#x': 'a', '#y': 'c', '#z': '[3]' };
 const values = {
   ':s': { S: 'b' },
