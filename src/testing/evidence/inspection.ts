@@ -6,6 +6,7 @@ import { type AlarmState, type LogLine, type LogQuestion, logLimits } from '../.
 import type { EntityName, EntityOf, ModelParts } from '../model-types.ts';
 import { testCaller } from '../world/kept.ts';
 import type { Life } from '../world/life.ts';
+import type { Running } from '../world/running.ts';
 import { Evidence } from './evidence.ts';
 import type { SeenInvocation } from './invocations.ts';
 import type { SeenMessage } from './messages.ts';
@@ -21,6 +22,7 @@ import {
 
 export class Inspection<M extends ModelParts> {
   readonly #life: Life;
+  #read: { readonly of: Running; readonly moment: string; readonly items: SeenItem[] } | undefined;
 
   constructor(life: Life) {
     this.#life = life;
@@ -96,8 +98,15 @@ export class Inspection<M extends ModelParts> {
 
   // --- Inside -----------------------------------------------------------------------------------------------------
 
-  #readItems(): Promise<SeenItem[]> {
-    return this.#asTest('the table is read', () => readItems(this.#life.now.backend.table));
+  /** Once for all that is asked at one moment. */
+  async #readItems(): Promise<SeenItem[]> {
+    const running = this.#life.now;
+    const { backend, activity } = running;
+    const moment = () => `${backend.runtime.context.clock.monotonicMs()} ${activity.writes}`;
+    if (this.#read?.of === running && this.#read.moment === moment()) return this.#read.items;
+    const items = await this.#asTest('the table is read', () => readItems(backend.table));
+    this.#read = { of: running, moment: moment(), items };
+    return items;
   }
 
   #asTest<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -75,6 +75,9 @@ export class Activity {
     this.#consumers.set(`${name} (${shardId})`, state);
   }
 
+  /** Writes to the table since the start. */
+  writes = 0;
+
   /** Something was written: lists show it from then on. */
   indexesLag(untilMs: number): void {
     this.#indexesLagUntilMs = Math.max(this.#indexesLagUntilMs, untilMs);

@@ -45,6 +45,7 @@ function watchedTable(table: Table, { kept, activity, indexLagMs }: WatchedSeams
   const { clock } = kept.world;
   const around = async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
     const caller = currentCaller();
+    if (isWrite(operation)) activity.writes++;
     const made = isTest(caller) ? call() : kept.faults.table.apply(operation, call);
     const answer = await activity.during(`${callerName()} waits for table.${operation}`, made);
     const isShownInLists = isWrite(operation) && caller?.accessPattern !== '$checkpoint';
