@@ -17,7 +17,7 @@ const method = [
   "app's modules. `evening`: apps/speaker/busy-evening.ts as a whole: start, 1,000 items, 20 devices, 100 messages, 100",
   'commands, and what is expected of them. Both in a process of its own, first and then warm. `suite`:',
   'apps/speaker/*-households.test.ts, two files with 250 tests each, as `npm test` runs them (two at a time), from the start to',
-  'the end of the command; each test is an app of its own that lives through six random steps, in one of the files with faults,',
+  'the end of the command; each test is an app of its own that lives through four random steps, in one of the files with faults,',
   'restarts and power cuts among them, and three minutes in the end.',
 ].join('\n');
 

@@ -8,7 +8,7 @@ import { model } from './model.ts';
 
 const speakers = 20;
 const messagesEach = 49;
-const waitingEach = 5;
+const waitingEach = 1;
 const detectionsEach = 5;
 
 export async function busyEvening(): Promise<void> {

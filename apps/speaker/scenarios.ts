@@ -11,7 +11,7 @@ import { household } from './household.ts';
 
 const scenarios = testScale(5, 250); // of each kind
 const firstSeed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-const stepsPerScenario = 6;
+const stepsPerScenario = 4;
 
 /** `rough`: messages come twice or not at all, and the app is killed now and then. */
 export type Kind = 'calm' | 'rough';
