@@ -517,7 +517,7 @@ describe('a connect flood', () => {
 });
 
 describe('a flood of acknowledgements for messages that never were', () => {
-  const longRounds = testScale(30, 45);
+  const longRounds = testScale(25, 45);
   const memoryIsFlat = async (type: 'puback' | 'pubrel') => {
     const world = await GatewayWorld.start();
     const other = await world.connect('other');
@@ -546,7 +546,7 @@ describe('a flood of acknowledgements for messages that never were', () => {
     await flood(longRounds);
     const grown = liveBytes() - before;
     assert(grown < noiseBytes, `${grown} bytes after ${longRounds} rounds`);
-    assert.equal(other.takeAll().filter(packet => packet.type === 'pingresp').length, 50);
+    assert.equal(other.takeAll().filter(packet => packet.type === 'pingresp').length, 5 + longRounds);
     assert.equal(world.counters.get('mqtt.failed.connection'), 0);
   };
   it('leaves no state behind: hundreds of thousands of PUBACK (hostile S08)', async () => {

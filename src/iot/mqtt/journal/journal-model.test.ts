@@ -137,7 +137,7 @@ async function findBrokenPromise(rounds: number, spoilt: Partial<LifeOptions>): 
 }
 
 describe('the journal', () => {
-  const runs = testScale(80, 5_000);
+  const runs = testScale(150, 5_000);
   it(`gives back what it was told, over ${runs} drawn stories of events, checkpoints and restarts: S05 T01`, async () => {
     const seed = Number(process.env.MIMAMORI_SEED ?? 1);
     const tally = newTally();
@@ -148,7 +148,7 @@ describe('the journal', () => {
     assert.ok(tally.checkpoints > runs / 4, `only ${tally.checkpoints} checkpoints`);
   });
 
-  const rounds = testScale(80, 10_000);
+  const rounds = testScale(150, 10_000);
   it(`keeps what is acknowledged, whole and in order, in ${rounds} × 3 ends: T01 T02 T07 T09`, async () => {
     const firstSeed = Number(process.env.MIMAMORI_SEED ?? 1);
     const tally = newTally();
