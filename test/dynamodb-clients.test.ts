@@ -181,7 +181,7 @@ const credentials = {
 /** Each call of the CLI takes a second of a core. */
 const isShort = testScale(1, 0) === 1 && 'part of npm run test:long';
 
-describe('the AWS CLI, with a table', { timeout: 60_000, skip: missing('aws') }, () => {
+describe('the AWS CLI, with a table', { timeout: 60_000, skip: missing('aws') || isShort }, () => {
   before(serve);
   after(() => server.close());
 

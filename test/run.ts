@@ -10,7 +10,7 @@ const args = process.argv.slice(2).filter(arg => arg !== '--long');
 const files = args.length > 0 ? args : ['{src,apps,bench,test}/**/*.test.ts'];
 // Hundreds of processes load the same modules: compiled once, they cost each less than half.
 const compileCache = path.join(import.meta.dirname, '..', 'node_modules', '.cache', 'compiled');
-const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+const child = spawn(process.execPath, ['--test', '--test-concurrency=3', ...files], {
   stdio: 'inherit',
   env: { NODE_COMPILE_CACHE: compileCache, ...process.env, MIMAMORI_TEST_LONG: long ? '1' : '' },
 });

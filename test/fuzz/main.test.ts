@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { testScale } from '../support.ts';
+
+/** Each starts processes that load the whole gateway. */
+const isShort = testScale(1, 0) === 1 && 'part of npm run test:long';
 
 function start(...args: string[]) {
   const child = spawn(process.execPath, ['test/fuzz/main.ts', 'mqtt', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -29,7 +33,7 @@ describe('npm run fuzz -- mqtt', () => {
     assert.doesNotMatch(err, /\r/); // Lines, not a bar: this is no terminal.
   });
 
-  it('prints the seed of a run by chance', async () => {
+  it('prints the seed of a run by chance', { skip: isShort }, async () => {
     const { code, out, err } = await start('--count', '10', '--sessions', '0').exited;
     assert.equal(code, 0);
     const [, seed] = /^seed (\d+)$/m.exec(err) ?? [];
@@ -37,7 +41,7 @@ describe('npm run fuzz -- mqtt', () => {
     assert.match(out, /Every promise held/);
   });
 
-  it('replays one case of a seed, and wants to know the seed', async () => {
+  it('replays one case of a seed, and wants to know the seed', { skip: isShort }, async () => {
     const { code, out } = await start('--seed', '5', '--only', '12', '--json').exited;
     assert.equal(code, 0);
     assert.equal(JSON.parse(out).packets.counts.cases, 1);
@@ -46,7 +50,7 @@ describe('npm run fuzz -- mqtt', () => {
     assert.match(without.err, /--seed/);
   });
 
-  it('refuses numbers that are none', async () => {
+  it('refuses numbers that are none', { skip: isShort }, async () => {
     for (const args of [
       ['--count', 'many'],
       ['--seed', '-1'],
