@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
+import { testScale } from '../support.ts';
 import { packetCaseOf } from './packets.ts';
 import { ProgressReport } from './progress.ts';
 import { watchRun } from './watch-run.ts';
 
-describe('a thread that fuzzes', () => {
+describe('a thread that fuzzes', { skip: testScale(1, 0) === 1 && 'part of npm run test:long' }, () => {
   const watch = (seed: number, silentMs: number) =>
     watchRun(
       { seed, packets: { first: 0, count: 1_000 }, sessions: { first: 0, count: 0 } },
