@@ -27,7 +27,7 @@ import type { ChangeFeed } from '../platform/table/index.ts';
 import { declaredAggregates } from './aggregates.ts';
 import { letterHandlerMissing, letterNotTaken } from './dead-letters/index.ts';
 import type { App } from './define-app.ts';
-import { consumerNotFound, consumerNotReplayable } from './errors.ts';
+import { consumerBeginsAgain, consumerNotFound, consumerNotReplayable } from './errors.ts';
 import type { KeptRecords } from './kept-records.ts';
 import type { Ledger } from './ledger/index.ts';
 import { type ChangeConsumer, TableChangeReader } from './table-changes.ts';
@@ -186,7 +186,8 @@ export class Consumers {
 
   /**
    * Lets a function see its stream again from `from` on, and goes on from there; no other is disturbed. What it has in hand
-   * is finished first. Throws `consumer.notFound` and `consumer.notReplayable`.
+   * is finished first. Throws `consumer.notFound`, `consumer.notReplayable` and
+   * `consumer.beginsAgain`. Killed on the way, it begins where a new function would.
    */
   async replay(name: string, from: ConsumerStart): Promise<void> {
     const following = this.#following.get(name);
@@ -194,6 +195,7 @@ export class Consumers {
     const isOwn = Object.values<string>(ownConsumers).includes(name);
     const isOfTime = from.type === 'AT_TIMESTAMP';
     if (isOwn || (following.of === 'changes' && isOfTime)) throw consumerNotReplayable(name, isOwn);
+    if (following.stop.signal.aborted) throw consumerBeginsAgain(name); // Two would start it twice.
     following.stop.abort();
     await following.ended;
     const { kept, ledger } = this.#options;

@@ -23,6 +23,13 @@ export const consumerNotFound = (name: string) =>
     fix: 'See `mimamori consumers` for those that do; renaming a function starts another.',
   });
 
+export const consumerBeginsAgain = (name: string) =>
+  new ApiError(409, {
+    code: 'consumer.beginsAgain',
+    message: `${name} is about to begin again already.`,
+    fix: 'Wait until it does: `mimamori consumers` shows how far it is.',
+  });
+
 export const consumerNotReplayable = (name: string, isOwn: boolean) =>
   new ApiError(400, {
     code: 'consumer.notReplayable',

@@ -247,6 +247,20 @@ describe('a function that is to see its stream again (covers S1-36, S3-07)', () 
     );
   });
 
+  it('is told to once at a time, so that nobody reads twice from then on', async () => {
+    let calls = 0;
+    const note = model.onTelemetry('climate', async () => void calls++);
+    const backend = await start({ note });
+    const { clock } = backend.world;
+    const topic = telemetryTopic('streams', 'climate', 'lamp', 'reading');
+    const again = () => backend.runtime.replay('note', { type: 'LATEST' });
+    const [first, second] = await clock.until(Promise.allSettled([again(), again()]));
+    assert.deepEqual([first.status, second.status], ['fulfilled', 'rejected']);
+    await clock.until(backend.runtime.context.iot.publish({ topic, payload: Buffer.from('{"celsius":2}'), qos: 1 }));
+    await clock.advance(5_000);
+    assert.equal(calls, 1);
+  });
+
   it('must be one of the app that reads a stream', async () => {
     const backend = await start({});
     const { clock } = backend.world;
