@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { systemFiles } from '../../src/kernel/files.ts';
 import {
-  Consumer,
   EmbeddedStream,
   EmbeddedStreamReader,
   LocalTail,
   RecordBatch,
   type SequenceNumber,
+  ShardConsumer,
 } from '../../src/platform/stream/index.ts';
 import type { BatchSettings, StreamUnderLoad } from './stream-under-load.ts';
 
@@ -36,7 +36,7 @@ export async function openMimamoriStream(folder: string): Promise<MimamoriStream
     { batchRecordsMax, batchWindowMs }: BatchSettings,
     handle: (records: readonly Buffer[]) => void,
   ) => {
-    const consumer = new Consumer<Buffer>({
+    const consumer = new ShardConsumer<Buffer>({
       name: 'bench',
       clock: systemClock,
       reader: new EmbeddedStreamReader({ files: systemFiles, directory, tail }),

@@ -54,7 +54,7 @@ export {
   type FilterCriteria,
   likeLambda,
 } from './consumers/settings.ts';
-export { ShardConsumer, ShardConsumer as Consumer } from './consumers/shard-consumer.ts';
+export { ShardConsumer } from './consumers/shard-consumer.ts';
 export { StreamConsumer, type StreamConsumerOptions, startMarker } from './consumers/stream-consumer.ts';
 export { EmbeddedStream, onlyShard } from './embedded.ts';
 export type { EmbeddedStreamOptions } from './embedded-options.ts';
