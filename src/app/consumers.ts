@@ -273,14 +273,14 @@ function unlessClosing(onFailure: (error: unknown) => void): (error: unknown) =>
 /** Whether a consumer passes a record by. What it cannot read is no message that it passes by: that is dead-lettered. */
 function filterOf(
   name: string,
-  trigger: Pick<StreamTrigger<unknown>, 'wants' | 'select' | 'settings' | 'filteredData'>,
+  trigger: Pick<StreamTrigger<unknown>, 'wants' | 'select' | 'meaningOf' | 'settings' | 'filteredData'>,
 ) {
-  const { wants, select, settings, filteredData } = trigger;
+  const { wants, settings, filteredData, meaningOf = trigger.select } = trigger;
   const matches = settings.filter && compileFilter(name, settings.filter, filteredData);
   return (record: StreamRecord): boolean => {
     if (wants?.(record.data, 0, record.data.length) === false || matches?.(record) === false) return true;
     try {
-      return select(record) === undefined;
+      return meaningOf(record) === undefined;
     } catch {
       return false;
     }

@@ -19,6 +19,8 @@ import type { BatchAnswered, BatchFunctionOptions } from '../model.ts';
 export interface StreamTrigger<Event> extends Pick<ConsumerOptions<Event>, 'wants' | 'select'> {
   readonly run: BatchHandler<Event>;
   readonly settings: ConsumerSettings;
+  /** What `select` gives, without looking for loops: for who asks what was an event, and handles none. Default: `select`. */
+  readonly meaningOf?: (record: StreamRecord) => Event | undefined;
   /** The JSON of a record that a filter looks at. Default: its data. */
   readonly filteredData?: (record: StreamRecord) => Buffer | undefined;
 }
@@ -83,7 +85,7 @@ export function streamTrigger<Event extends CausedEvent>(
     if (event?.cause !== undefined) runner.loopGuard.check(functionName, event.cause);
     return event;
   };
-  const fed = { select, wants, filteredData };
+  const fed = { select, meaningOf: declared.select, wants, filteredData };
   const settings = settingsOf(options);
   if ('each' in handler) {
     const { each } = handler;
